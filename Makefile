@@ -1,0 +1,52 @@
+# The same verbs locally, in hooks and in CI. Each installs what it needs into .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo install format check test test-all docs bench clean
+
+demo: .venv/run  ## train on generated cells, print the error beside image-blind baselines, write a picture
+	$(BIN)/python examples/demo.py
+
+install: .venv/dev  ## everything that development needs
+
+format: .venv/dev
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m numpydoc.hooks.validate_docstrings $$(git ls-files 'skcount/*.py')
+
+test: .venv/test
+	$(BIN)/python -m pytest -m "not slow and not network"
+
+test-all: .venv/test
+	$(BIN)/python -m pytest -m "not network"
+
+docs: .venv/dev
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+
+bench: .venv/test
+	$(BIN)/python benchmarks/accuracy_vgg.py
+
+clean:
+	rm -rf .venv build docs/_build docs/auto_examples docs/api
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[all]"
+	@touch $@
+
+.venv/test: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[test]"
+	@touch $@ .venv/run
+
+.venv/dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[dev]"
+	@touch $@ .venv/test .venv/run

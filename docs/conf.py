@@ -1,0 +1,40 @@
+"""Configuration of the documentation site."""
+
+import os
+import sys
+from pathlib import Path
+
+import skcount
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+project = "skcount"
+author = "the skcount developers"
+copyright = "the skcount developers"
+version = release = skcount.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+]
+autosummary_generate = True
+numpydoc_show_class_members = False
+exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "auto_examples/**/*.py", "auto_examples/**/*.md5"]
+html_theme = "pydata_sphinx_theme"
+html_title = "skcount"
+html_show_sourcelink = False
+html_theme_options = {"navbar_end": ["navbar-icon-links"], "show_prev_next": False}
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": "/plot_",
+    "ignore_pattern": r"demo\.py|real/",
+    "download_all_examples": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+}
+suppress_warnings = ["config.cache"]

@@ -1,0 +1,328 @@
+"""User input -> clean arrays: the one door through which images and targets come in.
+
+Inside the package nothing is checked again. An image is read as a float array
+``(n_channels, height, width)``: integer pixels scaled by their type's range, float pixels as they are.
+
+>>> import numpy as np
+>>> images = check_images(np.zeros((3, 8, 10), dtype=np.uint8))
+>>> len(images), images.n_channels, images.shapes[0]
+(3, 1, (8, 10))
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+class Images(Sequence):
+    """Checked images, read one at a time as float arrays ``(n_channels, height, width)``.
+
+    Parameters
+    ----------
+    source : array or sequence
+        What the user passed: anything with a length whose items are images.
+    shapes : list of (height, width)
+        The size of each image, in pixels.
+    n_channels : int
+        Number of channels, the same for all images.
+    dtype : dtype, default=float32
+        The floating type that the images are read as.
+    is_table : bool, default=False
+        Whether the source is a 2-D table, each row of which is one image of 1 x n_features.
+    """
+
+    def __init__(self, source, shapes, n_channels, dtype=np.float32, is_table=False):
+        self.source = source
+        self.shapes = shapes
+        self.n_channels = n_channels
+        self.dtype = np.dtype(dtype)
+        self.is_table = is_table
+
+    def __len__(self):
+        return len(self.shapes)
+
+    def __getitem__(self, index):
+        return self.read(index)
+
+    def read(self, index, window=None):
+        """Read one image, or a window of it.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+        window : (top, left, height, width) or None, default=None
+            The part to read, inside the image; None reads all of it.
+
+        Returns
+        -------
+        ndarray of shape (n_channels, height, width)
+            Pixels, integers scaled by their type's range.
+        """
+        pixels = np.asarray(self.source[index])
+        if self.is_table:
+            pixels = pixels[None, :]
+        if pixels.ndim == 2:
+            pixels = pixels[:, :, None]
+        if window is not None:
+            top, left, height, width = window
+            pixels = pixels[top : top + height, left : left + width]
+        return scale_pixels(pixels.transpose(2, 0, 1), self.dtype)
+
+    def take(self, indices):
+        """Return the images at `indices`, in that order, as another `Images`."""
+        return Images(
+            _Subset(self.source, indices),
+            [self.shapes[i] for i in indices],
+            self.n_channels,
+            self.dtype,
+            self.is_table,
+        )
+
+
+class _Subset(Sequence):
+    """Some items of a sequence, by index."""
+
+    def __init__(self, source, indices):
+        self.source = source
+        self.indices = indices
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        return self.source[int(self.indices[index])]
+
+
+def scale_pixels(pixels, dtype=np.float32):
+    """Scale integer pixels by their type's range; take floats as they are.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        Any numeric or boolean array.
+    dtype : dtype, default=float32
+        Type of the result.
+
+    Returns
+    -------
+    ndarray
+        A new contiguous array of type `dtype`. An unsigned integer type maps to [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scale_pixels(np.array([0, 255], dtype=np.uint8))
+    array([0., 1.], dtype=float32)
+    """
+    scaled = np.array(pixels, dtype=dtype, order="C")
+    if np.issubdtype(pixels.dtype, np.integer):
+        scaled /= np.iinfo(pixels.dtype).max
+    return scaled
+
+
+def check_images(X, dtype=np.float32):
+    """Check images and open them for reading one at a time.
+
+    Parameters
+    ----------
+    X : array of shape (n_images, height, width) or (n_images, height, width, n_channels), or sequence
+        Images, channels last; or a sequence of images ``(height, width[, n_channels])`` of one or of
+        many sizes, or an `ImageSet`.
+    dtype : dtype, default=float32
+        The floating type that the images are read as.
+
+    Returns
+    -------
+    Images
+        A sequence of float arrays ``(n_channels, height, width)``.
+
+    Raises
+    ------
+    ValueError
+        If `X` holds no image, a single image without its sample axis, images of different numbers
+        of channels, or something that is no image.
+
+    Notes
+    -----
+    Pixel values are checked where they are first read (:func:`check_finite`): images may be larger
+    than memory.
+    """
+    if _is_array(X):
+        return _check_image_array(np.asarray(X), dtype)
+    if isinstance(X, str | bytes | dict) or not hasattr(X, "__getitem__") or not hasattr(X, "__len__"):
+        raise ValueError(
+            f"X is a {type(X).__name__}; expected images: an array (n_images, height, width) or "
+            "(n_images, height, width, n_channels), or a sequence of images."
+        )
+    return _check_image_sequence(X, dtype)
+
+
+def check_finite(image, index, name="X"):
+    """Refuse an image that holds NaN or infinity, naming it.
+
+    Parameters
+    ----------
+    image : ndarray of shape (n_channels, height, width)
+        One image.
+    index : int
+        Its position, for the message.
+    name : str, default="X"
+        What to call the sequence in the message.
+
+    Raises
+    ------
+    ValueError
+        If a pixel is NaN or infinite.
+    """
+    # A sum is finite unless something in it is not, or overflows: one fast pass for the usual case.
+    if np.isfinite(image.sum(dtype=np.float64)) or np.isfinite(image).all():
+        return
+    bad = ~np.isfinite(image)
+    channel, row, col = np.argwhere(bad)[0]
+    value = image[channel, row, col]
+    raise ValueError(
+        f"Image {index} of {name} holds {int(bad.sum())} pixels that are NaN or infinity (the first: {value} "
+        f"at row {row}, column {col}, channel {channel}). Fill them first, for example with numpy.nan_to_num."
+    )
+
+
+def check_length(n_images, n_targets, what="y"):
+    """Refuse a target of another length than the images.
+
+    Parameters
+    ----------
+    n_images, n_targets : int
+        The two lengths.
+    what : str, default="y"
+        Name of the other argument.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+    """
+    if n_images != n_targets:
+        raise ValueError(
+            f"X holds {n_images} images and {what} holds {n_targets} entries, inconsistent numbers of samples; "
+            f"expected one entry of {what} an image. A single image needs its sample axis: X[None]."
+        )
+
+
+def is_table(X):
+    """Whether `X` is a 2-D table or data frame rather than a stack or list of images.
+
+    Parameters
+    ----------
+    X : object
+        What the user passed as images.
+
+    Returns
+    -------
+    bool
+        True for a 2-D array, a data frame, a sparse matrix, or nested lists of numbers.
+    """
+    if hasattr(X, "iloc") or hasattr(X, "toarray"):
+        return True
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        return X.ndim == 2
+    if _is_array(X):
+        return np.asarray(X).ndim <= 2
+    return isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) <= 1
+
+
+def is_list_like(y):
+    """Whether `y` is a sequence of separate entries: a list, a tuple or an array of objects.
+
+    Parameters
+    ----------
+    y : object
+        What the user passed.
+
+    Returns
+    -------
+    bool
+        False for arrays of numbers and whatever else.
+    """
+    return isinstance(y, list | tuple) or (isinstance(y, np.ndarray) and y.dtype.hasobject)
+
+
+def _is_array(X):
+    """Whether `X` is one array in memory, of numbers, and not a sequence of arrays."""
+    if isinstance(X, np.ndarray):
+        return X.dtype != object
+    # What can be indexed is read one image at a time: it may be a file larger than memory.
+    return hasattr(X, "__array__") and not (hasattr(X, "__getitem__") and hasattr(X, "__len__"))
+
+
+def _check_image_array(X, dtype):
+    _check_numeric(X.dtype, "X")
+    if X.ndim == 2:
+        raise ValueError(
+            f"X has shape {X.shape}, a single image without its sample axis (or a table, which goes with "
+            "counts as y). Expected (n_images, height, width[, n_channels]): pass X[None]."
+        )
+    if X.ndim not in {3, 4}:
+        raise ValueError(
+            f"X has shape {X.shape}; expected (n_images, height, width) or (n_images, height, width, n_channels)."
+        )
+    if X.ndim == 3 and X.shape[2] in {3, 4} and min(X.shape[:2]) > 4:
+        raise ValueError(
+            f"X has shape {X.shape}, which looks like a single image with {X.shape[2]} channels. Images need "
+            f"their sample axis: pass X[None]. If these are {X.shape[0]} grey images of width {X.shape[2]}, "
+            "pass X[..., None]."
+        )
+    if 0 in X.shape:
+        raise ValueError(f"X has shape {X.shape}: it holds no {_missing(X.shape)}; expected at least one.")
+    n_channels = X.shape[3] if X.ndim == 4 else 1
+    return Images(X, [X.shape[1:3]] * len(X), n_channels, dtype)
+
+
+def _missing(shape):
+    return ("images (0 samples)", "rows", "columns", "channels")[shape.index(0)]
+
+
+def _check_image_sequence(X, dtype):
+    if len(X) == 0:
+        raise ValueError("X holds no images (0 samples); expected at least one.")
+    shapes = _declared_shapes(X) or [_image_shape(X[i], i) for i in range(len(X))]
+    channels = {shape[2] for shape in shapes}
+    if len(channels) > 1:
+        first = shapes[0][2]
+        other = next(i for i, shape in enumerate(shapes) if shape[2] != first)
+        raise ValueError(
+            f"Image 0 of X has {first} channels and image {other} has {shapes[other][2]}; expected the same number "
+            "in all images."
+        )
+    return Images(X, [shape[:2] for shape in shapes], channels.pop(), dtype)
+
+
+def _declared_shapes(X):
+    """The shapes that a lazy image set knows without reading a pixel, else None."""
+    shape = getattr(X, "shape", None)
+    if shape is None or len(shape) < 3 or not isinstance(getattr(X, "dtype", None), np.dtype):
+        return None
+    _check_numeric(X.dtype, "X")
+    return [(shape[1], shape[2], shape[3] if len(shape) == 4 else 1)] * shape[0]
+
+
+def _image_shape(image, index):
+    image = np.asarray(image)
+    if image.ndim not in {2, 3}:
+        raise ValueError(
+            f"Image {index} of X has shape {image.shape}; expected (height, width) or (height, width, n_channels)."
+        )
+    _check_numeric(image.dtype, f"Image {index} of X")
+    if 0 in image.shape:
+        raise ValueError(
+            f"Image {index} of X has shape {image.shape}: it holds no pixels; expected at least one."
+        )
+    return (*image.shape[:2], image.shape[2] if image.ndim == 3 else 1)
+
+
+def _check_numeric(dtype, what):
+    if dtype.kind not in "buif":
+        raise ValueError(
+            f"{what} has dtype {dtype}; expected unsigned or signed integers, booleans or real floats"
+            + (" (Complex data not supported)." if dtype.kind == "c" else ".")
+        )

@@ -1,0 +1,7 @@
+"""Points -> density maps, and back."""
+
+from skcount.density._gaussian import gaussian_density
+from skcount.density._peaks import find_points
+from skcount.density._transformer import DensityMapTransformer, check_image_shapes, check_maps
+
+__all__ = ["DensityMapTransformer", "check_image_shapes", "check_maps", "find_points", "gaussian_density"]

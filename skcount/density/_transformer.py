@@ -1,0 +1,292 @@
+"""The transformer that holds the parameters of a density map."""
+
+import warnings
+from numbers import Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skcount.density._gaussian import gaussian_density
+from skcount.density._peaks import find_points
+from skcount.points import PointAnnotations, check_points, is_inside
+
+
+class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Turn points into density maps, and density maps into points.
+
+    Each point becomes a Gaussian of total mass 1, so a map's sum is the number of points inside the image: at
+    any sigma, at the border and in the corner too. Two points on one pixel add 2. Stateless: `fit` only checks.
+
+    Parameters
+    ----------
+    sigma : float, default=2.0
+        Standard deviation of the Gaussian kernel, in pixels, > 0. About a third of an object's radius separates
+        neighbours well; larger values are easier to learn.
+    kernel : {"gaussian"}, default="gaussian"
+        Shape of the kernel.
+    truncate : float, default=4.0
+        The kernel ends at this many standard deviations, >= 1.
+    outside : {"warn", "raise", "ignore"}, default="warn"
+        What to do about points outside their image, which add nothing to its map: warn with the image and the
+        position, raise a ValueError, or nothing.
+    image_shape : (height, width), list of (height, width), or None, default=None
+        Size of the images in pixels, one for all or one for each; used where `transform` is not told.
+
+    See Also
+    --------
+    DensityMapRegressor : Learns image -> density map.
+    PointAnnotations : The points of many images.
+
+    References
+    ----------
+    V. Lempitsky and A. Zisserman, "Learning to count objects in images", NeurIPS 2010.
+
+    Examples
+    --------
+    >>> from skcount import DensityMapTransformer
+    >>> transformer = DensityMapTransformer(sigma=1.5, image_shape=(32, 40))
+    >>> density = transformer.fit_transform([[(0, 0), (10, 12.5)], []])
+    >>> density.shape
+    (2, 32, 40)
+    >>> density.sum(axis=(1, 2)).round(4)
+    array([2., 0.], dtype=float32)
+    >>> transformer.inverse_transform(density).counts
+    array([2., 0.])
+    """
+
+    _parameter_constraints = {
+        "sigma": [Interval(Real, 0, None, closed="neither")],
+        "kernel": [StrOptions({"gaussian"})],
+        "truncate": [Interval(Real, 1, None, closed="left")],
+        "outside": [StrOptions({"warn", "raise", "ignore"})],
+        "image_shape": ["array-like", None],
+    }
+
+    def __init__(self, sigma=2.0, *, kernel="gaussian", truncate=4.0, outside="warn", image_shape=None):
+        self.sigma = sigma
+        self.kernel = kernel
+        self.truncate = truncate
+        self.outside = outside
+        self.image_shape = image_shape
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):  # noqa: ARG002 - y belongs to scikit-learn's signature
+        """Check the parameters and the points; nothing is learnt.
+
+        Parameters
+        ----------
+        X : PointAnnotations, or sequence of array-like of shape (n_points, 2)
+            Points of each image as (row, col) in pixels.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        DensityMapTransformer
+            The transformer itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the points are not valid.
+        """
+        check_points(X)
+        return self
+
+    def transform(self, X, image_shape=None):
+        """Make the density map of each image.
+
+        Parameters
+        ----------
+        X : PointAnnotations, or sequence of array-like of shape (n_points, 2)
+            Points of each image as (row, col) in pixels.
+        image_shape : (height, width), list of (height, width), or None, default=None
+            Size of the images in pixels, one for all or one for each. None takes the parameter's.
+
+        Returns
+        -------
+        ndarray of shape (n_images, height, width), float32; or list of ndarray of shape (height, width)
+            Objects per pixel. A list where the sizes of the images differ.
+
+        Raises
+        ------
+        ValueError
+            If no image shape is known, the points are not valid, or one is outside and ``outside="raise"``.
+
+        Warns
+        -----
+        UserWarning
+            If points are outside their image and ``outside="warn"``.
+        """
+        self._validate_params()
+        points = check_points(X)
+        shapes = check_image_shapes(self.image_shape if image_shape is None else image_shape, len(points))
+        self.check_outside(points, shapes)
+        maps = [self.make_map(p, shape) for p, shape in zip(points, shapes, strict=True)]
+        return np.stack(maps) if len(set(shapes)) == 1 else maps
+
+    def inverse_transform(self, X):
+        """Place points on density maps, as many on each as its rounded sum.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_images, height, width), or sequence of ndarray of shape (height, width)
+            Objects per pixel, as `transform` or a regressor's `predict_density` make them.
+
+        Returns
+        -------
+        PointAnnotations
+            Points of each image as (row, col) in pixels.
+
+        Raises
+        ------
+        ValueError
+            If a map is not two-dimensional, or holds NaN or infinity.
+        """
+        self._validate_params()
+        return PointAnnotations([find_points(m, self.sigma, self.truncate) for m in check_maps(X)])
+
+    def make_map(self, points, image_shape, window=None):
+        """Make one map, or a window of it, from points that were checked before.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_points, 2)
+            One image's points as (row, col) in pixels.
+        image_shape : (height, width)
+            Size of the image, in pixels.
+        window : (top, left, height, width) or None, default=None
+            The part of the map to compute; None computes all of it.
+
+        Returns
+        -------
+        ndarray of shape (height, width), float32
+            Objects per pixel.
+        """
+        return gaussian_density(points, image_shape, self.sigma, self.truncate, window)
+
+    def check_outside(self, points, image_shapes):
+        """Warn of or refuse points outside their image, as `outside` says.
+
+        Parameters
+        ----------
+        points : PointAnnotations
+            Points of n_images images.
+        image_shapes : (height, width) or sequence of (height, width)
+            Size of the images in pixels, one for all or one for each.
+
+        Raises
+        ------
+        ValueError
+            If a point is outside its image and ``outside="raise"``.
+        """
+        if self.outside == "ignore":
+            return
+        outside = np.flatnonzero(~is_inside(points, image_shapes))
+        if not len(outside):
+            return
+        message = _describe_outside(points, image_shapes, outside)
+        if self.outside == "raise":
+            raise ValueError(message)
+        warnings.warn(message, UserWarning, stacklevel=3)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def check_image_shapes(image_shape, n_images):
+    """Check image sizes and repeat a single one for every image.
+
+    Parameters
+    ----------
+    image_shape : (height, width), sequence of (height, width), or None
+        Sizes in pixels.
+    n_images : int
+        Number of images.
+
+    Returns
+    -------
+    list of (height, width)
+        One for each image.
+
+    Raises
+    ------
+    ValueError
+        If the shape is missing, is not of positive integers, or there is another number of them.
+    """
+    if image_shape is None:
+        raise ValueError(
+            "image_shape is None: the size of the images is not known. Pass (height, width), or one an image, to "
+            "transform, or set DensityMapTransformer(image_shape=...)."
+        )
+    shapes = np.asarray(image_shape)
+    if shapes.shape == (2,):
+        shapes = np.broadcast_to(shapes, (n_images, 2))
+    if shapes.shape != (n_images, 2) or not np.issubdtype(shapes.dtype, np.integer) or (shapes < 1).any():
+        raise ValueError(
+            f"image_shape is {image_shape!r}; expected (height, width) in whole pixels, at least 1 x 1, or one such pair "
+            f"for each of the {n_images} images."
+        )
+    return [(int(h), int(w)) for h, w in shapes]
+
+
+def check_maps(maps, image_shapes=None):
+    """Check density maps.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n_images, height, width), or sequence of array-like of shape (height, width)
+        Objects per pixel.
+    image_shapes : sequence of (height, width) or None, default=None
+        The sizes that they must have.
+
+    Returns
+    -------
+    list of ndarray of shape (height, width)
+        The maps.
+
+    Raises
+    ------
+    ValueError
+        If a map has another shape, or holds NaN, infinity or (as a target) negative values.
+    """
+    checked = [np.asarray(m) for m in maps]
+    for index, density in enumerate(checked):
+        if density.ndim != 2 or density.dtype.kind not in "buif":
+            raise ValueError(
+                f"Density map {index} has shape {density.shape} and dtype {density.dtype}; expected numbers of shape "
+                "(height, width). A single map needs its sample axis: density[None]."
+            )
+        if not np.isfinite(density).all():
+            raise ValueError(f"Density map {index} holds NaN or infinity; expected finite objects per pixel.")
+        if image_shapes is not None and density.shape != tuple(image_shapes[index]):
+            raise ValueError(
+                f"Density map {index} has shape {density.shape} and its image {tuple(image_shapes[index])}; expected "
+                "the same size."
+            )
+        if image_shapes is not None and (density < 0).any():
+            raise ValueError(
+                f"Density map {index} holds negative values (the smallest: {density.min()}); expected objects per pixel, "
+                "at least 0."
+            )
+    return checked
+
+
+def _describe_outside(points, image_shapes, outside):
+    """Say which points are outside, and what may be wrong with them."""
+    shapes = np.broadcast_to(np.asarray(image_shapes), (len(points), 2))
+    images = np.repeat(np.arange(len(points)), points.lengths)[outside]
+    shown = "; ".join(
+        f"image {i} of {shapes[i][0]} x {shapes[i][1]} pixels: row {row:g}, col {col:g}"
+        for i, (row, col) in zip(images[:3], points.coordinates[outside[:3]], strict=True)
+    )
+    more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
+    message = f"{len(outside)} of {len(points.coordinates)} points are outside their image and add nothing: {shown}{more}."
+    swapped = PointAnnotations.from_flat(points.coordinates[:, ::-1], points.lengths)
+    if is_inside(swapped, shapes).all():
+        message += " All would be inside with rows and columns swapped: PointAnnotations.from_xy reads (x, y) points."
+    return message + " points.inside(image_shapes) drops them."

@@ -1,0 +1,24 @@
+"""Measures of counting: errors of counts, and of counts in their places."""
+
+from skcount.metrics._counts import (
+    check_counts,
+    count_bias,
+    count_mean_absolute_error,
+    count_normalized_absolute_error,
+    count_root_mean_squared_error,
+)
+from skcount.metrics._game import grid_average_mean_absolute_error
+from skcount.metrics._scorers import GAMEScorer, count_mae_scorer, count_nae_scorer, count_rmse_scorer
+
+__all__ = [
+    "GAMEScorer",
+    "check_counts",
+    "count_bias",
+    "count_mae_scorer",
+    "count_mean_absolute_error",
+    "count_nae_scorer",
+    "count_normalized_absolute_error",
+    "count_rmse_scorer",
+    "count_root_mean_squared_error",
+    "grid_average_mean_absolute_error",
+]

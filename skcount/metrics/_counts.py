@@ -1,0 +1,192 @@
+"""Errors of counts: two arrays -> a number."""
+
+import numpy as np
+
+from skcount._validation import check_length, is_list_like
+from skcount.points import check_points
+
+
+def count_mean_absolute_error(y_true, y_pred, *, sample_weight=None):
+    """Mean absolute error of the counts (MAE): the field's first measure.
+
+    Parameters
+    ----------
+    y_true, y_pred : points or counts of n_images images
+        Points (`PointAnnotations`, or a list of arrays of shape (n_points, 2)), of which the number counts; or
+        counts, array-like of shape (n_images,).
+    sample_weight : array-like of shape (n_images,) or None, default=None
+        Weight of each image.
+
+    Returns
+    -------
+    float
+        In objects an image, >= 0; 0 is perfect.
+
+    Raises
+    ------
+    ValueError
+        If an argument is neither points nor counts, is empty, or the lengths differ.
+
+    Examples
+    --------
+    >>> count_mean_absolute_error([[(1, 2), (3, 4)], []], [1.5, 0.5])
+    0.5
+    """
+    error = _errors(y_true, y_pred)[0]
+    return float(np.average(np.abs(error), weights=sample_weight))
+
+
+def count_root_mean_squared_error(y_true, y_pred, *, sample_weight=None):
+    """Root of the mean squared error of the counts (RMSE): large errors weigh more.
+
+    Parameters
+    ----------
+    y_true, y_pred : points or counts of n_images images
+        As for `count_mean_absolute_error`.
+    sample_weight : array-like of shape (n_images,) or None, default=None
+        Weight of each image.
+
+    Returns
+    -------
+    float
+        In objects an image, >= 0; 0 is perfect.
+
+    Raises
+    ------
+    ValueError
+        If an argument is neither points nor counts, is empty, or the lengths differ.
+
+    Examples
+    --------
+    >>> count_root_mean_squared_error([3, 5], [0, 1]).__round__(3)
+    3.536
+    """
+    error = _errors(y_true, y_pred)[0]
+    return float(np.sqrt(np.average(error**2, weights=sample_weight)))
+
+
+def count_bias(y_true, y_pred, *, sample_weight=None):
+    """Mean error of the counts: positive where too many are counted.
+
+    Parameters
+    ----------
+    y_true, y_pred : points or counts of n_images images
+        As for `count_mean_absolute_error`.
+    sample_weight : array-like of shape (n_images,) or None, default=None
+        Weight of each image.
+
+    Returns
+    -------
+    float
+        Predicted minus true, in objects an image; 0 is unbiased.
+
+    Raises
+    ------
+    ValueError
+        If an argument is neither points nor counts, is empty, or the lengths differ.
+
+    Examples
+    --------
+    >>> count_bias([3, 5], [4, 8])
+    2.0
+    """
+    error = _errors(y_true, y_pred)[0]
+    return float(np.average(error, weights=sample_weight))
+
+
+def count_normalized_absolute_error(y_true, y_pred, *, sample_weight=None):
+    """Mean of the absolute errors relative to the true counts (NAE).
+
+    Images without objects have no relative error and are left out, as in the benchmark that introduced it.
+
+    Parameters
+    ----------
+    y_true, y_pred : points or counts of n_images images
+        As for `count_mean_absolute_error`.
+    sample_weight : array-like of shape (n_images,) or None, default=None
+        Weight of each image.
+
+    Returns
+    -------
+    float
+        A fraction, >= 0; 0 is perfect.
+
+    Raises
+    ------
+    ValueError
+        If an argument is neither points nor counts, is empty, the lengths differ, or no image has an object.
+
+    References
+    ----------
+    Q. Wang, J. Gao, W. Lin and X. Li, "NWPU-Crowd: a large-scale benchmark for crowd counting and
+    localization", IEEE TPAMI 2021.
+
+    Examples
+    --------
+    >>> count_normalized_absolute_error([4, 10, 0], [5, 10, 1])
+    0.125
+    """
+    error, true = _errors(y_true, y_pred)
+    counted = true > 0
+    if not counted.any():
+        raise ValueError(
+            "No image of y_true has an object, so no relative error is defined; expected at least one."
+        )
+    weights = None if sample_weight is None else np.asarray(sample_weight)[counted]
+    return float(np.average(np.abs(error[counted]) / true[counted], weights=weights))
+
+
+def check_counts(y, name="y"):
+    """Take the counts of points, or check counts.
+
+    Parameters
+    ----------
+    y : points or counts
+        Points of each image, or a number for each.
+    name : str, default="y"
+        What to call it in messages.
+
+    Returns
+    -------
+    ndarray of shape (n_images,), float64
+        Objects in each image.
+
+    Raises
+    ------
+    ValueError
+        If `y` is neither points nor counts, is empty, or is not finite.
+
+    Examples
+    --------
+    >>> check_counts([[(1, 2)], []])
+    array([1., 0.])
+    """
+    ragged = is_list_like(y) and any(np.ndim(entry) for entry in y)
+    if ragged or np.ndim(y) == 3:
+        counts = check_points(y).counts
+    else:
+        try:
+            counts = np.asarray(y, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise _neither(name, f"a {type(y).__name__} that holds no numbers") from None
+        if counts.ndim == 2 and counts.shape[1] == 1:
+            counts = counts[:, 0]
+    if counts.ndim != 1:
+        raise _neither(name, f"an array of shape {counts.shape}")
+    if not len(counts) or not np.isfinite(counts).all():
+        raise _neither(name, "empty" if not len(counts) else "not finite (NaN or infinity)")
+    return counts
+
+
+def _neither(name, what):
+    return ValueError(
+        f"{name} is {what}; expected points (a list of (n_points, 2) arrays, one an image) or finite counts of shape "
+        "(n_images,)."
+    )
+
+
+def _errors(y_true, y_pred):
+    """Predicted minus true counts, and the true ones."""
+    true, predicted = check_counts(y_true, "y_true"), check_counts(y_pred, "y_pred")
+    check_length(len(true), len(predicted), "y_pred")
+    return predicted - true, true

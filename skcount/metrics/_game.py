@@ -1,0 +1,114 @@
+"""Grid average mean absolute error: counts compared part by part."""
+
+import numpy as np
+
+from skcount._validation import check_length
+from skcount.points import PointAnnotations, check_points
+
+
+def grid_average_mean_absolute_error(y_true, y_pred, level=0, *, image_shape=None, sample_weight=None):
+    """Grid average mean absolute error, GAME(L).
+
+    Each image is cut into 4 ** L equal cells, and the absolute errors of the cells are added: an object counted
+    in the wrong place is an error. GAME(0) is the mean absolute error of the counts.
+
+    Parameters
+    ----------
+    y_true, y_pred : density maps or points of n_images images
+        Density maps: an array of shape (n_images, height, width), or a list of maps, in objects per pixel. Points:
+        `PointAnnotations`, or a list of arrays of shape (n_points, 2), (row, col) in pixels. At level 0 also counts
+        of shape (n_images,).
+    level : int, default=0
+        L: the image is cut 2 ** L times along each axis, >= 0.
+    image_shape : (height, width), list of (height, width), or None, default=None
+        Size of the images in pixels; needed where neither argument is density maps.
+    sample_weight : array-like of shape (n_images,) or None, default=None
+        Weight of each image.
+
+    Returns
+    -------
+    float
+        In objects an image, >= 0; 0 is perfect. Never smaller at a higher level.
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid, the lengths differ, or the size of the images is not known.
+
+    References
+    ----------
+    R. Guerrero-Gomez-Olmedo et al., "Extremely overlapping vehicle counting", IbPRIA 2015.
+
+    Examples
+    --------
+    >>> true, predicted = [[(1, 1), (1, 2)]], [[(1, 1), (7, 7)]]
+    >>> [grid_average_mean_absolute_error(true, predicted, level, image_shape=(8, 8)) for level in (0, 1)]
+    [0.0, 2.0]
+    """
+    if isinstance(level, bool) or level != int(level) or level < 0:
+        raise ValueError(f"level is {level!r}; expected a whole number of at least 0.")
+    n_cells = 2 ** int(level)
+    both = [_as_places(y, name) for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))]
+    check_length(len(both[0]), len(both[1]), "y_pred")
+    shapes = _image_shapes(both, image_shape, len(both[0]), n_cells)
+    errors = []
+    for true, predicted, shape in zip(*both, shapes, strict=True):
+        difference = _cell_counts(predicted, shape, n_cells) - _cell_counts(true, shape, n_cells)
+        errors.append(np.abs(difference).sum())
+    return float(np.average(errors, weights=sample_weight))
+
+
+def _as_places(y, name):
+    """Points, maps, or counts as a sequence with one entry an image."""
+    if isinstance(y, PointAnnotations):
+        return y
+    entries = list(y)
+    if not entries:
+        raise ValueError(f"{name} is empty; expected points or density maps of at least one image.")
+    if all(np.ndim(entry) == 2 and np.shape(entry)[1] != 2 and np.size(entry) for entry in entries):
+        return [np.asarray(entry, dtype=np.float64) for entry in entries]
+    if all(np.ndim(entry) == 0 for entry in entries):
+        return [np.asarray(entry, dtype=np.float64) for entry in entries]
+    return check_points(y)
+
+
+def _is_map(entry):
+    return entry.ndim == 2 and entry.shape[1] != 2
+
+
+def _image_shapes(both, image_shape, n_images, n_cells):
+    """The size of each image: as given, or that of its map."""
+    if image_shape is not None:
+        return [tuple(s) for s in np.broadcast_to(image_shape, (n_images, 2)).tolist()]
+    shapes = [next((e.shape for e in pair if _is_map(e)), None) for pair in zip(*both, strict=True)]
+    if None in shapes and n_cells > 1:
+        raise ValueError(
+            "The size of the images is not known from points alone; pass image_shape=(height, width)."
+        )
+    return shapes
+
+
+def _cell_counts(places, shape, n_cells):
+    """Count the objects in each cell of a grid: (n_cells, n_cells). A pixel belongs to the cell of its centre."""
+    if n_cells == 1:
+        return np.array([[places.sum() if places.ndim == 0 or _is_map(places) else float(len(places))]])
+    if places.ndim == 0:
+        raise ValueError("Counts have no place: GAME of level 1 and more needs points or density maps.")
+    if _is_map(places):
+        if places.shape != tuple(shape):
+            raise ValueError(
+                f"A density map has shape {places.shape}, its image {tuple(shape)}; expected the same size."
+            )
+        rows, cols = (_cell_of(np.arange(size), size, n_cells) for size in shape)
+        counts = np.zeros((n_cells, n_cells))
+        np.add.at(counts, (rows[:, None], cols[None, :]), places)
+        return counts
+    inside = PointAnnotations([places]).inside(shape)[0]
+    rows, cols = (_cell_of(np.floor(inside[:, axis] + 0.5), shape[axis], n_cells) for axis in (0, 1))
+    return (
+        np.bincount(rows * n_cells + cols, minlength=n_cells**2).reshape(n_cells, n_cells).astype(np.float64)
+    )
+
+
+def _cell_of(pixels, size, n_cells):
+    return np.floor((pixels + 0.5) * n_cells / size).astype(np.intp)

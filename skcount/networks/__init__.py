@@ -1,0 +1,24 @@
+"""Networks: image tensor -> density tensor. Torch only.
+
+A new network is one new file, one entry in `ARCHITECTURES` and one test file.
+"""
+
+from skcount.networks._blocks import ConvBlock, UpConvBlock, rectify, upsample_conv
+from skcount.networks._density_network import DensityNetwork, pad_to_stride
+from skcount.networks._fcrn import FCRNA, FCRNB
+from skcount.networks._unet import UNet
+
+ARCHITECTURES = {"unet": UNet, "fcrn_a": FCRNA, "fcrn_b": FCRNB}
+
+__all__ = [
+    "ARCHITECTURES",
+    "FCRNA",
+    "FCRNB",
+    "ConvBlock",
+    "DensityNetwork",
+    "UNet",
+    "UpConvBlock",
+    "pad_to_stride",
+    "rectify",
+    "upsample_conv",
+]

@@ -1,0 +1,212 @@
+"""The parts that the networks are drawn with."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class ConvBlock(nn.Sequential):
+    """Convolutions of one size, each followed by a normalisation and a ReLU.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Number of channels before and after.
+    convolutions : int, default=1
+        How many convolutions, one after the other.
+    kernel_size : int, default=3
+        Side of the kernels, in pixels; odd. The size of the map does not change.
+    normalization : {"batch", None}, default="batch"
+        What follows each convolution: batch normalisation, or nothing.
+    """
+
+    def __init__(self, in_channels, out_channels, convolutions=1, kernel_size=3, normalization="batch"):
+        layers = []
+        for i in range(convolutions):
+            layers += [
+                convolution(
+                    in_channels if i == 0 else out_channels, out_channels, kernel_size, normalization
+                ),
+                *normalize(out_channels, normalization),
+                nn.ReLU(inplace=True),
+            ]
+        super().__init__(*layers)
+
+
+class UpConvBlock(nn.Module):
+    """Nearest-neighbour upsampling by two, an optional skip connection, then a `ConvBlock`.
+
+    The first convolution never sees the upsampled map: upsampling followed by a convolution equals one
+    transposed convolution of the small map (:func:`upsample_conv`), with the same parameters and fewer
+    operations.
+
+    Parameters
+    ----------
+    in_channels : int
+        Number of channels of the map that is upsampled.
+    out_channels : int
+        Number of channels after the block.
+    skip_channels : int, default=0
+        Number of channels of the map that is concatenated after upsampling.
+    convolutions, kernel_size, normalization
+        As for `ConvBlock`.
+    """
+
+    def __init__(
+        self, in_channels, out_channels, skip_channels=0, convolutions=1, kernel_size=3, normalization="batch"
+    ):
+        super().__init__()
+        self.in_channels = in_channels
+        self.conv = convolution(in_channels + skip_channels, out_channels, kernel_size, normalization)
+        self.rest = nn.Sequential(
+            *normalize(out_channels, normalization),
+            nn.ReLU(inplace=True),
+            ConvBlock(out_channels, out_channels, convolutions - 1, kernel_size, normalization),
+        )
+
+    def forward(self, x, skip=None):
+        """Upsample `x` by two and convolve it together with `skip`.
+
+        Parameters
+        ----------
+        x : tensor of shape (n, in_channels, height, width)
+            The small map.
+        skip : tensor of shape (n, skip_channels, 2 * height, 2 * width), or None, default=None
+            The map from the contracting path.
+
+        Returns
+        -------
+        tensor of shape (n, out_channels, 2 * height, 2 * width)
+            The large map.
+        """
+        weight = self.conv.weight
+        y = upsample_conv(x, weight[:, : self.in_channels], self.conv.bias)
+        if skip is not None:
+            y = y + functional.conv2d(skip, weight[:, self.in_channels :], padding=self.conv.padding)
+        return self.rest(y)
+
+
+def upsample_conv(x, weight, bias=None):
+    """Nearest-neighbour upsampling by two followed by a convolution, as one transposed convolution.
+
+    Each pixel of the upsampled map is one of four copies of a small one, so the taps that fall on copies of
+    the same pixel can be added beforehand: a k x k kernel becomes one of (k + 1) x (k + 1) with stride 2, the
+    sum of four shifted copies of the flipped kernel. Exact, at the border too.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, in_channels, height, width)
+        The small map.
+    weight : tensor of shape (out_channels, in_channels, k, k)
+        Weights of the convolution of the upsampled map, k odd, zero padding k // 2.
+    bias : tensor of shape (out_channels,) or None, default=None
+        Its bias.
+
+    Returns
+    -------
+    tensor of shape (n, out_channels, 2 * height, 2 * width)
+        What the convolution of the upsampled map gives.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x, weight = torch.rand(1, 2, 5, 4), torch.rand(3, 2, 3, 3)
+    >>> up = torch.nn.functional.interpolate(x, scale_factor=2)
+    >>> plain = torch.nn.functional.conv2d(up, weight, padding=1)
+    >>> torch.allclose(upsample_conv(x, weight), plain, atol=1e-5)
+    True
+    """
+    half = weight.shape[-1] // 2
+    flipped = weight.transpose(0, 1).flip(2, 3)
+    pad = functional.pad
+    kernel = (
+        pad(flipped, (0, 1, 0, 1))
+        + pad(flipped, (0, 1, 1, 0))
+        + pad(flipped, (1, 0, 0, 1))
+        + pad(flipped, (1, 0, 1, 0))
+    )
+    return functional.conv_transpose2d(x, kernel, bias, stride=2, padding=half)
+
+
+def convolution(in_channels, out_channels, kernel_size, normalization):
+    """Make a convolution that keeps the size, initialised for ReLU (He et al. 2015).
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size : int
+        As for `torch.nn.Conv2d`.
+    normalization : {"batch", None}
+        What follows; a normalisation makes a bias pointless.
+
+    Returns
+    -------
+    torch.nn.Conv2d
+        The convolution.
+    """
+    conv = nn.Conv2d(
+        in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=normalization is None
+    )
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+def normalize(channels, normalization):
+    """Make the layers that normalise a map: one, or none.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels.
+    normalization : {"batch", None}
+        Which normalisation.
+
+    Returns
+    -------
+    list of torch.nn.Module
+        The layers.
+    """
+    return [nn.BatchNorm2d(channels)] if normalization == "batch" else []
+
+
+class _Rectify(torch.autograd.Function):
+    """ReLU whose gradient also reaches a negative input that ought to be larger."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return torch.where((x > 0) | (grad < 0), grad, 0)
+
+
+def rectify(x):
+    """Non-negative and alive: ``max(x, 0)``, with a gradient for negative values that should grow.
+
+    A plain ReLU at the end of a network can die: where it gives 0 everywhere, no gradient flows. Here the
+    gradient passes at a negative input as well, whenever it would raise the output; the output itself is the
+    plain ReLU's, in training and in prediction.
+
+    Parameters
+    ----------
+    x : tensor
+        Any shape.
+
+    Returns
+    -------
+    tensor
+        ``max(x, 0)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.tensor([-1.0, 2.0], requires_grad=True)
+    >>> rectify(x).sub(3).square().sum().backward()
+    >>> x.grad
+    tensor([-6., -2.])
+    """
+    return _Rectify.apply(x) if x.requires_grad else x.clamp(min=0)

@@ -1,0 +1,136 @@
+"""The one module around every network: pixels in, objects per pixel out."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from skcount.networks._blocks import rectify
+
+
+class DensityNetwork(nn.Module):
+    """Standardise images, fit them to the network's stride, and make its map a density.
+
+    Whatever network is inside sees standardised pixels and sides that are multiples of its stride; whatever
+    leaves is the size of the image and never negative. The map is computed the same way in training and in
+    prediction.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Maps (n, n_channels, height, width) to (n, 1, height, width). An attribute `stride` says that it
+        needs sides that are multiples of it; without one, any size is passed on as it is.
+    mean, std : array-like of shape (n_channels,)
+        Mean and standard deviation of each channel of the training images.
+    output_scale : float, default=1.0
+        One unit of the network's output in objects per pixel.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcount.networks import DensityNetwork, UNet
+    >>> network = DensityNetwork(UNet(in_channels=1, filters=4), mean=[0.5], std=[0.2]).eval()
+    >>> network(torch.rand(2, 1, 13, 1)).shape
+    torch.Size([2, 1, 13, 1])
+    """
+
+    def __init__(self, network, mean, std, output_scale=1.0):
+        super().__init__()
+        self.network = network
+        self.stride = int(getattr(network, "stride", 1))
+        self.statistics_frozen = False
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1))
+        self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1))
+        self.register_buffer("output_scale", torch.tensor(float(output_scale)))
+
+    def forward(self, images):
+        """Map images to densities.
+
+        Parameters
+        ----------
+        images : tensor of shape (n, n_channels, height, width)
+            Pixels as the user has them, integers scaled by their type's range.
+
+        Returns
+        -------
+        tensor of shape (n, 1, height, width)
+            Objects per pixel, never negative.
+
+        Raises
+        ------
+        ValueError
+            If the network's map does not have the size of its input.
+        """
+        height, width = images.shape[-2:]
+        padded = pad_to_stride((images - self.mean) / self.std, self.stride)
+        density = self.network(padded)
+        if density.shape != (len(images), 1, *padded.shape[-2:]):
+            raise ValueError(
+                f"The network maps {tuple(padded.shape)} to {tuple(density.shape)}; expected "
+                f"{(len(images), 1, *padded.shape[-2:])}, one density for each pixel. A network that needs sides that "
+                "are multiples of some number says so in an attribute `stride`."
+            )
+        return rectify(density[..., :height, :width]) * self.output_scale
+
+    def freeze_statistics(self):
+        """Use the running statistics of batch normalisations from now on, in training too."""
+        self.statistics_frozen = True
+        self.train(self.training)
+
+    def unfreeze_statistics(self):
+        """Let batch normalisations follow the batches again when training.
+
+        Returns
+        -------
+        DensityNetwork
+            The module itself.
+        """
+        self.statistics_frozen = False
+        return self
+
+    def train(self, mode=True):
+        """Switch between training and prediction; frozen statistics stay frozen.
+
+        Parameters
+        ----------
+        mode : bool, default=True
+            Whether to train.
+
+        Returns
+        -------
+        DensityNetwork
+            The module itself.
+        """
+        super().train(mode)
+        if self.statistics_frozen:
+            for module in self.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+
+def pad_to_stride(images, stride):
+    """Repeat the last row and column until both sides are multiples of `stride`.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, n_channels, height, width)
+        Images of any size, from 1 x 1 pixel.
+    stride : int
+        What the sides must be multiples of.
+
+    Returns
+    -------
+    tensor of shape (n, n_channels, height + p, width + q)
+        The padded images, ``0 <= p, q < stride``. The crop ``[..., :height, :width]`` undoes it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> pad_to_stride(torch.zeros(1, 3, 9, 16), 8).shape
+    torch.Size([1, 3, 16, 16])
+    """
+    height, width = images.shape[-2:]
+    bottom, right = -height % stride, -width % stride
+    if not bottom and not right:
+        return images
+    return functional.pad(images, (0, right, 0, bottom), mode="replicate")

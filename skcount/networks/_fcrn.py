@@ -1,0 +1,131 @@
+"""Fully convolutional regression networks A and B."""
+
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+from torch import nn
+
+from skcount.networks._blocks import ConvBlock, UpConvBlock, convolution, upsample_conv
+
+
+class FCRNA(nn.Module):
+    """FCRN-A: small kernels, three poolings, and the widest block at the bottom.
+
+    32 - 64 - 128 - 512 filters on the way down, 128 - 64 on the way up, 3 x 3 kernels throughout. Maps an
+    image to a density, before it is made non-negative.
+
+    Parameters
+    ----------
+    in_channels : int
+        Number of channels of the images.
+    convolutions : int, default=1
+        Number of convolutions in each block, >= 1; the paper has one.
+    normalization : {"batch", None}, default="batch"
+        What follows each convolution.
+
+    References
+    ----------
+    W. Xie, J. A. Noble and A. Zisserman, "Microscopy cell counting and detection with fully convolutional
+    regression networks", Computer Methods in Biomechanics and Biomedical Engineering: Imaging &
+    Visualization 6(3), 2018.
+
+    Examples
+    --------
+    >>> import torch
+    >>> FCRNA(in_channels=1)(torch.zeros(1, 1, 16, 24)).shape
+    torch.Size([1, 1, 16, 24])
+    """
+
+    stride = 8
+
+    def __init__(self, in_channels, convolutions=1, normalization="batch"):
+        super().__init__()
+        shape = {"convolutions": convolutions, "normalization": normalization}
+        self.down1 = ConvBlock(in_channels, 32, **shape)
+        self.down2 = ConvBlock(32, 64, **shape)
+        self.down3 = ConvBlock(64, 128, **shape)
+        self.bottom = ConvBlock(128, 512, **shape)
+        self.up3 = UpConvBlock(512, 128, **shape)
+        self.up2 = UpConvBlock(128, 64, **shape)
+        self.up1 = UpConvBlock(64, 32, **shape)
+        self.density = convolution(32, 1, 3, None)
+
+    def forward(self, x):
+        """Map standardised images to densities.
+
+        Parameters
+        ----------
+        x : tensor of shape (n, in_channels, height, width)
+            Height and width are multiples of `stride`.
+
+        Returns
+        -------
+        tensor of shape (n, 1, height, width)
+            The densities; may be negative.
+        """
+        x = F.max_pool2d(self.down1(x), 2)  # (n, 32, h / 2, w / 2)
+        x = F.max_pool2d(self.down2(x), 2)  # (n, 64, h / 4, w / 4)
+        x = F.max_pool2d(self.down3(x), 2)  # (n, 128, h / 8, w / 8)
+        x = self.bottom(x)  # (n, 512, h / 8, w / 8)
+        x = self.up3(x)  # (n, 128, h / 4, w / 4)
+        x = self.up2(x)  # (n, 64, h / 2, w / 2)
+        x = self.up1(x)  # (n, 32, h, w)
+        return self.density(x)  # (n, 1, h, w)
+
+
+class FCRNB(nn.Module):
+    """FCRN-B: fewer poolings and larger kernels than FCRN-A.
+
+    32 - 64 - pool - 128 - 256 - pool - 256 - up 256 - up 1, with 3 x 3 kernels in the first three blocks and
+    5 x 5 ones after them. Maps an image to a density, before it is made non-negative.
+
+    Parameters
+    ----------
+    in_channels : int
+        Number of channels of the images.
+    convolutions : int, default=1
+        Number of convolutions in each block, >= 1; the paper has one.
+    normalization : {"batch", None}, default="batch"
+        What follows each convolution.
+
+    References
+    ----------
+    W. Xie, J. A. Noble and A. Zisserman, "Microscopy cell counting and detection with fully convolutional
+    regression networks", Computer Methods in Biomechanics and Biomedical Engineering: Imaging &
+    Visualization 6(3), 2018.
+
+    Examples
+    --------
+    >>> import torch
+    >>> FCRNB(in_channels=1)(torch.zeros(1, 1, 8, 12)).shape
+    torch.Size([1, 1, 8, 12])
+    """
+
+    stride = 4
+
+    def __init__(self, in_channels, convolutions=1, normalization="batch"):
+        super().__init__()
+        small = {"convolutions": convolutions, "normalization": normalization}
+        large = {**small, "kernel_size": 5}
+        self.down1 = nn.Sequential(ConvBlock(in_channels, 32, **small), ConvBlock(32, 64, **small))
+        self.down2 = nn.Sequential(ConvBlock(64, 128, **small), ConvBlock(128, 256, **large))
+        self.bottom = ConvBlock(256, 256, **large)
+        self.up2 = UpConvBlock(256, 256, **large)
+        self.density = convolution(256, 1, 5, None)
+
+    def forward(self, x):
+        """Map standardised images to densities.
+
+        Parameters
+        ----------
+        x : tensor of shape (n, in_channels, height, width)
+            Height and width are multiples of `stride`.
+
+        Returns
+        -------
+        tensor of shape (n, 1, height, width)
+            The densities; may be negative.
+        """
+        x = F.max_pool2d(self.down1(x), 2)  # (n, 64, h / 2, w / 2)
+        x = F.max_pool2d(self.down2(x), 2)  # (n, 256, h / 4, w / 4)
+        x = self.bottom(x)  # (n, 256, h / 4, w / 4)
+        x = self.up2(x)  # (n, 256, h / 2, w / 2)
+        return upsample_conv(x, self.density.weight, self.density.bias)  # (n, 1, h, w)

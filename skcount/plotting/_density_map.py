@@ -1,0 +1,148 @@
+"""One image with its density map and points."""
+
+import numpy as np
+
+from skcount.density import check_maps
+from skcount.points import check_points
+
+
+class DensityMapDisplay:
+    """Show an image, its density map laid over it, and the points.
+
+    The constructor stores arrays; `plot` draws. Make one with `from_estimator` or `from_predictions`.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width) or (height, width, n_channels)
+        The image.
+    density : ndarray of shape (height, width)
+        Objects per pixel.
+    points : ndarray of shape (n_points, 2) or None, default=None
+        True points as (row, col) in pixels.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes that were drawn on.
+    figure_ : matplotlib Figure
+        Their figure.
+    overlay_ : matplotlib AxesImage
+        The density map.
+    points_ : matplotlib Line2D or None
+        The points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcount import DensityMapTransformer
+    >>> from skcount.plotting import DensityMapDisplay
+    >>> points = np.array([[8.0, 8.0], [20.0, 12.0]])
+    >>> density = DensityMapTransformer(image_shape=(32, 32)).transform([points])[0]
+    >>> DensityMapDisplay.from_predictions(np.zeros((32, 32)), density, points).ax_.get_title()
+    'counted 2.0, true 2'
+    """
+
+    def __init__(self, image, density, points=None):
+        self.image = image
+        self.density = density
+        self.points = points
+
+    @classmethod
+    def from_estimator(cls, estimator, image, points=None, *, ax=None, cmap="viridis", alpha=0.7):
+        """Predict an image's density map and draw it.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted regressor with `predict_density`.
+        image : ndarray of shape (height, width) or (height, width, n_channels)
+            One image.
+        points : array-like of shape (n_points, 2) or None, default=None
+            Its true points as (row, col) in pixels.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes new axes.
+        cmap : str, default="viridis"
+            Colours of the density.
+        alpha : float, default=0.7
+            Opacity of the density where it is highest, in [0, 1]; empty pixels are transparent.
+
+        Returns
+        -------
+        DensityMapDisplay
+            The display, drawn.
+        """
+        density = estimator.predict_density([np.asarray(image)])[0]
+        return cls.from_predictions(image, density, points, ax=ax, cmap=cmap, alpha=alpha)
+
+    @classmethod
+    def from_predictions(cls, image, density, points=None, *, ax=None, cmap="viridis", alpha=0.7):
+        """Draw a density map that was predicted before.
+
+        Parameters
+        ----------
+        image : ndarray of shape (height, width) or (height, width, n_channels)
+            One image.
+        density : ndarray of shape (height, width)
+            Its density map, in objects per pixel.
+        points : array-like of shape (n_points, 2) or None, default=None
+            Its true points as (row, col) in pixels.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes new axes.
+        cmap : str, default="viridis"
+            Colours of the density.
+        alpha : float, default=0.7
+            Opacity of the density where it is highest, in [0, 1]; empty pixels are transparent.
+
+        Returns
+        -------
+        DensityMapDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the map or the points are not valid, or the map is not of the image's size.
+        """
+        image = np.asarray(image)
+        density = check_maps([density], [image.shape[:2]])[0]
+        points = None if points is None else check_points([points])[0]
+        return cls(image, density, points).plot(ax=ax, cmap=cmap, alpha=alpha)
+
+    def plot(self, ax=None, *, cmap="viridis", alpha=0.7):
+        """Draw the image, the density over it, and the points.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes new axes.
+        cmap : str, default="viridis"
+            Colours of the density.
+        alpha : float, default=0.7
+            Opacity of the density where it is highest, in [0, 1]; empty pixels are transparent.
+
+        Returns
+        -------
+        DensityMapDisplay
+            The display itself.
+        """
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(layout="constrained")
+        ax.imshow(_grey(self.image), cmap="gray")
+        relative = self.density / (self.density.max() or 1)
+        self.overlay_ = ax.imshow(self.density, cmap=cmap, alpha=alpha * relative**0.5)
+        self.points_ = None
+        title = f"counted {self.density.sum(dtype=np.float64):.1f}"
+        if self.points is not None:
+            title += f", true {len(self.points)}"
+            (self.points_,) = ax.plot(self.points[:, 1], self.points[:, 0], "+", color="white", markersize=4)
+        ax.set_title(title)
+        ax.set_axis_off()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _grey(image):
+    """Brightness of an image: the channel sum, so that a lone colour channel is seen on paper too."""
+    return image if image.ndim == 2 else image.sum(axis=2, dtype=np.float64)

@@ -1,0 +1,376 @@
+"""Point annotations: the ragged target that behaves.
+
+One array of (row, col) for each image. scikit-learn splits it like any other target, and stock metrics
+see the counts, because ``numpy.asarray`` of it is the number of points of each image.
+
+>>> points = PointAnnotations([[(1, 2), (3, 4)], [], [(0.5, 7)]])
+>>> points.counts
+array([2., 0., 1.])
+>>> points[1:]
+PointAnnotations(2 images, 1 point)
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from numbers import Integral
+
+import numpy as np
+
+__all__ = ["PointAnnotations", "check_points"]
+
+
+class PointAnnotations(Sequence):
+    """Points for each of many images: a target that scikit-learn can split and score.
+
+    An immutable sequence. An integer index gives one image's points; a slice, an integer array, a boolean
+    mask or ``(key, Ellipsis)`` gives another `PointAnnotations`. ``numpy.asarray(points)`` is the counts, so
+    every stock metric, scorer, dummy regressor and stratified splitter works.
+
+    Parameters
+    ----------
+    points : sequence of array-like of shape (n_points, 2)
+        For each image its points as (row, col) in pixels. The centre of the top-left pixel is (0, 0). An image
+        without points is an empty array or list.
+
+    Attributes
+    ----------
+    coordinates : ndarray of shape (n_points_in_all, 2), float64
+        The points of all images, one after the other.
+    lengths : ndarray of shape (n_images,), int64
+        The number of points of each image.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not of shape (n_points, 2) or holds NaN or infinity.
+
+    See Also
+    --------
+    skcount.DensityMapTransformer : Turns points into density maps, and back.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcount import PointAnnotations
+    >>> points = PointAnnotations([[(1, 2), (3, 4)], [], [(0.5, 7)]])
+    >>> points.shape
+    (3,)
+    >>> points[0]
+    array([[1., 2.],
+           [3., 4.]])
+    >>> np.asarray(points)
+    array([2., 0., 1.])
+    """
+
+    __slots__ = ("_offsets", "coordinates", "lengths")
+
+    def __init__(self, points):
+        arrays = [_check_one(p, i) for i, p in enumerate(_entries(points))]
+        self._store(
+            np.concatenate([np.empty((0, 2)), *arrays]),
+            np.array([len(a) for a in arrays], dtype=np.int64),
+        )
+
+    def _store(self, coordinates, lengths):
+        coordinates.setflags(write=False)
+        lengths.setflags(write=False)
+        self.coordinates = coordinates
+        self.lengths = lengths
+        self._offsets = np.concatenate([[0], np.cumsum(lengths)])
+
+    @classmethod
+    def from_flat(cls, coordinates, lengths):
+        """Make annotations from all points in one array and the number of each image's.
+
+        Parameters
+        ----------
+        coordinates : array-like of shape (n_points_in_all, 2)
+            The points of the first image, then those of the second, and so on: (row, col) in pixels.
+        lengths : array-like of shape (n_images,)
+            How many of them belong to each image.
+
+        Returns
+        -------
+        PointAnnotations
+            The annotations.
+
+        Raises
+        ------
+        ValueError
+            If the lengths do not add up to the number of points, or a coordinate is not finite.
+
+        Examples
+        --------
+        >>> PointAnnotations.from_flat([(1, 2), (3, 4), (5, 6)], [2, 0, 1]).counts
+        array([2., 0., 1.])
+        """
+        coordinates = np.array(coordinates, dtype=np.float64).reshape(-1, 2)
+        lengths = np.array(lengths, dtype=np.int64).reshape(-1)
+        if (lengths < 0).any() or lengths.sum() != len(coordinates):
+            raise ValueError(
+                f"lengths add up to {lengths.sum()} (smallest {lengths.min(initial=0)}) and there are "
+                f"{len(coordinates)} coordinates; expected the same number, and no negative length."
+            )
+        annotations = cls.__new__(cls)
+        annotations._store(coordinates, lengths)
+        for index in np.flatnonzero(~np.isfinite(coordinates).all(axis=1))[:1]:
+            _check_one(annotations[_image_of(index, annotations)], _image_of(index, annotations))
+        return annotations
+
+    @classmethod
+    def from_xy(cls, points):
+        """Make annotations from (x, y) points: x counts columns, y counts rows.
+
+        Parameters
+        ----------
+        points : sequence of array-like of shape (n_points, 2)
+            For each image its points as (x, y) in pixels; the centre of the top-left pixel is (0, 0).
+
+        Returns
+        -------
+        PointAnnotations
+            The same points as (row, col).
+
+        Examples
+        --------
+        >>> PointAnnotations.from_xy([[(10, 2)]])[0]
+        array([[ 2., 10.]])
+        """
+        swapped = cls(points)
+        return cls.from_flat(swapped.coordinates[:, ::-1], swapped.lengths)
+
+    @classmethod
+    def from_mask(cls, masks):
+        """Make annotations from dot images: every pixel that is not zero is one object.
+
+        Parameters
+        ----------
+        masks : array-like of shape (n_images, height, width), or sequence of (height, width)
+            Dot images. Touching pixels are separate objects: blobs are never joined.
+
+        Returns
+        -------
+        PointAnnotations
+            The centres of the pixels that are not zero.
+
+        Raises
+        ------
+        ValueError
+            If a mask is not two-dimensional.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> mask = np.zeros((1, 4, 4), dtype=bool)
+        >>> mask[0, 1, 2:] = True
+        >>> PointAnnotations.from_mask(mask)[0]
+        array([[1., 2.],
+               [1., 3.]])
+        """
+        masks = [np.asarray(mask) for mask in masks]
+        for index, mask in enumerate(masks):
+            if mask.ndim != 2:
+                raise ValueError(
+                    f"Mask {index} has shape {mask.shape}; expected (height, width). A single mask needs its sample "
+                    "axis: masks[None]; of a colour image take the channel that holds the dots."
+                )
+        return cls([np.argwhere(mask != 0) for mask in masks])
+
+    @property
+    def shape(self):
+        """Shape of the counts, ``(n_images,)``: scikit-learn takes it for a 1-D target."""
+        return (len(self.lengths),)
+
+    @property
+    def counts(self):
+        """Number of points of each image, ndarray of shape (n_images,), float64."""
+        return self.lengths.astype(np.float64)
+
+    def inside(self, image_shapes):
+        """Keep the points that lie inside their image.
+
+        Parameters
+        ----------
+        image_shapes : (height, width) or sequence of (height, width)
+            One size for all images, or one for each, in pixels.
+
+        Returns
+        -------
+        PointAnnotations
+            The points with ``-0.5 <= row < height - 0.5`` and ``-0.5 <= col < width - 0.5``.
+
+        Raises
+        ------
+        ValueError
+            If the number of sizes is not the number of images.
+
+        Examples
+        --------
+        >>> PointAnnotations([[(0, 0), (8, 3), (3, 8)]]).inside((5, 10))[0]
+        array([[0., 0.],
+               [3., 8.]])
+        """
+        keep = is_inside(self, image_shapes)
+        image_index = np.repeat(np.arange(len(self)), self.lengths)
+        lengths = np.bincount(image_index[keep], minlength=len(self))
+        return type(self).from_flat(self.coordinates[keep], lengths)
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple):  # scikit-learn indexes whatever has a shape with (key, Ellipsis)
+            if len(key) != 2 or key[1] is not Ellipsis:
+                raise IndexError(f"too many indices: {key}; points are indexed by image.")
+            key = key[0]
+        if isinstance(key, Integral):
+            index = range(len(self))[key]
+            return self.coordinates[self._offsets[index] : self._offsets[index + 1]]
+        selected = np.arange(len(self))[key]
+        return type(self).from_flat(
+            np.concatenate([np.empty((0, 2)), *(self[i] for i in selected)]), self.lengths[selected]
+        )
+
+    def __iter__(self):
+        for start, stop in pairwise(self._offsets):
+            yield self.coordinates[start:stop]
+
+    def __add__(self, other):
+        if not isinstance(other, PointAnnotations):
+            return NotImplemented
+        return type(self).from_flat(
+            np.concatenate([self.coordinates, other.coordinates]),
+            np.concatenate([self.lengths, other.lengths]),
+        )
+
+    def __eq__(self, other):
+        if not isinstance(other, PointAnnotations):
+            return NotImplemented
+        return np.array_equal(self.lengths, other.lengths) and np.array_equal(
+            self.coordinates, other.coordinates
+        )
+
+    __hash__ = None
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("The counts are computed, so they cannot be had without a copy; pass copy=None.")
+        return self.counts.astype(np.float64 if dtype is None else dtype)
+
+    def __reduce__(self):
+        return type(self).from_flat, (np.asarray(self.coordinates), np.asarray(self.lengths))
+
+    def __repr__(self):
+        n_images, n_points = len(self), len(self.coordinates)
+        return f"{type(self).__name__}({n_images} image{'s' * (n_images != 1)}, {n_points} point{'s' * (n_points != 1)})"
+
+
+def check_points(points, n_images=None):
+    """Check point annotations.
+
+    Parameters
+    ----------
+    points : PointAnnotations, or sequence of array-like of shape (n_points, 2)
+        Points of each image as (row, col) in pixels.
+    n_images : int or None, default=None
+        How many images there must be; None accepts any number.
+
+    Returns
+    -------
+    PointAnnotations
+        The points.
+
+    Raises
+    ------
+    ValueError
+        If an entry is no array of points, or the number of entries is not `n_images`.
+
+    Examples
+    --------
+    >>> check_points([[(1, 2)], []], n_images=2)
+    PointAnnotations(2 images, 1 point)
+    """
+    points = points if isinstance(points, PointAnnotations) else PointAnnotations(points)
+    if n_images is not None and len(points) != n_images:
+        raise ValueError(
+            f"The points are of {len(points)} images and there are {n_images} images; expected one array of points an "
+            "image. The points of a single image need their sample axis: [points]."
+        )
+    return points
+
+
+def is_inside(points, image_shapes):
+    """Tell for every point whether it lies inside its image.
+
+    Parameters
+    ----------
+    points : PointAnnotations
+        Points of n_images images.
+    image_shapes : (height, width) or sequence of (height, width)
+        One size for all images, or one for each, in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n_points_in_all,), bool
+        Whether ``-0.5 <= row < height - 0.5``, and the same for columns.
+
+    Raises
+    ------
+    ValueError
+        If the number of sizes is not the number of images.
+
+    Examples
+    --------
+    >>> is_inside(PointAnnotations([[(-0.5, 0), (4.5, 0)]]), (5, 5))
+    array([ True, False])
+    """
+    shapes = np.asarray(image_shapes)
+    if shapes.ndim == 1:
+        shapes = np.broadcast_to(shapes, (len(points), 2))
+    if shapes.shape != (len(points), 2):
+        raise ValueError(
+            f"There are {len(shapes)} image shapes and points of {len(points)} images; expected one (height, width) for "
+            "all, or one an image."
+        )
+    limits = np.repeat(shapes, points.lengths, axis=0) - 0.5
+    return ((points.coordinates >= -0.5) & (points.coordinates < limits)).all(axis=1)
+
+
+def _entries(points):
+    """The entries of a sequence of point arrays; whatever cannot be one is refused."""
+    if isinstance(points, str | bytes | dict | set) or not hasattr(points, "__iter__"):
+        raise ValueError(
+            f"points is a {type(points).__name__}; expected one array-like of shape (n_points, 2), (row, col) in pixels, "
+            "for each image."
+        )
+    return points
+
+
+def _check_one(points, index):
+    """Check one image's points and return them as (n_points, 2) float64."""
+    try:
+        array = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The points of image {index} are no numbers ({error}); expected an array-like of shape (n_points, 2), "
+            "(row, col) in pixels."
+        ) from None
+    if array.size == 0 and array.ndim <= 2:
+        return np.empty((0, 2))
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise ValueError(
+            f"The points of image {index} have shape {array.shape}; expected (n_points, 2), (row, col) in pixels."
+            + (" A single image's points need their sample axis: [points]." if array.shape == (2,) else "")
+        )
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        first = int(np.flatnonzero(~finite)[0])
+        raise ValueError(
+            f"Point {first} of image {index} is {array[first].tolist()}: NaN or infinity. Remove it, or find out where it "
+            "came from; no point is dropped silently."
+        )
+    return array
+
+
+def _image_of(point_index, annotations):
+    return int(np.searchsorted(annotations._offsets, point_index, side="right") - 1)

@@ -1,0 +1,7 @@
+"""Regressors: fit, predict, score."""
+
+from skcount.regressors._density_map import DensityMapRegressor
+from skcount.regressors._fcrn import FCRNRegressor
+from skcount.regressors._unet import UNetRegressor
+
+__all__ = ["DensityMapRegressor", "FCRNRegressor", "UNetRegressor"]

@@ -1,0 +1,377 @@
+"""What all regressors do: fit, predict, score. The network is a subclass's one private hook."""
+
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skcount._validation import Images, check_finite, check_images, is_table
+from skcount.density import DensityMapTransformer
+from skcount.networks import DensityNetwork
+from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
+from skcount.regressors._target import check_target, is_ragged
+from skcount.training import LOSSES, Crops, PointTarget, train
+
+# Chosen on images held out of VGG's training pool: see benchmarks/RESULTS.md.
+AUTO_PATCH = 128
+AUTO_STEPS = 1000
+AUTO_EPOCHS = 10
+# The height that one object has in the network's own units.
+PEAK = 4.0
+
+
+class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+    """Learn image -> density map, and count by its sum.
+
+    A subclass stores the parameters in its explicit constructor and builds the network in `_make_network`.
+    """
+
+    _parameter_constraints = {
+        "sigma": [Interval(Real, 0, None, closed="neither"), None],
+        "density": [DensityMapTransformer, None],
+        "loss": [StrOptions(set(LOSSES))],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
+        "patch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "augment": ["boolean"],
+        "device": [str],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "warm_start": ["boolean"],
+        "net_params": [dict, None],
+        "callbacks": [list, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Learn to count from images and points.
+
+        Parameters
+        ----------
+        X : array of shape (n_images, height, width[, n_channels]), or sequence of images
+            Images, channels last, of one or of many sizes. Integer pixels are scaled by their type's range,
+            floats are taken as they are.
+        y : points, counts or density maps
+            Points: for each image an array (n_points, 2) of (row, col) in pixels. Counts: a 1-D array; then
+            only the totals supervise. Density maps: an array (n_images, height, width) of objects per pixel,
+            or a list of maps where the images differ in size.
+        sample_weight : array-like of shape (n_images,) or None, default=None
+            Weight of each image in the loss, >= 0. An image of weight zero is left out altogether.
+
+        Returns
+        -------
+        self : object
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, an image or the target is not valid; before any training starts.
+        FloatingPointError
+            If the training diverges.
+        """
+        fresh = not (self.warm_start and hasattr(self, "module_"))
+        return self._fit(X, y, sample_weight, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one more epoch, at a constant learning rate.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        self : object
+            The fitted regressor.
+        """
+        fresh = not hasattr(self, "module_")
+        return self._fit(X, y, sample_weight, fresh, max_epochs=1, one_cycle_schedule=False)
+
+    def predict(self, X):
+        """Count the objects in each image.
+
+        Parameters
+        ----------
+        X : array of shape (n_images, height, width[, n_channels]), or sequence of images
+            Images like those of `fit`, of any size.
+
+        Returns
+        -------
+        ndarray of shape (n_images,), float64
+            Objects in each image: the sum of its density map.
+        """
+        return np.array([density.sum(dtype=np.float64) for density in self.iter_density(X)])
+
+    def predict_density(self, X):
+        """Predict the density map of each image.
+
+        Parameters
+        ----------
+        X : array of shape (n_images, height, width[, n_channels]), or sequence of images
+            Images like those of `fit`, of any size.
+
+        Returns
+        -------
+        ndarray of shape (n_images, height, width), or list of ndarray of shape (height, width)
+            Objects per pixel, never negative. A list where the sizes of the images differ.
+        """
+        maps = list(self.iter_density(X))
+        return np.stack(maps) if len({m.shape for m in maps}) == 1 else maps
+
+    def predict_points(self, X):
+        """Place as many points on each image as are counted in it.
+
+        Parameters
+        ----------
+        X : array of shape (n_images, height, width[, n_channels]), or sequence of images
+            Images like those of `fit`, of any size.
+
+        Returns
+        -------
+        PointAnnotations
+            Points of each image as (row, col) in pixels; their number is the rounded count.
+        """
+        return self.density_.inverse_transform(self.iter_density(X))
+
+    def iter_density(self, X):
+        """Predict one density map after the other, holding one at a time.
+
+        Parameters
+        ----------
+        X : array of shape (n_images, height, width[, n_channels]), or sequence of images
+            Images like those of `fit`, of any size.
+
+        Returns
+        -------
+        iterator of ndarray of shape (height, width)
+            Objects per pixel, never negative.
+
+        Raises
+        ------
+        NotFittedError
+            If the regressor is not fitted.
+        ValueError
+            If an image is not valid, or has another number of channels than those of `fit`.
+        """
+        check_is_fitted(self)
+        images = self._check_images(X, reset=False)
+        return self._iter_density(images)
+
+    def score(self, X, y, sample_weight=None):
+        """Minus the mean absolute error of the counts: larger is better, 0 is perfect.
+
+        The measure of the field, defined for a single image too. For R2 use ``scoring="r2"``.
+
+        Parameters
+        ----------
+        X : array of shape (n_images, height, width[, n_channels]), or sequence of images
+            Images.
+        y : points, counts or density maps
+            As for `fit`. The true count of an image is the number of its points.
+        sample_weight : array-like of shape (n_images,) or None, default=None
+            Weight of each image.
+
+        Returns
+        -------
+        float
+            Minus the mean absolute error, in objects an image.
+        """
+        predicted = self.predict(X)
+        true = check_target(y, self._check_images(X, reset=False).shapes, self.density_).counts
+        return -float(np.average(np.abs(predicted - true), weights=sample_weight))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True
+        tags.target_tags.positive_only = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _fit(self, X, y, sample_weight, fresh, max_epochs, one_cycle_schedule):
+        """Check everything, then build the network where it is fresh, and train it."""
+        images, target, weights = self._check_training_data(X, y, sample_weight, fresh)
+        with _own_randomness(self.random_state, self._torch_device()):
+            module = (
+                self._make_module(images, target, weights) if fresh else self.module_.unfreeze_statistics()
+            )
+            crops = Crops(images, target, self._patch_shape(images, target), weights, self._augments(images))
+            epochs = _auto_epochs(len(crops), self.batch_size) if max_epochs == "auto" else max_epochs
+            fitted = {
+                "module_": module,
+                "density_": self._make_density(),
+                "n_channels_in_": images.n_channels,
+                "patch_size_": crops.patch_shape,
+            }
+            tasks = TaskTree(self, epochs, fitted, X=X, y=y)
+            history = train(
+                module,
+                crops,
+                LOSSES[self.loss](float(module.output_scale)),
+                max_epochs=epochs,
+                lr=self.lr,
+                batch_size=self.batch_size,
+                device=self._torch_device(),
+                one_cycle_schedule=one_cycle_schedule,
+                verbose=self.verbose,
+                callbacks=self.callbacks or (),
+                net_params=self.net_params,
+                after_epoch=tasks.end_epoch,
+            )
+        module.eval()
+        past = [] if fresh else self.history_
+        self.history_ = past + [{**row, "epoch": len(past) + row["epoch"]} for row in history]
+        self.n_iter_ = len(self.history_)
+        vars(self).update(fitted)
+        tasks.end()
+        return self
+
+    def _check_training_data(self, X, y, sample_weight, fresh):
+        """Check all that `fit` is given; nothing is trained before all of it is right."""
+        images = self._check_images(X, reset=fresh, y=y)
+        density = self._make_density()
+        target = check_target(y, images.shapes, density)
+        weights = _check_weights(sample_weight, len(images))
+        if isinstance(target, PointTarget):
+            density.check_outside(target.points, images.shapes)
+        if not weights.all():
+            kept = np.flatnonzero(weights)
+            images, target, weights = images.take(kept), target.take(kept), weights[kept]
+        for index, image in enumerate(images):
+            check_finite(image, index)
+        return images, target, weights / weights.mean()
+
+    def _check_images(self, X, reset, y=None):
+        """Check images, or a table that stands for them; `reset` for those of a new fit."""
+        table = self._takes_table(X, y) if reset else hasattr(self, "n_features_in_") and is_table(X)
+        if reset and not table:
+            vars(self).pop("n_features_in_", None)
+            vars(self).pop("feature_names_in_", None)
+        if table:
+            X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
+            return Images(X, [(1, X.shape[1])] * len(X), 1, self.dtype, is_table=True)
+        images = check_images(X, self.dtype)
+        if not reset:
+            self._check_same_kind(images)
+        return images
+
+    def _takes_table(self, X, y):
+        """Whether `X` is a table: two-dimensional, and `y` can only be counts."""
+        return is_table(X) and not is_ragged(y)
+
+    def _check_same_kind(self, images):
+        if hasattr(self, "n_features_in_"):
+            raise ValueError(
+                f"X holds images and this {type(self).__name__} was fitted on a table of {self.n_features_in_} features; "
+                "expected a table of shape (n_samples, n_features)."
+            )
+        if images.n_channels != self.n_channels_in_:
+            raise ValueError(
+                f"X has images of {images.n_channels} channels and this {type(self).__name__} was fitted on images of "
+                f"{self.n_channels_in_}; expected the same number. Channels come last: (n_images, height, width, channels)."
+            )
+
+    def _make_density(self):
+        """The transformer that makes the maps: the user's, with the flat sigma where it is given."""
+        density = DensityMapTransformer() if self.density is None else clone(self.density)
+        return density if self.sigma is None else density.set_params(sigma=self.sigma)
+
+    def _make_module(self, images, target, weights):
+        """Build the network with what it must know about the training images."""
+        mean, std = _channel_statistics(images, weights)
+        scale = target.peak(weights) / PEAK
+        network = DensityNetwork(self._make_network(images.n_channels), mean, std, scale)
+        return network.to(self._torch_device(), getattr(torch, self.dtype))
+
+    def _patch_shape(self, images, target):
+        """Size of the crops: no larger than the largest image; all of it where only counts are known."""
+        largest = np.max(images.shapes, axis=0)
+        if not target.is_map:
+            return tuple(largest.tolist())
+        patch = AUTO_PATCH if self.patch_size == "auto" else self.patch_size
+        return tuple(np.minimum(largest, patch).tolist())
+
+    def _augments(self, images):
+        """Whether crops are flipped and turned; the columns of a table have no symmetry."""
+        return self.augment and not images.is_table
+
+    def _torch_device(self):
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self.device
+
+    def _iter_density(self, images):
+        module = self.module_.eval()
+        parameter = module.output_scale
+        for index, image in enumerate(images):
+            check_finite(image, index)
+            with torch.inference_mode():
+                density = module(torch.from_numpy(image)[None].to(parameter.device, parameter.dtype))
+            yield density[0, 0].cpu().numpy()
+
+
+def _check_weights(sample_weight, n_images):
+    """Check sample weights: finite, at least 0, and not all 0."""
+    if sample_weight is None:
+        return np.ones(n_images)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n_images, weights)
+    if weights.shape != (n_images,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; expected ({n_images},), one weight an image."
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            f"sample_weight ranges from {weights.min()} to {weights.max()}; expected finite weights of at least 0."
+        )
+    if not weights.any():
+        raise ValueError(
+            "Sample weights are all zero: no image is left to learn from; expected one above 0 at least."
+        )
+    return weights
+
+
+def _channel_statistics(images, weights):
+    """Weighted mean and standard deviation of each channel over all pixels: (n_channels,) each."""
+    total, mean, squares = 0.0, np.zeros(images.n_channels), np.zeros(images.n_channels)
+    for image, weight in zip(images, weights, strict=True):
+        pixels = image.reshape(len(image), -1).astype(np.float64)
+        new, new_mean = weight * pixels.shape[1], pixels.mean(axis=1)
+        shift = new_mean - mean
+        squares += weight * ((pixels - new_mean[:, None]) ** 2).sum(axis=1) + shift**2 * total * new / (
+            total + new
+        )
+        total += new
+        mean += shift * new / total
+    std = np.sqrt(squares / total)
+    # A channel that only varies by rounding carries nothing; dividing by its spread would make noise of it.
+    return mean, np.where(std > 1e-6 * np.abs(mean), std, 1.0)
+
+
+def _auto_epochs(n_crops, batch_size):
+    """Epochs that make up the automatic number of steps, and no fewer than ten."""
+    n_batches = 1 if batch_size == -1 else -(-n_crops // batch_size)
+    return max(AUTO_EPOCHS, -(-AUTO_STEPS // n_batches))
+
+
+@contextmanager
+def _own_randomness(random_state, device):
+    """Seed torch from `random_state` for a while, and give it back its own random state after."""
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    on_gpu = torch.device(device).type == "cuda"
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed(seed)
+        yield

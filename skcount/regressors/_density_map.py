@@ -1,0 +1,97 @@
+"""The regressor for any architecture."""
+
+from sklearn.utils._param_validation import StrOptions
+
+from skcount.networks import ARCHITECTURES
+from skcount.regressors._base import BaseDensityMapRegressor
+from skcount.regressors._docs import document
+
+
+@document
+class DensityMapRegressor(BaseDensityMapRegressor):
+    """Count objects: learn image -> density map from points, and sum the prediction.
+
+    Parameters
+    ----------
+    architecture : {"unet", "fcrn_a", "fcrn_b"} or callable, default="unet"
+        The network. A callable takes the number of channels, and `architecture_params` as keywords, and returns
+        a `torch.nn.Module` that maps (n, n_channels, height, width) to (n, 1, height, width); an attribute
+        `stride` says that it needs sides that are multiples of it.
+    {parameters}
+    architecture_params : dict or None, default=None
+        Parameters for the architecture, for example ``{"filters": 32}``.
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    UNetRegressor : The same with a U-Net, whose parameters are flat.
+    FCRNRegressor : The same with FCRN-A or FCRN-B.
+    DensityMapTransformer : Makes the density maps.
+
+    References
+    ----------
+    V. Lempitsky and A. Zisserman, "Learning to count objects in images", NeurIPS 2010.
+
+    Examples
+    --------
+    >>> from skcount import DensityMapRegressor
+    >>> from skcount.datasets import make_cells
+    >>> X, points = make_cells(n_samples=4, image_shape=(64, 64), random_state=0, return_X_y=True)
+    >>> regressor = DensityMapRegressor(sigma=2, max_epochs=2, random_state=0).fit(X, points)
+    >>> regressor.predict(X).shape
+    (4,)
+    >>> regressor.predict_density(X).shape
+    (4, 64, 64)
+    """
+
+    _parameter_constraints = {
+        **BaseDensityMapRegressor._parameter_constraints,
+        "architecture": [StrOptions(set(ARCHITECTURES)), callable],
+        "architecture_params": [dict, None],
+    }
+
+    def __init__(
+        self,
+        architecture="unet",
+        *,
+        sigma=None,
+        density=None,
+        architecture_params=None,
+        loss="mse",
+        max_epochs="auto",
+        lr=3e-3,
+        batch_size=8,
+        patch_size="auto",
+        augment=True,
+        device="auto",
+        dtype="float32",
+        warm_start=False,
+        net_params=None,
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.architecture = architecture
+        self.sigma = sigma
+        self.density = density
+        self.architecture_params = architecture_params
+        self.loss = loss
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.patch_size = patch_size
+        self.augment = augment
+        self.device = device
+        self.dtype = dtype
+        self.warm_start = warm_start
+        self.net_params = net_params
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, n_channels):
+        make = ARCHITECTURES[self.architecture] if isinstance(self.architecture, str) else self.architecture
+        return make(n_channels, **(self.architecture_params or {}))

@@ -1,0 +1,69 @@
+"""The parameters that all regressors share, described once."""
+
+import inspect
+
+COMMON_PARAMETERS = """\
+sigma : float or None, default=None
+    Standard deviation of the Gaussian that stands for one object, in pixels, > 0. None leaves it to `density`.
+density : DensityMapTransformer or None, default=None
+    Makes density maps of points; cloned at fit. None is a default one (sigma 2).
+loss : {"mse"}, default="mse"
+    What the training minimises: the mean squared error of the map, or of the totals where `y` is counts.
+max_epochs : int or "auto", default="auto"
+    Number of epochs, >= 1. An epoch is one crop of each image, or as many as cover its pixels once on average.
+    "auto" makes 1000 steps of it, and at least 10 epochs.
+lr : float, default=3e-3
+    Largest learning rate of the one-cycle schedule, > 0.
+batch_size : int, default=8
+    Crops a step; -1 takes all in one.
+patch_size : int or "auto", default="auto"
+    Side of the square crops to train on, in pixels, at most the largest image's; "auto" is 128. Counts as `y`
+    are learnt from whole images.
+augment : bool, default=True
+    Whether to flip the crops, and turn square ones by 90 degrees, at random.
+device : str, default="auto"
+    Where to compute, as torch calls it; "auto" is a CUDA device if there is one, else the CPU.
+dtype : {"float32", "float64"}, default="float32"
+    Precision of the network.
+warm_start : bool, default=False
+    Whether `fit` goes on from the weights of the last fit.
+net_params : dict or None, default=None
+    More parameters for skorch's NeuralNet, which override what is set here.
+callbacks : list or None, default=None
+    skorch callbacks.
+random_state : int, RandomState or None, default=None
+    Seed of the weights, the crops and their order. The same int and number of threads give the same result.
+verbose : int, default=0
+    Whether to print a line an epoch: loss, count error of the crops, and time."""
+
+COMMON_ATTRIBUTES = """\
+module_ : torch.nn.Module
+    The trained network: pixels (n, n_channels, height, width) -> densities (n, 1, height, width).
+density_ : DensityMapTransformer
+    Made the maps that were learnt.
+n_channels_in_ : int
+    Number of channels of the training images.
+patch_size_ : (height, width)
+    Size of the crops, in pixels.
+n_iter_ : int
+    Number of epochs.
+history_ : list of dict
+    One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), dur (seconds)."""
+
+
+def document(cls):
+    """Fill the shared parameters and attributes into a regressor's docstring.
+
+    Parameters
+    ----------
+    cls : type
+        Its docstring holds `{parameters}` and `{attributes}`, each on a line of its own.
+
+    Returns
+    -------
+    type
+        The same class.
+    """
+    text = inspect.cleandoc(cls.__doc__)
+    cls.__doc__ = text.replace("{parameters}", COMMON_PARAMETERS).replace("{attributes}", COMMON_ATTRIBUTES)
+    return cls

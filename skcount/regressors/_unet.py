@@ -1,0 +1,98 @@
+"""The regressor with a U-Net."""
+
+from numbers import Integral
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skcount.networks import UNet
+from skcount.regressors._base import BaseDensityMapRegressor
+from skcount.regressors._docs import document
+
+
+@document
+class UNetRegressor(BaseDensityMapRegressor):
+    """Count objects with a U-Net.
+
+    Parameters
+    ----------
+    filters : int, default=16
+        Number of filters of every block, >= 1.
+    convolutions : int, default=2
+        Number of convolutions in each block, >= 1.
+    normalization : {"batch", None}, default="batch"
+        What follows each convolution.
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    DensityMapRegressor : The same with any architecture.
+    FCRNRegressor : The same with FCRN-A or FCRN-B.
+
+    References
+    ----------
+    O. Ronneberger, P. Fischer and T. Brox, "U-Net: convolutional networks for biomedical image
+    segmentation", MICCAI 2015.
+
+    Examples
+    --------
+    >>> from skcount import UNetRegressor
+    >>> from skcount.datasets import make_cells
+    >>> X, points = make_cells(n_samples=4, image_shape=(64, 64), random_state=0, return_X_y=True)
+    >>> UNetRegressor(filters=8, max_epochs=2, random_state=0).fit(X, points).predict(X).shape
+    (4,)
+    """
+
+    _parameter_constraints = {
+        **BaseDensityMapRegressor._parameter_constraints,
+        "filters": [Interval(Integral, 1, None, closed="left")],
+        "convolutions": [Interval(Integral, 1, None, closed="left")],
+        "normalization": [StrOptions({"batch"}), None],
+    }
+
+    def __init__(
+        self,
+        filters=16,
+        *,
+        convolutions=2,
+        normalization="batch",
+        sigma=None,
+        density=None,
+        loss="mse",
+        max_epochs="auto",
+        lr=3e-3,
+        batch_size=8,
+        patch_size="auto",
+        augment=True,
+        device="auto",
+        dtype="float32",
+        warm_start=False,
+        net_params=None,
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.filters = filters
+        self.convolutions = convolutions
+        self.normalization = normalization
+        self.sigma = sigma
+        self.density = density
+        self.loss = loss
+        self.max_epochs = max_epochs
+        self.lr = lr
+        self.batch_size = batch_size
+        self.patch_size = patch_size
+        self.augment = augment
+        self.device = device
+        self.dtype = dtype
+        self.warm_start = warm_start
+        self.net_params = net_params
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, n_channels):
+        return UNet(n_channels, self.filters, self.convolutions, self.normalization)

@@ -1,0 +1,8 @@
+"""Training: the only place that speaks skorch."""
+
+from skcount.training._crops import Crops
+from skcount.training._losses import LOSSES
+from skcount.training._net import train
+from skcount.training._targets import CountTarget, MapTarget, PointTarget
+
+__all__ = ["LOSSES", "CountTarget", "Crops", "MapTarget", "PointTarget", "train"]

@@ -1,0 +1,140 @@
+"""Random crops of images and their targets, flipped and turned together."""
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+# How far a crop's cut edge is felt, in pixels: the network sees padding there where the image went on.
+MARGIN = 16
+
+
+class Crops(Dataset):
+    """Batches of random crops, for skorch to iterate over.
+
+    An epoch holds one crop of each image, or as many as cover its pixels once on average. A crop's target is
+    that crop of the full image's map. Where a crop cuts through an image, the network sees padding instead of
+    the image's continuation; a margin along such an edge does not enter the loss, so that what the network
+    learns about borders it learns from true ones.
+
+    Parameters
+    ----------
+    images : Images
+        Checked images.
+    target : PointTarget, MapTarget or CountTarget
+        What to learn.
+    patch_shape : (height, width)
+        Size of the crops, in pixels. Smaller images are padded by repeating their border, outside the loss.
+    weights : ndarray of shape (n_images,)
+        Weight of each image in the loss, 1 on average.
+    augment : bool
+        Whether to flip the crops, and turn square ones by 90 degrees, at random.
+    """
+
+    def __init__(self, images, target, patch_shape, weights, augment):
+        self.images = images
+        self.target = target
+        self.patch_shape = patch_shape
+        self.weights = weights
+        self.augment = augment
+        self.index = np.repeat(np.arange(len(images)), self._crops_per_image())
+
+    def _crops_per_image(self):
+        if not self.target.is_map:
+            return np.ones(len(self.images), dtype=int)
+        patch_area = self.patch_shape[0] * self.patch_shape[1]
+        areas = np.array([height * width for height, width in self.images.shapes])
+        return np.maximum(1, np.round(areas / patch_area)).astype(int)
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, item):
+        return self.__getitems__([item])
+
+    def __getitems__(self, items):
+        # torch's generator: seeded for the fit, and a different one in each of a data loader's workers.
+        rng = np.random.default_rng(int(torch.empty((), dtype=torch.int64).random_()))
+        crops = [self._draw(self.index[item], rng) for item in items]
+        images, targets, masks, weights = (np.stack(part) for part in zip(*crops, strict=True))
+        dtype = images.dtype
+        target = {
+            "target": torch.from_numpy(targets.astype(dtype)),
+            "mask": torch.from_numpy(masks.astype(dtype)),
+            "weight": torch.from_numpy(weights.astype(dtype)),
+        }
+        return torch.from_numpy(images), target
+
+    def _draw(self, index, rng):
+        """Draw one crop: image (c, h, w), target (1, h, w) or scalar, mask (1, h, w), weight."""
+        shape = self.images.shapes[index]
+        spans = [_draw_span(rng, *sizes) for sizes in zip(shape, self.patch_shape, strict=True)]
+        window = (spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+        image = _pad(self.images.read(index, window), self.patch_shape, "edge")
+        target = self.target.crop(index, window)
+        mask = _pad(_valid(spans, shape)[None], self.patch_shape, "constant")
+        if self.target.is_map:
+            target = _pad(target[None], self.patch_shape, "constant")
+        if self.augment:
+            symmetry = _draw_symmetry(rng, self.patch_shape)
+            image, mask = symmetry(image), symmetry(mask)
+            target = symmetry(target) if self.target.is_map else target
+        return image, target, mask, self.weights[index]
+
+
+def keep_batch(batch):
+    """Hand a batch over as it is: it was put together where it was drawn.
+
+    Parameters
+    ----------
+    batch : tuple
+        What `Crops.__getitems__` returns.
+
+    Returns
+    -------
+    tuple
+        The same.
+    """
+    return batch
+
+
+def _draw_span(rng, size, patch):
+    """Draw (start, length) along one axis; the image's ends come as often as any other margin."""
+    if size <= patch:
+        return 0, size
+    margin = _margin(patch)
+    start = rng.integers(-margin, size - patch + margin + 1)
+    return int(np.clip(start, 0, size - patch)), patch
+
+
+def _margin(patch):
+    return min(MARGIN, patch // 4)
+
+
+def _valid(spans, shape):
+    """Mark the pixels of a crop that are not within a margin of an edge that cuts through the image."""
+    axes = []
+    for (start, length), size in zip(spans, shape, strict=True):
+        valid = np.ones(length)
+        if start > 0:
+            valid[: _margin(length)] = 0
+        if start + length < size:
+            valid[-_margin(length) :] = 0
+        axes.append(valid)
+    return axes[0][:, None] * axes[1]
+
+
+def _pad(array, patch_shape, mode):
+    """Pad an array (k, h, w) at the bottom and right to the size of the crops."""
+    bottom, right = patch_shape[0] - array.shape[1], patch_shape[1] - array.shape[2]
+    return np.pad(array, ((0, 0), (0, bottom), (0, right)), mode=mode) if bottom or right else array
+
+
+def _draw_symmetry(rng, patch_shape):
+    """Draw one of the symmetries of a crop, as a function on arrays (k, h, w)."""
+    flip_rows, flip_cols, transpose = rng.random(3) < 0.5
+
+    def symmetry(array):
+        array = array[:, :: -1 if flip_rows else 1, :: -1 if flip_cols else 1]
+        return array.transpose(0, 2, 1) if transpose and patch_shape[0] == patch_shape[1] else array
+
+    return symmetry

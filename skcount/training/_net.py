@@ -1,0 +1,164 @@
+"""The training run: skorch's loop with the defaults that counting needs."""
+
+from contextlib import suppress
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import LRScheduler, PassthroughScoring
+from torch.optim.lr_scheduler import LambdaLR
+
+from skcount.training._callbacks import AfterEpoch, ForgetBatches, FreezeStatistics, StopTraining, one_cycle
+from skcount.training._crops import keep_batch
+
+# Part of the steps after which the statistics of batch normalisations are frozen.
+FREEZE_AFTER = 0.6
+
+
+class CountingNet(NeuralNet):
+    """A skorch net whose targets are batches of densities, and that stops when it should.
+
+    The loop is skorch's. A loss that is not finite ends it with an error, Ctrl-C ends it with a
+    KeyboardInterrupt, and each batch records its count error.
+    """
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):  # noqa: ARG002 - skorch's signature
+        """Compare a batch with its targets, and refuse a loss that is not finite."""
+        batch = {name: value.to(y_pred.device) for name, value in y_true.items()}
+        loss = self.criterion_(y_pred, batch)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"The loss is {loss.item()} in epoch {len(self.history)}: the training diverged. Try a smaller lr (it is "
+                f"{self.lr:g}), normalization='batch', or check the images for extreme values."
+            )
+        self.history.record_batch("count_mae", _count_mae(y_pred.detach(), batch))
+        return loss
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):  # noqa: ARG002 - skorch's signature
+        """Train; unlike skorch's own, without swallowing a KeyboardInterrupt."""
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        with suppress(StopTraining):
+            self.fit_loop(X, y, **fit_params)
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+
+def train(
+    network,
+    crops,
+    loss,
+    *,
+    max_epochs,
+    lr,
+    batch_size,
+    device,
+    one_cycle_schedule=True,
+    verbose=0,
+    callbacks=(),
+    net_params=None,
+    after_epoch=None,
+):
+    """Train a network on crops, in place.
+
+    Parameters
+    ----------
+    network : DensityNetwork
+        Maps images to densities.
+    crops : Crops
+        The training data.
+    loss : torch.nn.Module
+        Compares densities with a batch of `crops`.
+    max_epochs : int
+        Number of epochs.
+    lr : float
+        Largest learning rate.
+    batch_size : int
+        Crops a step; -1 takes all in one.
+    device : str
+        Where to compute.
+    one_cycle_schedule : bool, default=True
+        Whether the learning rate follows one cycle and the statistics of batch normalisations are frozen
+        towards its end; else both stay as they are.
+    verbose : int, default=0
+        Whether to print a line an epoch.
+    callbacks : sequence of skorch callbacks, default=()
+        More of them.
+    net_params : dict or None, default=None
+        Parameters for skorch's NeuralNet, which override ours.
+    after_epoch : callable or None, default=None
+        Called with the number of each epoch that is over; a true value ends the training.
+
+    Returns
+    -------
+    list of dict
+        One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), lr, dur (seconds).
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is not finite.
+    """
+    batch_size = len(crops) if batch_size == -1 else min(batch_size, len(crops))
+    n_steps = max_epochs * -(-len(crops) // batch_size)
+    own_callbacks = [
+        ("count_mae", PassthroughScoring("count_mae", on_train=True)),
+        *(_schedule(n_steps) if one_cycle_schedule else ()),
+    ]
+    if after_epoch is not None:
+        own_callbacks.append(("after_epoch", AfterEpoch(after_epoch)))
+    params = {
+        "module": network,
+        "criterion": loss,
+        "optimizer": torch.optim.AdamW,
+        "optimizer__fused": str(device).startswith(("cpu", "cuda")),
+        "lr": lr,
+        "max_epochs": max_epochs,
+        "batch_size": batch_size,
+        "iterator_train__shuffle": True,
+        "iterator_train__collate_fn": keep_batch,
+        "train_split": None,
+        "predict_nonlinearity": None,
+        "device": device,
+        "verbose": int(verbose),
+        "callbacks": [*own_callbacks, *callbacks, ("forget_batches", ForgetBatches())],
+        "callbacks__valid_loss": None,
+    }
+    net = CountingNet(**_override(params, net_params))
+    net.partial_fit(crops, None)
+    return [_plain(row) for row in net.history]
+
+
+def _schedule(n_steps):
+    """The callbacks that shape a training run of `n_steps` steps."""
+    return [
+        (
+            "lr_schedule",
+            LRScheduler(
+                LambdaLR, lr_lambda=lambda step: one_cycle((step + 0.5) / n_steps), step_every="batch"
+            ),
+        ),
+        ("freeze_statistics", FreezeStatistics(int(FREEZE_AFTER * n_steps))),
+    ]
+
+
+def _override(params, net_params):
+    """Replace parameters by the user's; another optimizer comes without our settings for AdamW."""
+    net_params = net_params or {}
+    if "optimizer" in net_params:
+        params = {name: value for name, value in params.items() if not name.startswith("optimizer__")}
+    return {**params, **net_params}
+
+
+def _count_mae(density, batch):
+    """Mean absolute error of the counts of a batch of crops, where its loss looks."""
+    mask, target = batch["mask"], batch["target"]
+    counts = (density * mask).sum(dim=(1, 2, 3))
+    true = target if target.ndim == 1 else (target * mask).sum(dim=(1, 2, 3))
+    return (counts - true).abs().mean().item()
+
+
+def _plain(row):
+    """Keep the plain numbers of a row of skorch's history."""
+    names = ("epoch", "train_loss", "count_mae", "dur")
+    return {name: row[name] if name == "epoch" else float(row[name]) for name in names}

@@ -1,0 +1,298 @@
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, train_test_split
+from sklearn.utils import _safe_indexing, indexable, resample
+
+from skcount._validation import check_images
+from skcount.datasets._hdf5 import load_hdf5, save_hdf5
+from skcount.datasets._image_set import ImageSet
+from skcount.points import PointAnnotations
+
+N_IMAGES = 7
+PIXELS = np.random.default_rng(0).integers(0, 256, (N_IMAGES, 5, 6, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("images") / "cells.h5"
+    save_hdf5(path, PIXELS, [np.full((i, 2), i) for i in range(N_IMAGES)])
+    return path
+
+
+@pytest.fixture(params=["array", "list", "file"])
+def images(request, path):
+    """The same images in each kind of storage."""
+    if request.param == "file":
+        with load_hdf5(path).images as images:
+            yield images
+    else:
+        yield ImageSet(PIXELS if request.param == "array" else list(PIXELS))
+
+
+def mixed_images():
+    rng = np.random.default_rng(1)
+    return [rng.random(shape) for shape in [(4, 5), (3, 3), (4, 5), (6, 2)]]
+
+
+def keys():
+    """Whatever selects some of N_IMAGES images."""
+    position = st.integers(-N_IMAGES, N_IMAGES - 1)
+    return st.one_of(
+        st.slices(N_IMAGES),
+        st.lists(position, max_size=12),
+        st.lists(position, max_size=12).map(lambda key: np.array(key, dtype=np.int32)),
+        st.lists(st.booleans(), min_size=N_IMAGES, max_size=N_IMAGES),
+        st.lists(st.booleans(), min_size=N_IMAGES, max_size=N_IMAGES).map(np.array),
+    )
+
+
+# --- Indexing is numpy's ------------------------------------------------------------------------
+
+
+@given(first=keys(), ellipsis=st.booleans())
+def test_selecting_images_is_selecting_rows(first, ellipsis):
+    selected = ImageSet(PIXELS)[(first, ...) if ellipsis else first]
+    expected = PIXELS[first]
+    assert isinstance(selected, ImageSet)
+    assert selected.shape == expected.shape
+    assert_array_equal(np.asarray(selected), expected)
+
+
+@given(first=keys(), data=st.data())
+def test_selecting_twice_is_selecting_once(first, data):
+    once = ImageSet(PIXELS)[first]
+    start = data.draw(st.integers(0, len(once)))
+    assert_array_equal(np.asarray(once[start:][::-1]), np.asarray(once)[start:][::-1])
+
+
+def test_every_storage_holds_the_same(images):
+    assert len(images) == N_IMAGES
+    assert images.shape == PIXELS.shape
+    assert (images.ndim, images.dtype, images.n_channels) == (4, np.uint8, 3)
+    assert_array_equal(np.asarray(images), PIXELS)
+    for image, expected in zip(images, PIXELS, strict=True):
+        assert_array_equal(image, expected)
+    for index in (0, -1, np.int64(3), np.array(2)):
+        assert_array_equal(images[index], PIXELS[index])
+        assert isinstance(images[index, ...], np.ndarray)
+
+
+def test_a_selection_reads_nothing(images, monkeypatch):
+    monkeypatch.setattr(type(images.source), "read", lambda *_: pytest.fail("a pixel was read"))
+    selection = images[::2][[0, 1]]
+    assert selection.shape == (2, 5, 6, 3)
+    repr(selection), selection.dtype, pickle.dumps(selection), joblib.hash(selection)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (N_IMAGES, "out of bounds"),
+        ([0, -N_IMAGES - 1], "out of bounds"),
+        ([True, False], "boolean"),
+        ((0, 1), "Crop the images themselves"),
+        ((slice(None), slice(2), ...), "3 indices came"),
+        (True, "expected an integer, a slice"),
+        (1.0, "dtype float64"),
+        ("first", "expected an integer"),
+        (None, "expected an integer"),
+        ([[0, 1]], "2 dimensions"),
+    ],
+)
+def test_other_keys_are_refused(images, key, message):
+    with pytest.raises(IndexError, match=message):
+        images[key]
+
+
+def test_an_empty_selection_keeps_shape_and_type(images):
+    for empty in (images[[]], images[:0], images[np.zeros(N_IMAGES, dtype=bool)]):
+        for same in (empty, pickle.loads(pickle.dumps(empty))):
+            assert (same.shape, same.dtype, same.n_channels) == ((0, 5, 6, 3), np.uint8, 3)
+            assert np.asarray(same).shape == (0, 5, 6, 3)
+
+
+def test_images_of_many_sizes():
+    pixels = mixed_images()
+    images = ImageSet(pixels)
+    assert images.shape == (4,)
+    assert images[[0, 2]].shape == (2, 4, 5)
+    assert images.shapes.tolist() == [[4, 5], [3, 3], [4, 5], [6, 2]]
+    assert images.n_channels == 1
+    assert "4 images of 3 sizes, float64" in repr(images)
+    assert_array_equal(images[3], pixels[3])
+    with pytest.raises(ValueError, match="3 sizes and fit in no single array"):
+        np.asarray(images)
+
+
+def test_asarray_is_a_new_array_of_the_type_asked_for(images):
+    assert np.asarray(images, dtype=np.float32).dtype == np.float32
+    array = np.asarray(images)
+    array[:] = 0
+    assert_array_equal(np.asarray(images), PIXELS)
+    with pytest.raises(ValueError, match="copy=None"):
+        images.__array__(copy=False)
+
+
+# --- What goes in -------------------------------------------------------------------------------
+
+
+def test_in_memory_no_pixel_is_copied_and_none_can_be_changed():
+    pixels = PIXELS.copy()
+    images = ImageSet(pixels)[::-1]
+    assert np.shares_memory(images[0], pixels)
+    with pytest.raises(ValueError, match="read-only"):
+        images[0][0, 0] = 0
+    assert pixels.flags.writeable
+
+
+def test_an_image_set_of_an_image_set_is_the_same(images):
+    again = ImageSet(images[2:])
+    assert again.source is images.source
+    assert_array_equal(np.asarray(again), PIXELS[2:])
+
+
+def test_an_object_array_is_a_sequence():
+    pixels = np.empty(4, dtype=object)
+    pixels[:] = mixed_images()
+    assert ImageSet(pixels).shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([], "no images"),
+        (np.zeros((8, 10)), r"X\[None\]"),
+        (np.zeros((8, 10, 3)), r"X\[None\]"),
+        (np.zeros((2, 8, 10), dtype=complex), "complex128"),
+        ("cells.h5", "load_hdf5"),
+        (3, "images is a int"),
+        ([np.zeros((8, 10)), np.zeros(8)], r"Image 1 has shape \(8,\)"),
+        ([np.zeros((0, 10))], "Image 0 has shape"),
+        ([np.array([["a"]])], "Image 0 has dtype"),
+        ([np.zeros((8, 10)), np.zeros((8, 10), dtype=np.uint8)], "Image 1 has dtype uint8"),
+        ([np.zeros((8, 10, 3)), np.zeros((8, 10, 1))], "1 channels, and image 0 has dtype float64 and 3"),
+        ([np.zeros((8, 10)), np.zeros((8, 10, 1))], "image 0 has dtype float64 and no channel axis"),
+    ],
+)
+def test_what_is_no_set_of_images_is_refused(bad, message):
+    with pytest.raises(ValueError, match=message):
+        ImageSet(bad)
+
+
+# --- scikit-learn, pickle, joblib ---------------------------------------------------------------
+
+
+def test_scikit_learn_indexes_and_splits_it(images):
+    order = [4, 0, 4]
+    assert_array_equal(np.asarray(_safe_indexing(images, order)), PIXELS[order])
+    assert indexable(images, PointAnnotations([[]] * N_IMAGES))[0] is images
+    for train, test in KFold(3, shuffle=True, random_state=0).split(images):
+        assert_array_equal(np.asarray(images[train]), PIXELS[train])
+        assert images[test].shape == (len(test), *PIXELS.shape[1:])
+    parts = train_test_split(images, np.arange(N_IMAGES), random_state=0)
+    assert_array_equal(np.asarray(parts[1]), PIXELS[parts[3]])
+    assert isinstance(resample(images, random_state=0), ImageSet)
+
+
+def test_a_data_frame_setting_leaves_it_alone(images):
+    with sklearn.config_context(transform_output="pandas"):
+        assert isinstance(_safe_indexing(images, [0]), ImageSet)
+
+
+def test_the_door_to_the_estimators_reads_it_one_by_one(images):
+    checked = check_images(images)
+    assert checked.source is images
+    assert checked.shapes == [(5, 6)] * N_IMAGES
+    assert_array_equal(checked[2], (PIXELS[2].transpose(2, 0, 1) / 255).astype(np.float32))
+
+
+@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_copies_and_pickles_hold_the_same(images, twin):
+    images[0]  # a file that is open must not be in the way
+    for selection in (images, images[[5, 1, 1]], images[::-2], images[[]], images[:0]):
+        same = twin(selection)
+        assert_array_equal(np.asarray(same), np.asarray(selection))
+        assert joblib.hash(same) == joblib.hash(selection)
+        same.close()
+
+
+def test_a_mixed_set_pickles_what_is_selected():
+    images = ImageSet(mixed_images())
+    same = pickle.loads(pickle.dumps(images[[1, 3]]))
+    assert same.shapes.tolist() == [[3, 3], [6, 2]]
+    assert_array_equal(same[1], images[3])
+
+
+def test_a_pickle_in_memory_is_as_small_as_its_selection():
+    images = ImageSet(np.zeros((100, 32, 32), dtype=np.uint8))
+    assert len(pickle.dumps(images[:2])) < 2 * 32 * 32 + 1000
+    assert len(pickle.dumps(images[[]])) < 32 * 32 + 1000
+
+
+def test_the_hash_is_of_the_content_and_the_order(images):
+    def hashed(selection):
+        return joblib.hash(selection)
+
+    assert hashed(images) == hashed(images[:])
+    assert hashed(images[1:3]) == hashed(images[[1, 2]])
+    assert hashed(images[::3]) == hashed(images[[0, 3, 6]])
+    assert hashed(images[1:3]) != hashed(images[[2, 1]])
+    assert hashed(images[1:3]) != hashed(images[2:4])
+    images[0]
+    assert hashed(images[1:3]) == hashed(images[[1, 2]])  # reading leaves no trace
+
+
+def test_the_hash_in_memory_sees_the_pixels():
+    changed = PIXELS.copy()
+    changed[-1, -1, -1, -1] ^= 1
+    assert joblib.hash(ImageSet(PIXELS)) == joblib.hash(ImageSet(PIXELS.copy()))
+    assert joblib.hash(ImageSet(PIXELS)) != joblib.hash(ImageSet(changed))
+    assert joblib.hash(ImageSet(PIXELS)[:3]) == joblib.hash(ImageSet(changed[:3]))
+
+
+def test_threads_read_the_same_set(images):
+    order = np.random.default_rng(0).integers(0, N_IMAGES, 200).tolist()
+    with ThreadPoolExecutor(4) as pool:
+        for number, image in zip(order, pool.map(images.__getitem__, order), strict=True):
+            assert_array_equal(image, PIXELS[number])
+
+
+class MeanPixel(RegressorMixin, BaseEstimator):
+    """Counts what the pixels add up to, times a factor: enough to go through a search."""
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def fit(self, X, y):
+        self.n_seen_ = sum(1 for _ in X)
+        return self
+
+    def predict(self, X):
+        return np.array([self.factor * image.sum(dtype=float) for image in X])
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_search_runs_on_it(images, n_jobs):
+    images[0]
+    y = PIXELS.sum(axis=(1, 2, 3)).astype(float)
+    search = GridSearchCV(
+        MeanPixel(),
+        {"factor": [0.5, 1.0]},
+        cv=ShuffleSplit(2, random_state=0),
+        scoring="neg_mean_absolute_error",
+        n_jobs=n_jobs,
+    )
+    search.fit(images, y)
+    assert search.best_params_ == {"factor": 1.0}
+    assert search.best_score_ == 0
+    assert search.best_estimator_.n_seen_ == N_IMAGES
