@@ -24,7 +24,9 @@ def main():
     X, points = make_cells(n_samples=80, image_shape=(128, 128), random_state=0, return_X_y=True)
     X_train, X_test, points_train, points_test = X[:60], X[60:], points[:60], points[60:]
 
-    print(f"Training a U-Net on {len(X_train)} simulated images of {points_train.counts.mean():.0f} cells ...")
+    print(
+        f"Training a U-Net on {len(X_train)} simulated images of {points_train.counts.mean():.0f} cells ..."
+    )
     regressor = DensityMapRegressor(sigma=2, max_epochs=options.max_epochs, random_state=0)
     start = perf_counter()
     regressor.fit(X_train, points_train)

@@ -31,7 +31,9 @@ print(f"MAE in 3 folds of {len(X) // 3} images: {-scores.mean():.2f} +- {scores.
 from sklearn.dummy import DummyRegressor
 
 for strategy in ("mean", "median"):
-    blind = cross_val_score(DummyRegressor(strategy=strategy), X, points, cv=3, scoring="neg_mean_absolute_error")
+    blind = cross_val_score(
+        DummyRegressor(strategy=strategy), X, points, cv=3, scoring="neg_mean_absolute_error"
+    )
     print(f"{strategy} of the training counts: {-blind.mean():.2f} cells")
 assert -scores.mean() < -blind.mean() / 2
 

@@ -10,8 +10,6 @@ array([2., 0., 1.])
 PointAnnotations(2 images, 1 point)
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
@@ -19,7 +17,7 @@ import numpy as np
 __all__ = ["PointAnnotations", "check_points"]
 
 
-class PointAnnotations(Sequence):
+class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have any
     """Points for each of many images: a target that scikit-learn can split and score.
 
     An immutable sequence. An integer index gives one image's points; a slice, an integer array, a boolean
@@ -62,21 +60,24 @@ class PointAnnotations(Sequence):
     array([2., 0., 1.])
     """
 
-    __slots__ = ("_offsets", "coordinates", "lengths")
-
-    def __init__(self, points):
+    def __new__(cls, points=()):
+        """Check the points and lay them out flat."""
         arrays = [_check_one(p, i) for i, p in enumerate(_entries(points))]
-        self._store(
-            np.concatenate([np.empty((0, 2)), *arrays]),
-            np.array([len(a) for a in arrays], dtype=np.int64),
-        )
+        coordinates = np.concatenate([np.empty((0, 2)), *arrays])
+        return cls._build(coordinates, np.array([len(a) for a in arrays], dtype=np.int64))
 
-    def _store(self, coordinates, lengths):
+    @classmethod
+    def _build(cls, coordinates, lengths):
+        """Make annotations of arrays that are theirs alone."""
         coordinates.setflags(write=False)
         lengths.setflags(write=False)
-        self.coordinates = coordinates
-        self.lengths = lengths
-        self._offsets = np.concatenate([[0], np.cumsum(lengths)])
+        stops = np.cumsum(lengths)
+        annotations = super().__new__(
+            cls, (coordinates[start:stop] for start, stop in zip(stops - lengths, stops, strict=True))
+        )
+        annotations.coordinates = coordinates
+        annotations.lengths = lengths
+        return annotations
 
     @classmethod
     def from_flat(cls, coordinates, lengths):
@@ -104,18 +105,14 @@ class PointAnnotations(Sequence):
         >>> PointAnnotations.from_flat([(1, 2), (3, 4), (5, 6)], [2, 0, 1]).counts
         array([2., 0., 1.])
         """
-        coordinates = np.array(coordinates, dtype=np.float64).reshape(-1, 2)
+        coordinates = _check_one(coordinates, None, copy=True)
         lengths = np.array(lengths, dtype=np.int64).reshape(-1)
         if (lengths < 0).any() or lengths.sum() != len(coordinates):
             raise ValueError(
                 f"lengths add up to {lengths.sum()} (smallest {lengths.min(initial=0)}) and there are "
                 f"{len(coordinates)} coordinates; expected the same number, and no negative length."
             )
-        annotations = cls.__new__(cls)
-        annotations._store(coordinates, lengths)
-        for index in np.flatnonzero(~np.isfinite(coordinates).all(axis=1))[:1]:
-            _check_one(annotations[_image_of(index, annotations)], _image_of(index, annotations))
-        return annotations
+        return cls._build(coordinates, lengths)
 
     @classmethod
     def from_xy(cls, points):
@@ -213,10 +210,7 @@ class PointAnnotations(Sequence):
         keep = is_inside(self, image_shapes)
         image_index = np.repeat(np.arange(len(self)), self.lengths)
         lengths = np.bincount(image_index[keep], minlength=len(self))
-        return type(self).from_flat(self.coordinates[keep], lengths)
-
-    def __len__(self):
-        return len(self.lengths)
+        return type(self)._build(self.coordinates[keep], lengths)
 
     def __getitem__(self, key):
         if isinstance(key, tuple):  # scikit-learn indexes whatever has a shape with (key, Ellipsis)
@@ -224,16 +218,10 @@ class PointAnnotations(Sequence):
                 raise IndexError(f"too many indices: {key}; points are indexed by image.")
             key = key[0]
         if isinstance(key, Integral):
-            index = range(len(self))[key]
-            return self.coordinates[self._offsets[index] : self._offsets[index + 1]]
+            return super().__getitem__(key)
         selected = np.arange(len(self))[key]
-        return type(self).from_flat(
-            np.concatenate([np.empty((0, 2)), *(self[i] for i in selected)]), self.lengths[selected]
-        )
-
-    def __iter__(self):
-        for start, stop in pairwise(self._offsets):
-            yield self.coordinates[start:stop]
+        chosen = [super(PointAnnotations, self).__getitem__(i) for i in selected]
+        return type(self)._build(np.concatenate([np.empty((0, 2)), *chosen]), self.lengths[selected])
 
     def __add__(self, other):
         if not isinstance(other, PointAnnotations):
@@ -249,6 +237,9 @@ class PointAnnotations(Sequence):
         return np.array_equal(self.lengths, other.lengths) and np.array_equal(
             self.coordinates, other.coordinates
         )
+
+    def __ne__(self, other):
+        return not self == other  # a tuple has its own, which compares arrays one by one
 
     __hash__ = None
 
@@ -346,31 +337,28 @@ def _entries(points):
     return points
 
 
-def _check_one(points, index):
-    """Check one image's points and return them as (n_points, 2) float64."""
+def _check_one(points, index, copy=None):
+    """Check the points of one image (or of all, where `index` is None) and return them as (n_points, 2) float64."""
+    owner = "" if index is None else f" of image {index}"
     try:
-        array = np.asarray(points, dtype=np.float64)
+        array = np.array(points, dtype=np.float64, copy=copy)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The points of image {index} are no numbers ({error}); expected an array-like of shape (n_points, 2), "
+            f"The points{owner} are no numbers ({error}); expected an array-like of shape (n_points, 2), "
             "(row, col) in pixels."
         ) from None
     if array.size == 0 and array.ndim <= 2:
         return np.empty((0, 2))
     if array.ndim != 2 or array.shape[1] != 2:
         raise ValueError(
-            f"The points of image {index} have shape {array.shape}; expected (n_points, 2), (row, col) in pixels."
+            f"The points{owner} have shape {array.shape}; expected (n_points, 2), (row, col) in pixels."
             + (" A single image's points need their sample axis: [points]." if array.shape == (2,) else "")
         )
     finite = np.isfinite(array).all(axis=1)
     if not finite.all():
         first = int(np.flatnonzero(~finite)[0])
         raise ValueError(
-            f"Point {first} of image {index} is {array[first].tolist()}: NaN or infinity. Remove it, or find out where it "
+            f"Point {first}{owner} is {array[first].tolist()}: NaN or infinity. Remove it, or find out where it "
             "came from; no point is dropped silently."
         )
     return array
-
-
-def _image_of(point_index, annotations):
-    return int(np.searchsorted(annotations._offsets, point_index, side="right") - 1)

@@ -29,21 +29,31 @@ TEST = np.arange(100, 200)  # images 101-200
 
 def main(arguments=None):
     """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--archive", type=Path, help="vgg_cells.zip; default: the folder that SKCOUNT_DATA names")
-    parser.add_argument("--data-home", type=Path, help="where the HDF5 file is kept; default: skcount's cache")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--archive", type=Path, help="vgg_cells.zip; default: the folder that SKCOUNT_DATA names"
+    )
+    parser.add_argument(
+        "--data-home", type=Path, help="where the HDF5 file is kept; default: skcount's cache"
+    )
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the pictures")
     parser.add_argument("--architectures", nargs="+", default=["unet", "fcrn_a"])
     parser.add_argument("--n-train", type=int, default=64, help="how many of images 1-100 to draw")
     parser.add_argument("--sigma", type=float, default=2.0, help="pixels")
     parser.add_argument("--seed", type=int, default=0, help="of the draw and of the training")
-    parser.add_argument("--max-epochs", default="auto", type=lambda text: text if text == "auto" else int(text))
+    parser.add_argument(
+        "--max-epochs", default="auto", type=lambda text: text if text == "auto" else int(text)
+    )
     parser.add_argument("--verbose", action="store_true", help="print a line an epoch")
     options = parser.parse_args(arguments)
 
     X, points = fetch_vgg_cells(archive=options.archive, data_home=options.data_home, return_X_y=True)
     train = np.sort(np.random.default_rng(options.seed).choice(POOL, options.n_train, replace=False))
-    print(f"{options.n_train} training images of 1-100 (seed {options.seed}), {len(TEST)} test images, sigma {options.sigma:g}")
+    print(
+        f"{options.n_train} training images of 1-100 (seed {options.seed}), {len(TEST)} test images, sigma {options.sigma:g}"
+    )
 
     blind = DummyRegressor().fit(X[train], points[train]).predict(X[TEST])
     report("mean training count, no image looked at", points[TEST], blind)
@@ -66,7 +76,8 @@ def main(arguments=None):
 def report(name, points, counts):
     """Print one line of the table."""
     mae, rmse, bias = (
-        measure(points, counts) for measure in (count_mean_absolute_error, count_root_mean_squared_error, count_bias)
+        measure(points, counts)
+        for measure in (count_mean_absolute_error, count_root_mean_squared_error, count_bias)
     )
     print(f"{name:45} MAE {mae:6.2f}  RMSE {rmse:6.2f}  bias {bias:+6.2f}", flush=True)
 
@@ -81,7 +92,11 @@ def draw(regressor, X, points, counts, path):
     typical = int(np.argsort(np.abs(counts - points.counts))[len(X) // 2])
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
     PredictionErrorDisplay.from_predictions(points.counts, counts, kind="actual_vs_predicted", ax=axes[0])
-    axes[0].set(xlabel="predicted (cells)", ylabel="true (cells)", title=f"{regressor.architecture}, {len(X)} test images")
+    axes[0].set(
+        xlabel="predicted (cells)",
+        ylabel="true (cells)",
+        title=f"{regressor.architecture}, {len(X)} test images",
+    )
     DensityMapDisplay.from_estimator(regressor, X[typical], points[typical], ax=axes[1])
     figure.savefig(path, dpi=120)
     plt.close(figure)

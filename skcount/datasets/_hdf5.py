@@ -433,7 +433,7 @@ def _skcount_version():
         return "unknown"
 
 
-# What h5py and numpy raise on damaged or foreign files, as fuzzing showed.
+# Damaged and foreign files make h5py, and what reads its answers here, raise any of these.
 _READ_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 

@@ -152,6 +152,25 @@ def convolution(in_channels, out_channels, kernel_size, normalization):
     return conv
 
 
+def density_layer(in_channels, kernel_size):
+    """Make a network's last convolution: one channel, and small weights, so that training starts near an empty map.
+
+    Parameters
+    ----------
+    in_channels, kernel_size : int
+        As for `torch.nn.Conv2d`.
+
+    Returns
+    -------
+    torch.nn.Conv2d
+        The convolution.
+    """
+    conv = convolution(in_channels, 1, kernel_size, None)
+    with torch.no_grad():
+        conv.weight.mul_(0.1)
+    return conv
+
+
 def normalize(channels, normalization):
     """Make the layers that normalise a map: one, or none.
 

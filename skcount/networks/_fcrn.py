@@ -3,7 +3,7 @@
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from torch import nn
 
-from skcount.networks._blocks import ConvBlock, UpConvBlock, convolution, upsample_conv
+from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer, upsample_conv
 
 
 class FCRNA(nn.Module):
@@ -46,7 +46,7 @@ class FCRNA(nn.Module):
         self.up3 = UpConvBlock(512, 128, **shape)
         self.up2 = UpConvBlock(128, 64, **shape)
         self.up1 = UpConvBlock(64, 32, **shape)
-        self.density = convolution(32, 1, 3, None)
+        self.density = density_layer(32, 3)
 
     def forward(self, x):
         """Map standardised images to densities.
@@ -109,7 +109,7 @@ class FCRNB(nn.Module):
         self.down2 = nn.Sequential(ConvBlock(64, 128, **small), ConvBlock(128, 256, **large))
         self.bottom = ConvBlock(256, 256, **large)
         self.up2 = UpConvBlock(256, 256, **large)
-        self.density = convolution(256, 1, 5, None)
+        self.density = density_layer(256, 5)
 
     def forward(self, x):
         """Map standardised images to densities.

@@ -3,7 +3,7 @@
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from torch import nn
 
-from skcount.networks._blocks import ConvBlock, UpConvBlock, convolution
+from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer
 
 
 class UNet(nn.Module):
@@ -50,7 +50,7 @@ class UNet(nn.Module):
         self.down1, self.down2, self.down3 = down(in_channels), down(filters), down(filters)
         self.bottom = down(filters)
         self.up3, self.up2, self.up1 = up(), up(), up()
-        self.density = convolution(filters, 1, 1, None)
+        self.density = density_layer(filters, 1)
 
     def forward(self, x):
         """Map standardised images to densities.

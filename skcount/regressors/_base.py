@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from skcount.density import DensityMapTransformer
 from skcount.networks import DensityNetwork
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
 from skcount.regressors._target import check_target, is_ragged
-from skcount.training import LOSSES, Crops, PointTarget, train
+from skcount.training import LOSSES, BlankPenalty, Crops, PointTarget, train
 
 # Chosen on images held out of VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
@@ -202,8 +203,11 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         """Check everything, then build the network where it is fresh, and train it."""
         images, target, weights = self._check_training_data(X, y, sample_weight, fresh)
         with _own_randomness(self.random_state, self._torch_device()):
+            channels = _channel_statistics(images, weights)
             module = (
-                self._make_module(images, target, weights) if fresh else self.module_.unfreeze_statistics()
+                self._make_module(images, target, weights, channels)
+                if fresh
+                else self.module_.unfreeze_statistics()
             )
             crops = Crops(images, target, self._patch_shape(images, target), weights, self._augments(images))
             epochs = _auto_epochs(len(crops), self.batch_size) if max_epochs == "auto" else max_epochs
@@ -218,6 +222,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
                 module,
                 crops,
                 LOSSES[self.loss](float(module.output_scale)),
+                penalty=_blank_penalty(images, channels, crops.patch_shape, module),
                 max_epochs=epochs,
                 lr=self.lr,
                 batch_size=self.batch_size,
@@ -286,11 +291,10 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         density = DensityMapTransformer() if self.density is None else clone(self.density)
         return density if self.sigma is None else density.set_params(sigma=self.sigma)
 
-    def _make_module(self, images, target, weights):
+    def _make_module(self, images, target, weights, channels):
         """Build the network with what it must know about the training images."""
-        mean, std = _channel_statistics(images, weights)
         scale = target.peak(weights) / PEAK
-        network = DensityNetwork(self._make_network(images.n_channels), mean, std, scale)
+        network = DensityNetwork(self._make_network(images.n_channels), channels.mean, channels.std, scale)
         return network.to(self._torch_device(), getattr(torch, self.dtype))
 
     def _patch_shape(self, images, target):
@@ -342,11 +346,22 @@ def _check_weights(sample_weight, n_images):
     return weights
 
 
+class ChannelStatistics(NamedTuple):
+    """What is known of the pixels of each channel: arrays of shape (n_channels,)."""
+
+    mean: np.ndarray
+    std: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
 def _channel_statistics(images, weights):
-    """Weighted mean and standard deviation of each channel over all pixels: (n_channels,) each."""
+    """Weighted mean and standard deviation, and the range, of each channel over all pixels, image by image."""
     total, mean, squares = 0.0, np.zeros(images.n_channels), np.zeros(images.n_channels)
+    low, high = np.full(images.n_channels, np.inf), np.full(images.n_channels, -np.inf)
     for image, weight in zip(images, weights, strict=True):
         pixels = image.reshape(len(image), -1).astype(np.float64)
+        low, high = np.minimum(low, pixels.min(axis=1)), np.maximum(high, pixels.max(axis=1))
         new, new_mean = weight * pixels.shape[1], pixels.mean(axis=1)
         shift = new_mean - mean
         squares += weight * ((pixels - new_mean[:, None]) ** 2).sum(axis=1) + shift**2 * total * new / (
@@ -356,7 +371,14 @@ def _channel_statistics(images, weights):
         mean += shift * new / total
     std = np.sqrt(squares / total)
     # A channel that only varies by rounding carries nothing; dividing by its spread would make noise of it.
-    return mean, np.where(std > 1e-6 * np.abs(mean), std, 1.0)
+    return ChannelStatistics(mean, np.where(std > 1e-6 * np.abs(mean), std, 1.0), low, high)
+
+
+def _blank_penalty(images, channels, shape, module):
+    """Teach that a flat image is empty; a row of a table is no image."""
+    if images.is_table:
+        return None
+    return BlankPenalty(channels.low, channels.high, shape, float(module.output_scale))
 
 
 def _auto_epochs(n_crops, batch_size):

@@ -1,8 +1,9 @@
 """Training: the only place that speaks skorch."""
 
+from skcount.training._blank import BlankPenalty
 from skcount.training._crops import Crops
 from skcount.training._losses import LOSSES
 from skcount.training._net import train
 from skcount.training._targets import CountTarget, MapTarget, PointTarget
 
-__all__ = ["LOSSES", "CountTarget", "Crops", "MapTarget", "PointTarget", "train"]
+__all__ = ["LOSSES", "BlankPenalty", "CountTarget", "Crops", "MapTarget", "PointTarget", "train"]

@@ -19,7 +19,18 @@ class CountingNet(NeuralNet):
 
     The loop is skorch's. A loss that is not finite ends it with an error, Ctrl-C ends it with a
     KeyboardInterrupt, and each batch records its count error.
+
+    Parameters
+    ----------
+    penalty : callable or None, default=None
+        Takes the module and returns what is added to each step's loss.
+    **params
+        skorch's own.
     """
+
+    def __init__(self, *, penalty=None, **params):
+        self.penalty = penalty
+        super().__init__(**params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):  # noqa: ARG002 - skorch's signature
         """Compare a batch with its targets, and refuse a loss that is not finite."""
@@ -31,7 +42,7 @@ class CountingNet(NeuralNet):
                 f"{self.lr:g}), normalization='batch', or check the images for extreme values."
             )
         self.history.record_batch("count_mae", _count_mae(y_pred.detach(), batch))
-        return loss
+        return loss if self.penalty is None else loss + self.penalty(self.module_)
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):  # noqa: ARG002 - skorch's signature
         """Train; unlike skorch's own, without swallowing a KeyboardInterrupt."""
@@ -54,6 +65,7 @@ def train(
     batch_size,
     device,
     one_cycle_schedule=True,
+    penalty=None,
     verbose=0,
     callbacks=(),
     net_params=None,
@@ -80,6 +92,8 @@ def train(
     one_cycle_schedule : bool, default=True
         Whether the learning rate follows one cycle and the statistics of batch normalisations are frozen
         towards its end; else both stay as they are.
+    penalty : callable or None, default=None
+        Takes the network and returns what is added to each step's loss.
     verbose : int, default=0
         Whether to print a line an epoch.
     callbacks : sequence of skorch callbacks, default=()
@@ -110,6 +124,7 @@ def train(
     params = {
         "module": network,
         "criterion": loss,
+        "penalty": penalty,
         "optimizer": torch.optim.AdamW,
         "optimizer__fused": str(device).startswith(("cpu", "cuda")),
         "lr": lr,
