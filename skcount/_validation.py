@@ -115,7 +115,8 @@ def scale_pixels(pixels, dtype=np.float32):
     >>> scale_pixels(np.array([0, 255], dtype=np.uint8))
     array([0., 1.], dtype=float32)
     """
-    scaled = np.array(pixels, dtype=dtype, order="C")
+    with np.errstate(over="ignore"):  # what is too large becomes infinity, which check_finite names
+        scaled = np.array(pixels, dtype=dtype, order="C")
     if np.issubdtype(pixels.dtype, np.integer):
         scaled /= np.iinfo(pixels.dtype).max
     return scaled
@@ -150,7 +151,8 @@ def check_images(X, dtype=np.float32):
     """
     if _is_array(X):
         return _check_image_array(np.asarray(X), dtype)
-    if isinstance(X, str | bytes | dict) or not hasattr(X, "__getitem__") or not hasattr(X, "__len__"):
+    is_sequence = hasattr(X, "__getitem__") and hasattr(X, "__len__") and getattr(X, "shape", None) != ()
+    if isinstance(X, str | bytes | dict) or not is_sequence:
         raise ValueError(
             f"X is a {type(X).__name__}; expected images: an array (n_images, height, width) or "
             "(n_images, height, width, n_channels), or a sequence of images."
@@ -176,7 +178,9 @@ def check_finite(image, index, name="X"):
         If a pixel is NaN or infinite.
     """
     # A sum is finite unless something in it is not, or overflows: one fast pass for the usual case.
-    if np.isfinite(image.sum(dtype=np.float64)) or np.isfinite(image).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = image.sum(dtype=np.float64)
+    if np.isfinite(total) or np.isfinite(image).all():
         return
     bad = ~np.isfinite(image)
     channel, row, col = np.argwhere(bad)[0]
@@ -257,25 +261,30 @@ def _is_array(X):
 
 def _check_image_array(X, dtype):
     _check_numeric(X.dtype, "X")
-    if X.ndim == 2:
-        raise ValueError(
-            f"X has shape {X.shape}, a single image without its sample axis (or a table, which goes with "
-            "counts as y). Expected (n_images, height, width[, n_channels]): pass X[None]."
-        )
-    if X.ndim not in {3, 4}:
-        raise ValueError(
-            f"X has shape {X.shape}; expected (n_images, height, width) or (n_images, height, width, n_channels)."
-        )
-    if X.ndim == 3 and X.shape[2] in {3, 4} and min(X.shape[:2]) > 4:
-        raise ValueError(
-            f"X has shape {X.shape}, which looks like a single image with {X.shape[2]} channels. Images need "
-            f"their sample axis: pass X[None]. If these are {X.shape[0]} grey images of width {X.shape[2]}, "
-            "pass X[..., None]."
-        )
-    if 0 in X.shape:
-        raise ValueError(f"X has shape {X.shape}: it holds no {_missing(X.shape)}; expected at least one.")
+    _check_stack_shape(X.shape)
     n_channels = X.shape[3] if X.ndim == 4 else 1
     return Images(X, [X.shape[1:3]] * len(X), n_channels, dtype)
+
+
+def _check_stack_shape(shape):
+    """Refuse a shape that is not (n_images, height, width[, n_channels]), in memory or in a file."""
+    if len(shape) == 2:
+        raise ValueError(
+            f"X has shape {shape}, a single image without its sample axis (or a table, which goes with "
+            "counts as y). Expected (n_images, height, width[, n_channels]): pass X[None]."
+        )
+    if len(shape) not in {3, 4}:
+        raise ValueError(
+            f"X has shape {shape}; expected (n_images, height, width) or (n_images, height, width, n_channels)."
+        )
+    if len(shape) == 3 and shape[2] in {3, 4} and min(shape[:2]) > 4:
+        raise ValueError(
+            f"X has shape {shape}, which looks like a single image with {shape[2]} channels. Images need "
+            f"their sample axis: pass X[None]. If these are {shape[0]} grey images of width {shape[2]}, "
+            "pass X[..., None]."
+        )
+    if 0 in shape:
+        raise ValueError(f"X has shape {shape}: it holds no {_missing(shape)}; expected at least one.")
 
 
 def _missing(shape):
@@ -299,15 +308,23 @@ def _check_image_sequence(X, dtype):
 
 def _declared_shapes(X):
     """The shapes that a lazy image set knows without reading a pixel, else None."""
-    shape = getattr(X, "shape", None)
-    if shape is None or len(shape) < 3 or not isinstance(getattr(X, "dtype", None), np.dtype):
+    shape, dtype = getattr(X, "shape", None), getattr(X, "dtype", None)
+    if shape is None or not isinstance(dtype, np.dtype) or dtype.hasobject:
         return None
-    _check_numeric(X.dtype, "X")
+    _check_numeric(dtype, "X")
+    if len(shape) == 1 and hasattr(X, "shapes"):  # an ImageSet of images of many sizes
+        return [(*s[:2], s[2] if len(s) == 3 else 1) for s in np.asarray(X.shapes).tolist()]
+    _check_stack_shape(shape)
     return [(shape[1], shape[2], shape[3] if len(shape) == 4 else 1)] * shape[0]
 
 
 def _image_shape(image, index):
-    image = np.asarray(image)
+    try:
+        image = np.asarray(image)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(
+            f"Image {index} of X is no array ({error}); expected (height, width) or (height, width, n_channels)."
+        ) from None
     if image.ndim not in {2, 3}:
         raise ValueError(
             f"Image {index} of X has shape {image.shape}; expected (height, width) or (height, width, n_channels)."

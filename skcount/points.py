@@ -98,7 +98,8 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
         Raises
         ------
         ValueError
-            If the lengths do not add up to the number of points, or a coordinate is not finite.
+            If the coordinates are not of shape (n_points_in_all, 2) or not finite, or the lengths are no whole
+            numbers that add up to the number of points.
 
         Examples
         --------
@@ -106,7 +107,13 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
         array([2., 0., 1.])
         """
         coordinates = _check_one(coordinates, None, copy=True)
-        lengths = np.array(lengths, dtype=np.int64).reshape(-1)
+        lengths = np.array(lengths)
+        if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in "iu"):
+            raise ValueError(
+                f"lengths has shape {lengths.shape} and dtype {lengths.dtype}; expected the number of points of each "
+                "image, integers of shape (n_images,)."
+            )
+        lengths = lengths.astype(np.int64)
         if (lengths < 0).any() or lengths.sum() != len(coordinates):
             raise ValueError(
                 f"lengths add up to {lengths.sum()} (smallest {lengths.min(initial=0)}) and there are "
@@ -153,7 +160,7 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
         Raises
         ------
         ValueError
-            If a mask is not two-dimensional.
+            If a mask is not two-dimensional, or holds NaN or no numbers.
 
         Examples
         --------
@@ -170,6 +177,10 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
                 raise ValueError(
                     f"Mask {index} has shape {mask.shape}; expected (height, width). A single mask needs its sample "
                     "axis: masks[None]; of a colour image take the channel that holds the dots."
+                )
+            if mask.dtype.kind not in "buif" or np.isnan(mask).any():
+                raise ValueError(
+                    f"Mask {index} of dtype {mask.dtype} holds NaN or no numbers; expected zeros and what is not zero."
                 )
         return cls([np.argwhere(mask != 0) for mask in masks])
 
@@ -220,6 +231,12 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
         if isinstance(key, Integral):
             return super().__getitem__(key)
         selected = np.arange(len(self))[key]
+        if np.ndim(selected) == 0:
+            return super().__getitem__(selected)
+        if selected.ndim != 1:
+            raise IndexError(
+                f"points are indexed by image; expected an integer, a slice, or a 1-D array of them, not {key!r}."
+            )
         chosen = [super(PointAnnotations, self).__getitem__(i) for i in selected]
         return type(self)._build(np.concatenate([np.empty((0, 2)), *chosen]), self.lengths[selected])
 
@@ -316,20 +333,21 @@ def is_inside(points, image_shapes):
     array([ True, False])
     """
     shapes = np.asarray(image_shapes)
-    if shapes.ndim == 1:
+    if shapes.shape == (2,):
         shapes = np.broadcast_to(shapes, (len(points), 2))
-    if shapes.shape != (len(points), 2):
+    if shapes.shape != (len(points), 2) and (len(points) or shapes.size):
         raise ValueError(
-            f"There are {len(shapes)} image shapes and points of {len(points)} images; expected one (height, width) for "
-            "all, or one an image."
+            f"The image shapes are an array of shape {shapes.shape}, for points of {len(points)} images; expected one "
+            "(height, width) for all, or one an image."
         )
-    limits = np.repeat(shapes, points.lengths, axis=0) - 0.5
+    limits = np.repeat(shapes.reshape(-1, 2), points.lengths, axis=0) - 0.5
     return ((points.coordinates >= -0.5) & (points.coordinates < limits)).all(axis=1)
 
 
 def _entries(points):
     """The entries of a sequence of point arrays; whatever cannot be one is refused."""
-    if isinstance(points, str | bytes | dict | set) or not hasattr(points, "__iter__"):
+    is_scalar = not hasattr(points, "__iter__") or getattr(points, "shape", None) == ()
+    if isinstance(points, str | bytes | dict | set) or is_scalar:
         raise ValueError(
             f"points is a {type(points).__name__}; expected one array-like of shape (n_points, 2), (row, col) in pixels, "
             "for each image."
@@ -341,7 +359,10 @@ def _check_one(points, index, copy=None):
     """Check the points of one image (or of all, where `index` is None) and return them as (n_points, 2) float64."""
     owner = "" if index is None else f" of image {index}"
     try:
-        array = np.array(points, dtype=np.float64, copy=copy)
+        array = np.asarray(points)
+        if array.dtype.kind not in "buifO":
+            raise TypeError(f"their dtype is {array.dtype}")
+        array = np.array(array, dtype=np.float64, order="C", copy=copy)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The points{owner} are no numbers ({error}); expected an array-like of shape (n_points, 2), "

@@ -46,11 +46,11 @@ def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None):
     top, left, height, width = window or (0, 0, *image_shape)
     limits = np.asarray(image_shape) - 0.5
     points = points[((points >= -0.5) & (points < limits)).all(axis=1)]
-    reach = _reach(sigma, truncate, max(image_shape)) + 0.5
+    reach = axis_reach(sigma, truncate, max(image_shape)) + 0.5
     near = (points >= (top - reach, left - reach)) & (points <= (top + height + reach, left + width + reach))
     points = points[near.all(axis=1)]
-    rows, row_weights = _windows(points[:, 0], image_shape[0], sigma, truncate)
-    cols, col_weights = _windows(points[:, 1], image_shape[1], sigma, truncate)
+    rows, row_weights = axis_windows(points[:, 0], image_shape[0], sigma, truncate)
+    cols, col_weights = axis_windows(points[:, 1], image_shape[1], sigma, truncate)
     rows, cols = rows - top, cols - left
     if len(points) * height * width <= _PRODUCT_LIMIT:
         density = _spread(rows, row_weights, height).T @ _spread(cols, col_weights, width)
@@ -59,21 +59,23 @@ def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None):
     return density.astype(np.float32)
 
 
-def _reach(sigma, truncate, size):
+def axis_reach(sigma, truncate, size):
     """Half the width of a window, in pixels: at least the pixel beside, so that sub-pixel points are shared."""
     return max(1, int(np.ceil(min(truncate * sigma, size - 1))))
 
 
-def _windows(positions, size, sigma, truncate):
+def axis_windows(positions, size, sigma, truncate):
     """Pixels and weights of each point along one axis: (n_points, k) each; the weights inside sum to 1."""
-    reach = _reach(sigma, truncate, size)
+    reach, limit = axis_reach(sigma, truncate, size), max(truncate * sigma, 1.0)
     # Below a thousandth of a pixel all mass is on the nearest pixel anyway, and the quotient would overflow.
     sigma = max(sigma, 1e-3)
     pixels = np.floor(positions + 0.5).astype(np.intp)[:, None] + np.arange(-reach, reach + 1)
-    exponents = -0.5 * ((pixels - positions[:, None]) / sigma) ** 2
+    distances = np.abs(pixels - positions[:, None])
+    exponents = -0.5 * (distances / sigma) ** 2
     # Relative to the nearest pixel's, so that a tiny sigma does not underflow to 0 / 0.
     weights = np.exp(exponents - exponents.max(axis=1, keepdims=True, initial=-np.inf))
-    weights[(pixels < 0) | (pixels >= size)] = 0
+    # Cut by distance, not by pixel: a point between two pixels reaches as far to the one side as to the other.
+    weights[(pixels < 0) | (pixels >= size) | (distances > limit)] = 0
     return pixels, weights / weights.sum(axis=1, keepdims=True)
 
 

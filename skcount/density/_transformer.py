@@ -126,6 +126,21 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         maps = [self.make_map(p, shape) for p, shape in zip(points, shapes, strict=True)]
         return np.stack(maps) if len(set(shapes)) == 1 else maps
 
+    def set_output(self, *, transform=None):  # noqa: ARG002 - scikit-learn's signature
+        """Do nothing: maps fit in no table, so they stay arrays whatever a pipeline asks for.
+
+        Parameters
+        ----------
+        transform : str or None, default=None
+            Ignored.
+
+        Returns
+        -------
+        DensityMapTransformer
+            The transformer itself.
+        """
+        return self
+
     def inverse_transform(self, X):
         """Place points on density maps, as many on each as its rounded sum.
 
@@ -223,7 +238,10 @@ def check_image_shapes(image_shape, n_images):
             "image_shape is None: the size of the images is not known. Pass (height, width), or one an image, to "
             "transform, or set DensityMapTransformer(image_shape=...)."
         )
-    shapes = np.asarray(image_shape)
+    try:
+        shapes = np.asarray(image_shape)
+    except ValueError:  # sequences of different lengths
+        shapes = np.empty(0)
     if shapes.shape == (2,):
         shapes = np.broadcast_to(shapes, (n_images, 2))
     if shapes.shape != (n_images, 2) or not np.issubdtype(shapes.dtype, np.integer) or (shapes < 1).any():
@@ -254,6 +272,11 @@ def check_maps(maps, image_shapes=None):
     ValueError
         If a map has another shape, or holds NaN, infinity or (as a target) negative values.
     """
+    if isinstance(maps, str | bytes | dict) or not hasattr(maps, "__len__"):
+        raise ValueError(
+            f"The density maps are a {type(maps).__name__}; expected an array of shape (n_images, height, width), or a "
+            "sequence of maps."
+        )
     checked = [np.asarray(m) for m in maps]
     for index, density in enumerate(checked):
         if density.ndim != 2 or density.dtype.kind not in "buif":

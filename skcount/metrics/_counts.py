@@ -33,7 +33,7 @@ def count_mean_absolute_error(y_true, y_pred, *, sample_weight=None):
     0.5
     """
     error = _errors(y_true, y_pred)[0]
-    return float(np.average(np.abs(error), weights=sample_weight))
+    return weighted_mean(np.abs(error), sample_weight)
 
 
 def count_root_mean_squared_error(y_true, y_pred, *, sample_weight=None):
@@ -62,7 +62,7 @@ def count_root_mean_squared_error(y_true, y_pred, *, sample_weight=None):
     3.536
     """
     error = _errors(y_true, y_pred)[0]
-    return float(np.sqrt(np.average(error**2, weights=sample_weight)))
+    return float(np.sqrt(weighted_mean(error**2, sample_weight)))
 
 
 def count_bias(y_true, y_pred, *, sample_weight=None):
@@ -91,7 +91,7 @@ def count_bias(y_true, y_pred, *, sample_weight=None):
     2.0
     """
     error = _errors(y_true, y_pred)[0]
-    return float(np.average(error, weights=sample_weight))
+    return weighted_mean(error, sample_weight)
 
 
 def count_normalized_absolute_error(y_true, y_pred, *, sample_weight=None):
@@ -132,8 +132,8 @@ def count_normalized_absolute_error(y_true, y_pred, *, sample_weight=None):
         raise ValueError(
             "No image of y_true has an object, so no relative error is defined; expected at least one."
         )
-    weights = None if sample_weight is None else np.asarray(sample_weight)[counted]
-    return float(np.average(np.abs(error[counted]) / true[counted], weights=weights))
+    weights = None if sample_weight is None else check_weights(sample_weight, len(true))[counted]
+    return weighted_mean(np.abs(error[counted]) / true[counted], weights)
 
 
 def check_counts(y, name="y"):
@@ -183,6 +183,63 @@ def _neither(name, what):
         f"{name} is {what}; expected points (a list of (n_points, 2) arrays, one an image) or finite counts of shape "
         "(n_images,)."
     )
+
+
+def weighted_mean(values, sample_weight):
+    """Mean of one value an image, weighted.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_images,)
+        What to average.
+    sample_weight : array-like of shape (n_images,) or None
+        Weight of each image; None weighs all the same.
+
+    Returns
+    -------
+    float
+        The mean.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not one finite number an image, at least 0 and not all 0.
+    """
+    if sample_weight is None:
+        return float(np.mean(values))
+    weights = check_weights(sample_weight, len(values))
+    if not weights.any():
+        raise ValueError("The sample weights of these images are all 0; expected at least one larger.")
+    return float(np.average(values, weights=weights))
+
+
+def check_weights(sample_weight, n_images):
+    """Check sample weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_images,)
+        Weight of each image.
+    n_images : int
+        Number of images.
+
+    Returns
+    -------
+    ndarray of shape (n_images,), float64
+        The weights.
+
+    Raises
+    ------
+    ValueError
+        If they are not one finite number an image, at least 0.
+    """
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n_images,) or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; expected one finite number of at least 0 for each of the "
+            f"{n_images} images."
+        )
+    return weights
 
 
 def _errors(y_true, y_pred):

@@ -1,8 +1,11 @@
 """Grid average mean absolute error: counts compared part by part."""
 
+from numbers import Integral
+
 import numpy as np
 
 from skcount._validation import check_length
+from skcount.metrics._counts import check_counts, weighted_mean
 from skcount.points import PointAnnotations, check_points
 
 
@@ -10,7 +13,8 @@ def grid_average_mean_absolute_error(y_true, y_pred, level=0, *, image_shape=Non
     """Grid average mean absolute error, GAME(L).
 
     Each image is cut into 4 ** L equal cells, and the absolute errors of the cells are added: an object counted
-    in the wrong place is an error. GAME(0) is the mean absolute error of the counts.
+    in the wrong place is an error. GAME(0) is the mean absolute error of the counts. A point outside its image is
+    counted in the nearest cell.
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ def grid_average_mean_absolute_error(y_true, y_pred, level=0, *, image_shape=Non
     >>> [grid_average_mean_absolute_error(true, predicted, level, image_shape=(8, 8)) for level in (0, 1)]
     [0.0, 2.0]
     """
-    if isinstance(level, bool) or level != int(level) or level < 0:
+    if isinstance(level, bool) or not isinstance(level, Integral) or level < 0:
         raise ValueError(f"level is {level!r}; expected a whole number of at least 0.")
     n_cells = 2 ** int(level)
     both = [_as_places(y, name) for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))]
@@ -55,20 +59,30 @@ def grid_average_mean_absolute_error(y_true, y_pred, level=0, *, image_shape=Non
     for true, predicted, shape in zip(*both, shapes, strict=True):
         difference = _cell_counts(predicted, shape, n_cells) - _cell_counts(true, shape, n_cells)
         errors.append(np.abs(difference).sum())
-    return float(np.average(errors, weights=sample_weight))
+    return weighted_mean(np.array(errors), sample_weight)
 
 
 def _as_places(y, name):
     """Points, maps, or counts as a sequence with one entry an image."""
     if isinstance(y, PointAnnotations):
         return y
+    if isinstance(y, str | bytes | dict) or not np.iterable(y):
+        raise ValueError(
+            f"{name} is a {type(y).__name__}; expected points or density maps, one array an image."
+        )
     entries = list(y)
     if not entries:
         raise ValueError(f"{name} is empty; expected points or density maps of at least one image.")
     if all(np.ndim(entry) == 2 and np.shape(entry)[1] != 2 and np.size(entry) for entry in entries):
-        return [np.asarray(entry, dtype=np.float64) for entry in entries]
+        maps = [np.asarray(entry, dtype=np.float64) for entry in entries]
+        for index, density in enumerate(maps):
+            if not np.isfinite(density).all():
+                raise ValueError(
+                    f"Density map {index} of {name} holds NaN or infinity; expected finite objects per pixel."
+                )
+        return maps
     if all(np.ndim(entry) == 0 for entry in entries):
-        return [np.asarray(entry, dtype=np.float64) for entry in entries]
+        return [np.asarray(count) for count in check_counts(entries, name)]
     return check_points(y)
 
 
@@ -79,7 +93,13 @@ def _is_map(entry):
 def _image_shapes(both, image_shape, n_images, n_cells):
     """The size of each image: as given, or that of its map."""
     if image_shape is not None:
-        return [tuple(s) for s in np.broadcast_to(image_shape, (n_images, 2)).tolist()]
+        given = np.asarray(image_shape)
+        if given.shape not in {(2,), (n_images, 2)} or given.dtype.kind not in "iu" or (given < 1).any():
+            raise ValueError(
+                f"image_shape is {image_shape!r}; expected (height, width) in whole pixels, or one such pair for each of "
+                f"the {n_images} images."
+            )
+        return [tuple(s) for s in np.broadcast_to(given, (n_images, 2)).tolist()]
     shapes = [next((e.shape for e in pair if _is_map(e)), None) for pair in zip(*both, strict=True)]
     if None in shapes and n_cells > 1:
         raise ValueError(
@@ -103,8 +123,8 @@ def _cell_counts(places, shape, n_cells):
         counts = np.zeros((n_cells, n_cells))
         np.add.at(counts, (rows[:, None], cols[None, :]), places)
         return counts
-    inside = PointAnnotations([places]).inside(shape)[0]
-    rows, cols = (_cell_of(np.floor(inside[:, axis] + 0.5), shape[axis], n_cells) for axis in (0, 1))
+    pixels = np.clip(np.floor(places + 0.5), 0, np.array(shape) - 1)
+    rows, cols = (_cell_of(pixels[:, axis], shape[axis], n_cells) for axis in (0, 1))
     return (
         np.bincount(rows * n_cells + cols, minlength=n_cells**2).reshape(n_cells, n_cells).astype(np.float64)
     )

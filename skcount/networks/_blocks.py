@@ -186,7 +186,34 @@ def normalize(channels, normalization):
     list of torch.nn.Module
         The layers.
     """
-    return [nn.BatchNorm2d(channels)] if normalization == "batch" else []
+    return [BatchNorm(channels)] if normalization == "batch" else []
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that also trains on a single value a channel.
+
+    A variance needs two values, and torch refuses one: a lone image of 8 x 8 pixels is 1 x 1 after three
+    poolings. Here such a batch is normalised by the running statistics, and leaves them as they are.
+    """
+
+    def forward(self, x):
+        """Normalise a map.
+
+        Parameters
+        ----------
+        x : tensor of shape (n, n_channels, height, width)
+            The map.
+
+        Returns
+        -------
+        tensor of shape (n, n_channels, height, width)
+            The normalised map.
+        """
+        if self.training and x.numel() == x.shape[1]:
+            return functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
 
 
 class _Rectify(torch.autograd.Function):

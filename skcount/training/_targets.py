@@ -37,9 +37,10 @@ class PointTarget:
         return self.density.make_map(self.points[index], self.shapes[index], window)
 
     def peak(self, weights):  # noqa: ARG002 - the same whatever the images weigh
-        """Height of one object's kernel, in objects per pixel."""
-        size = 2 * int(np.ceil(min(self.density.sigma, 100.0) * 2)) + 3
-        return float(self.density.make_map(np.array([[size // 2, size // 2]]), (size, size)).max())
+        """Height of one object in the middle of the largest image, in objects per pixel."""
+        height, width = max(self.shapes)
+        row, col = height // 2, width // 2
+        return float(self.density.make_map(np.array([[row, col]]), (height, width), (row, col, 1, 1)).item())
 
 
 class MapTarget:

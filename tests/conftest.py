@@ -1,0 +1,29 @@
+"""What all tests share: one thread each, no window, small data."""
+
+import os
+
+# Set before torch and BLAS are imported: pytest-xdist already fills the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import numpy as np
+import pytest
+
+from skcount import PointAnnotations
+
+
+@pytest.fixture
+def cells():
+    """Eight small images of simulated cells and their points."""
+    from skcount.datasets import make_cells
+
+    return make_cells(n_samples=8, image_shape=(40, 48), random_state=0, return_X_y=True)
+
+
+@pytest.fixture
+def noise():
+    """Six tiny colour images of noise, not square, and random points."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (6, 17, 22, 3), dtype=np.uint8)
+    points = PointAnnotations([rng.uniform((0, 0), (16, 21), (k, 2)) for k in (3, 0, 5, 1, 2, 4)])
+    return X, points

@@ -1,0 +1,179 @@
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from skcount.density import _gaussian, gaussian_density
+
+law = settings(max_examples=50, deadline=None)
+shapes = st.tuples(st.integers(1, 80), st.integers(1, 80))
+sigmas = st.floats(-6, 6).map(lambda exponent: 10.0**exponent)
+truncates = st.floats(1, 8)
+
+
+def anywhere(size):
+    """Positions along one axis: inside, on the border, between pixels, outside."""
+    return st.one_of(
+        st.integers(0, size - 1).map(float),
+        st.integers(-8, 16 * size - 9).map(lambda k: k / 16),
+        st.sampled_from([-0.5, float(np.nextafter(size - 0.5, -1)), size - 0.5, float(np.nextafter(-0.5, -1))]),
+        st.floats(-2.0 * size - 10, 3.0 * size + 10),
+    )
+
+
+def within(size):
+    """Positions inside, none of them on the border, whose reflection is exact in floating point."""
+    return st.integers(-7, 16 * size - 9).map(lambda k: k / 16)
+
+
+def scenes(position):
+    """A shape and points of it, some of them twice."""
+
+    def points_of(shape):
+        one = st.lists(st.tuples(position(shape[0]), position(shape[1])), max_size=10)
+        twice = st.tuples(one, st.booleans()).map(lambda drawn: drawn[0] * (1 + drawn[1]))
+        return st.tuples(st.just(shape), twice.map(lambda p: np.array(p, dtype=np.float64).reshape(-1, 2)))
+
+    return shapes.flatmap(points_of)
+
+
+def n_inside(points, shape):
+    return int(((points >= -0.5) & (points < np.array(shape) - 0.5)).all(axis=1).sum())
+
+
+def assert_same_map(one, other):
+    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-30)
+
+
+def both_ways():
+    """Accumulate by one matrix product, then by stamping."""
+    for limit in (10**12, -1):
+        with patch.object(_gaussian, "_PRODUCT_LIMIT", limit):
+            yield
+
+
+@law
+@given(scenes(anywhere), sigmas, truncates)
+def test_the_sum_is_the_number_of_points_inside(scene, sigma, truncate):
+    shape, points = scene
+    expected = n_inside(points, shape)
+    for _ in both_ways():
+        total = gaussian_density(points, shape, sigma, truncate).sum(dtype=np.float64)
+        assert abs(total - expected) <= 1e-5 * expected
+
+
+@law
+@given(scenes(anywhere), sigmas, truncates)
+def test_a_map_is_float32_of_the_images_shape_finite_and_never_negative(scene, sigma, truncate):
+    shape, points = scene
+    density = gaussian_density(points, shape, sigma, truncate)
+    assert density.dtype == np.float32
+    assert density.shape == shape
+    assert np.isfinite(density).all()
+    assert (density >= 0).all()
+
+
+@law
+@given(scenes(anywhere), sigmas, truncates)
+def test_both_ways_of_adding_up_agree(scene, sigma, truncate):
+    shape, points = scene
+    product, stamped = (gaussian_density(points, shape, sigma, truncate) for _ in both_ways())
+    assert_same_map(product, stamped)
+
+
+@law
+@given(scenes(anywhere), sigmas, st.data())
+def test_maps_add_up(scene, sigma, data):
+    shape, points = scene
+    cut = data.draw(st.integers(0, len(points)))
+    parts = [gaussian_density(p, shape, sigma) for p in (points[:cut], points[cut:])]
+    assert_same_map(gaussian_density(points, shape, sigma), parts[0] + parts[1])
+
+
+@law
+@given(scenes(anywhere), sigmas, st.randoms(use_true_random=False))
+def test_the_order_of_the_points_does_not_matter(scene, sigma, random):
+    shape, points = scene
+    order = random.sample(range(len(points)), len(points))
+    assert_same_map(gaussian_density(points[order], shape, sigma), gaussian_density(points, shape, sigma))
+
+
+@law
+@given(scenes(within), sigmas, truncates)
+def test_maps_commute_with_flips_and_transposition(scene, sigma, truncate):
+    shape, points = scene
+    density = gaussian_density(points, shape, sigma, truncate)
+    last = np.array(shape) - 1.0
+    upside_down = np.column_stack([last[0] - points[:, 0], points[:, 1]])
+    mirrored = np.column_stack([points[:, 0], last[1] - points[:, 1]])
+    assert_same_map(gaussian_density(upside_down, shape, sigma, truncate), density[::-1])
+    assert_same_map(gaussian_density(mirrored, shape, sigma, truncate), density[:, ::-1])
+    assert_same_map(gaussian_density(points[:, ::-1], shape[::-1], sigma, truncate), density.T)
+
+
+@law
+@given(scenes(anywhere), sigmas, truncates, st.data())
+def test_a_window_is_that_crop_of_the_full_map(scene, sigma, truncate, data):
+    shape, points = scene
+    (top, bottom), (left, right) = (
+        sorted(data.draw(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)))) for size in shape
+    )
+    window = (top, left, bottom - top + 1, right - left + 1)
+    full = gaussian_density(points, shape, sigma, truncate)
+    for _ in both_ways():
+        part = gaussian_density(points, shape, sigma, truncate, window)
+        assert_same_map(part, full[top : bottom + 1, left : right + 1])
+
+
+@law
+@given(st.integers(1, 4), st.tuples(st.integers(20, 40), st.integers(20, 40)))
+def test_inside_the_image_the_kernel_is_the_gaussian_filter(sigma, centre):
+    dot = np.zeros((61, 61))
+    dot[centre] = 1
+    expected = ndimage.gaussian_filter(dot, sigma, truncate=4, mode="constant")
+    density = gaussian_density(np.array([centre], dtype=float), dot.shape, sigma, truncate=4.0)
+    np.testing.assert_allclose(density, expected, rtol=1e-5, atol=1e-12)
+
+
+@law
+@given(st.floats(1, 4), st.tuples(st.floats(25, 35), st.floats(25, 35)))
+def test_the_centre_of_mass_is_the_point_sub_pixel(sigma, point):
+    density = gaussian_density(np.array([point]), (61, 61), sigma)
+    assert np.abs(ndimage.center_of_mass(density) - np.array(point)).max() < 2e-3 * sigma
+
+
+@pytest.mark.parametrize("sigma", [1e-6, 1e-2])
+def test_a_tiny_kernel_puts_everything_on_the_nearest_pixel(sigma):
+    density = gaussian_density(np.array([[2.3, 3.6]]), (6, 6), sigma)
+    assert density[2, 4] == 1
+    assert density.sum() == 1
+
+
+def test_a_point_between_two_pixels_is_shared_equally():
+    density = gaussian_density(np.array([[2.0, 2.5]]), (5, 6), sigma=1e-6)
+    np.testing.assert_array_equal(density[2], [0, 0, 0.5, 0.5, 0, 0])
+
+
+def test_a_huge_kernel_is_flat():
+    density = gaussian_density(np.array([[0.0, 0.0]]), (7, 11), sigma=1e6)
+    np.testing.assert_allclose(density, 1 / 77, rtol=1e-6)
+
+
+def test_points_just_outside_a_window_reach_into_it():
+    density = gaussian_density(np.array([[10.0, 9.0]]), (20, 20), 2.0, window=(8, 10, 5, 5))
+    assert density.sum() > 0.3
+
+
+def test_nothing_comes_from_nothing():
+    density = gaussian_density(np.empty((0, 2)), (4, 5), 2.0)
+    assert density.shape == (4, 5)
+    assert not density.any()
+
+
+def test_the_kernel_ends_where_truncate_says():
+    density = gaussian_density(np.array([[20.0, 20.0]]), (41, 41), sigma=2.0, truncate=3.0)
+    rows, cols = np.nonzero(density)
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (14, 26, 14, 26)

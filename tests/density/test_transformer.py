@@ -1,0 +1,254 @@
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from skcount import DensityMapTransformer, PointAnnotations
+from skcount.density import check_image_shapes, check_maps, gaussian_density
+
+law = settings(max_examples=50, deadline=None)
+POINTS = [[(0, 0), (10, 12.5)], [], [(31.4, 39.4), (5, 5), (5, 5)]]
+SHAPE = (32, 40)
+
+
+@pytest.fixture
+def transformer():
+    return DensityMapTransformer(sigma=1.5, image_shape=SHAPE)
+
+
+def annotations(shape, max_images=3, max_points=6):
+    one = st.lists(
+        st.tuples(*(st.floats(-0.5, size - 0.5, exclude_max=True) for size in shape)), max_size=max_points
+    )
+    return st.lists(one, min_size=1, max_size=max_images)
+
+
+@law
+@given(annotations(SHAPE), st.floats(0.3, 20), st.floats(1, 6))
+def test_each_map_is_the_density_function_of_its_points(points, sigma, truncate):
+    maps = DensityMapTransformer(sigma, truncate=truncate, image_shape=SHAPE).fit_transform(points)
+    assert maps.dtype == np.float32
+    assert maps.shape == (len(points), *SHAPE)
+    for density, p in zip(maps, PointAnnotations(points), strict=True):
+        np.testing.assert_array_equal(density, gaussian_density(p, SHAPE, sigma, truncate))
+
+
+@law
+@given(annotations(SHAPE), st.floats(0.3, 20))
+def test_there_and_back_keeps_the_counts_and_stays_inside(points, sigma):
+    transformer = DensityMapTransformer(sigma, image_shape=SHAPE)
+    back = transformer.inverse_transform(transformer.transform(points))
+    np.testing.assert_array_equal(back.counts, PointAnnotations(points).counts)
+    assert back == back.inside(SHAPE)
+
+
+@law
+@given(
+    st.lists(
+        arrays(np.float32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.floats(0, 1, width=32)),
+        max_size=3,
+    ),
+    st.floats(-2, 3).map(lambda exponent: 10.0**exponent),
+)
+def test_the_inverse_gives_as_many_points_as_the_rounded_sum_of_any_map(maps, sigma):
+    points = DensityMapTransformer(sigma).inverse_transform(maps)
+    assert isinstance(points, PointAnnotations)
+    np.testing.assert_array_equal(points.counts, [round(m.sum(dtype=np.float64)) for m in maps])
+
+
+def test_points_come_back_where_they_were_and_twice_where_there_were_two(transformer):
+    back = transformer.inverse_transform(transformer.fit_transform(POINTS))
+    np.testing.assert_allclose(back[0], POINTS[0], atol=0.1)
+    np.testing.assert_allclose(back[2], sorted(POINTS[2]), atol=0.1)
+
+
+# scikit-learn's rules
+
+
+def test_clone_keeps_parameters_and_set_params_changes_them(transformer):
+    assert clone(transformer).get_params() == transformer.get_params()
+    for params in ParameterGrid({"sigma": [1, 2.5], "truncate": [2.0], "outside": ["raise"], "image_shape": [None]}):
+        assert clone(transformer).set_params(**params).get_params() == {**params, "kernel": "gaussian"}
+
+
+def test_a_cloned_transformer_makes_the_same_maps_without_fit(transformer):
+    maps = transformer.fit(POINTS).transform(POINTS)
+    np.testing.assert_array_equal(clone(transformer).transform(POINTS), maps)
+
+
+def test_fit_remembers_nothing(transformer):
+    before = dict(vars(transformer))
+    transformer.fit_transform(POINTS)
+    assert vars(transformer) == before
+
+
+def test_a_pipeline_takes_points_as_its_x_and_goes_back(transformer):
+    pipeline = Pipeline([("density", transformer)])
+    maps = pipeline.fit_transform(POINTS)
+    np.testing.assert_array_equal(maps, transformer.transform(POINTS))
+    np.testing.assert_array_equal(pipeline.inverse_transform(maps).counts, [2, 0, 3])
+
+
+@pytest.mark.parametrize("output", ["pandas", "default"])
+def test_maps_stay_arrays_whatever_output_is_asked_for(transformer, output):
+    assert isinstance(transformer.set_output(transform=output).fit_transform(POINTS), np.ndarray)
+    assert isinstance(make_pipeline(transformer).set_output(transform=output).fit_transform(POINTS), np.ndarray)
+    with sklearn.config_context(transform_output=output):
+        assert isinstance(clone(transformer).fit_transform(POINTS), np.ndarray)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"sigma": 0},
+        {"sigma": -1.0},
+        {"sigma": np.nan},
+        {"sigma": np.inf},
+        {"sigma": "2"},
+        {"kernel": "box"},
+        {"truncate": 0.5},
+        {"outside": "drop"},
+        {"image_shape": "large"},
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_name_at_every_door(params):
+    (name,) = params
+    transformer = DensityMapTransformer(**{"image_shape": SHAPE, **params})
+    with pytest.raises(ValueError, match=f"'{name}' parameter of DensityMapTransformer"):
+        transformer.fit(POINTS)
+    with pytest.raises(ValueError, match=f"'{name}' parameter of DensityMapTransformer"):
+        transformer.transform(POINTS)
+    with pytest.raises(ValueError, match=f"'{name}' parameter of DensityMapTransformer"):
+        transformer.inverse_transform([np.zeros((3, 3))])
+
+
+# points outside
+
+
+def test_points_outside_are_named_with_image_and_position():
+    points = [[(1, 2)], [(11, 3), (2.5, 2)]]
+    transformer = DensityMapTransformer(image_shape=(10, 12))
+    with pytest.warns(UserWarning, match="1 of 3 points .* image 1 of 10 x 12 pixels: row 11, col 3") as caught:
+        density = transformer.transform(points)
+    assert caught[0].filename == __file__
+    np.testing.assert_allclose(density.sum(axis=(1, 2)), 1, rtol=1e-5)
+    with pytest.raises(ValueError, match="image 1 of 10 x 12 pixels: row 11, col 3"):
+        transformer.set_params(outside="raise").transform(points)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ignored = transformer.set_params(outside="ignore").transform(points)
+    np.testing.assert_array_equal(ignored, density)
+
+
+def test_many_points_outside_are_counted_and_the_first_three_shown():
+    points = [[(-1, 0), (0, -2), (5, 50), (6, 60)]]
+    with pytest.raises(ValueError, match=r"col 50 and 1 more\."):
+        DensityMapTransformer(outside="raise", image_shape=(10, 12)).transform(points)
+
+
+def test_swapped_rows_and_columns_are_hinted_at_only_where_swapping_helps():
+    transformer = DensityMapTransformer(outside="raise")
+    with pytest.raises(ValueError, match="rows and columns swapped: PointAnnotations.from_xy"):
+        transformer.transform([[(30, 4)], [(2, 2)]], image_shape=(10, 40))
+    with pytest.raises(ValueError, match=r"^(?!.*swapped)"):
+        transformer.transform([[(30, 4), (50, 60)]], image_shape=(10, 40))
+
+
+def test_the_border_is_inside_above_and_left_and_outside_below_and_right():
+    transformer = DensityMapTransformer(outside="raise", image_shape=(4, 6))
+    assert transformer.transform([[(-0.5, -0.5)]]).sum() == pytest.approx(1)
+    for point in [(3.5, 0), (0, 5.5), (-0.51, 0)]:
+        with pytest.raises(ValueError, match="outside"):
+            transformer.transform([[point]])
+
+
+# the size of the images
+
+
+def test_images_of_many_sizes_give_a_list_of_maps():
+    shapes = [(5, 6), (1, 1), (7, 3)]
+    maps = DensityMapTransformer().transform([[(1, 1)], [(0, 0)], []], image_shape=shapes)
+    assert [m.shape for m in maps] == shapes
+    assert [round(float(m.sum()), 5) for m in maps] == [1, 1, 0]
+
+
+def test_one_size_an_image_that_is_the_same_for_all_gives_one_array():
+    maps = DensityMapTransformer(image_shape=[(5, 6), (5, 6)]).transform([[], []])
+    assert maps.shape == (2, 5, 6)
+
+
+def test_two_images_of_two_sizes_are_not_taken_for_one_size():
+    assert check_image_shapes([(5, 6), (7, 8)], 2) == [(5, 6), (7, 8)]
+    assert check_image_shapes((5, 6), 2) == [(5, 6), (5, 6)]
+
+
+def test_the_size_given_to_transform_wins(transformer):
+    assert transformer.transform([[]], image_shape=(3, 4)).shape == (1, 3, 4)
+
+
+def test_a_missing_size_is_asked_for():
+    with pytest.raises(ValueError, match=r"size of the images is not known. Pass \(height, width\)"):
+        DensityMapTransformer().transform([[]])
+
+
+@pytest.mark.parametrize(
+    "image_shape",
+    [5, (5,), (5, 5, 3), (0, 5), (5, -1), (5.0, 5.0), (True, True), [(5, 5)] * 2, [(5, 5), (6,)], "ab"],
+)
+def test_an_invalid_size_is_refused_by_words(image_shape):
+    with pytest.raises(ValueError, match=r"image_shape is .*; expected \(height, width\) in whole pixels"):
+        DensityMapTransformer().transform([[(1, 1)]], image_shape=image_shape)
+
+
+def test_no_images_give_no_maps_and_back(transformer):
+    assert len(transformer.fit_transform([])) == 0
+    assert len(transformer.inverse_transform([])) == 0
+
+
+# maps
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_map_that_is_not_finite_is_refused_and_named(transformer, bad):
+    maps = np.zeros((3, 4, 5))
+    maps[2, 1, 1] = bad
+    with pytest.raises(ValueError, match="Density map 2 holds NaN or infinity"):
+        transformer.inverse_transform(maps)
+
+
+@pytest.mark.parametrize(
+    ("maps", "words"),
+    [
+        (np.zeros((4, 5)), r"single map needs its sample axis: density\[None\]"),
+        (np.zeros((1, 4, 5, 1)), r"shape \(4, 5, 1\)"),
+        (np.zeros((1, 4, 5), dtype=complex), "dtype complex128"),
+        ([np.array([["a"]])], "expected numbers"),
+        (None, "density maps are a NoneType"),
+        (5, "density maps are a int"),
+        ("map", "density maps are a str"),
+    ],
+)
+def test_what_is_no_map_is_refused_by_words(transformer, maps, words):
+    with pytest.raises(ValueError, match=words):
+        transformer.inverse_transform(maps)
+
+
+def test_maps_as_targets_must_fit_their_images_and_not_be_negative():
+    maps = [np.ones((2, 3)), np.ones((4, 4))]
+    assert [m.shape for m in check_maps(maps, [(2, 3), (4, 4)])] == [(2, 3), (4, 4)]
+    with pytest.raises(ValueError, match=r"Density map 1 has shape \(4, 4\) and its image \(4, 5\)"):
+        check_maps(maps, [(2, 3), (4, 5)])
+    with pytest.raises(ValueError, match="Density map 0 holds negative values"):
+        check_maps([-maps[0]], [(2, 3)])
+
+
+def test_what_is_no_points_is_refused_by_fit(transformer):
+    with pytest.raises(ValueError, match="sample axis"):
+        transformer.fit(np.ones((4, 2)))

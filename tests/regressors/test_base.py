@@ -1,0 +1,564 @@
+import copy
+import io
+import pickle
+import re
+from contextlib import redirect_stdout
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skcount import (
+    DensityMapRegressor,
+    DensityMapTransformer,
+    FCRNRegressor,
+    PointAnnotations,
+    UNetRegressor,
+)
+from skcount.metrics import count_mae_scorer
+
+
+def small(**params):
+    """A regressor that fits in a blink."""
+    defaults = {"filters": 4, "convolutions": 1, "max_epochs": 2, "random_state": 0}
+    return UNetRegressor(**{**defaults, **params})
+
+
+REGRESSORS = [
+    DensityMapRegressor(architecture_params={"filters": 4}, max_epochs=2, random_state=0),
+    DensityMapRegressor("fcrn_b", max_epochs=1, random_state=0),
+    small(),
+    small(normalization=None, dtype="float64"),
+    FCRNRegressor(max_epochs=1, random_state=0),
+]
+
+
+# --- counts, maps and points ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("regressor", REGRESSORS, ids=str)
+def test_a_count_is_the_sum_of_its_density_map(regressor, noise):
+    X, points = noise
+    regressor = clone(regressor).fit(X, points)
+    density, counts = regressor.predict_density(X), regressor.predict(X)
+    assert density.shape == X.shape[:3]
+    assert counts.shape == (len(X),)
+    assert counts.dtype == np.float64
+    assert (density >= 0).all()
+    np.testing.assert_allclose(counts, density.sum(axis=(1, 2), dtype=np.float64), rtol=1e-12)
+
+
+def test_predicted_points_are_as_many_as_the_rounded_counts(cells):
+    X, points = cells
+    regressor = small(max_epochs=10).fit(X, points)
+    places = regressor.predict_points(X)
+    np.testing.assert_array_equal(places.counts, np.round(regressor.predict(X)))
+    assert places.inside(X.shape[1:3]) == places
+
+
+def test_iter_density_gives_the_maps_one_by_one(noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    for one, other in zip(regressor.iter_density(X), regressor.predict_density(X), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_count_does_not_depend_on_the_images_beside_it(noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    counts = regressor.predict(X)
+    order = np.random.default_rng(1).permutation(len(X))
+    np.testing.assert_array_equal(regressor.predict(X[order]), counts[order])
+    np.testing.assert_array_equal(regressor.predict(X[2:3]), counts[2:3])
+
+
+def test_it_learns_to_count_cells_and_that_a_blank_image_is_empty():
+    from skcount.datasets import make_cells
+
+    X, points = make_cells(n_samples=24, image_shape=(64, 64), random_state=0, return_X_y=True)
+    regressor = UNetRegressor(max_epochs=60, random_state=0).fit(X[:16], points[:16])
+    blind = np.abs(points[16:].counts - points[:16].counts.mean()).mean()
+    assert -regressor.score(X[16:], points[16:]) < 0.6 * blind
+    for shape in ((64, 64, 3), (100, 75, 3)):
+        assert regressor.predict(np.zeros((1, *shape), dtype=np.uint8))[0] < 0.5
+
+
+# --- the target may be points, counts or density maps -----------------------------------------------------------
+
+
+def test_points_and_their_density_maps_teach_the_same(noise):
+    X, _ = noise
+    # Far from the border and from each other, so that the highest pixel of all maps is that of one object.
+    points = [[(8, 10)], [], [(7, 5), (8, 16)], [], [(8, 8)], [(9, 11)]]
+    maps = DensityMapTransformer(sigma=1).transform(points, X.shape[1:3])
+    np.testing.assert_array_equal(
+        small(sigma=1).fit(X, points).predict(X), small(sigma=1).fit(X, maps).predict(X)
+    )
+
+
+def test_counts_alone_supervise():
+    X = np.zeros((24, 16, 16), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 8, len(X))
+    for image, count in zip(X, counts, strict=True):
+        flat = rng.choice(64, count, replace=False)
+        image[2 * (flat // 8), 2 * (flat % 8)] = 255
+    regressor = small(filters=8, max_epochs=150, lr=0.01).fit(X, counts)
+    assert -regressor.score(X, counts) < 0.6 * np.abs(counts - counts.mean()).mean()
+    assert regressor.patch_size_ == (16, 16)
+
+
+def test_images_of_many_sizes_and_their_maps(noise):
+    X, points = noise
+    images = [X[0], X[1][:9, :1], X[2][:1, :1], X[3][::2], X[4][:, :21], X[5]]
+    points = points.inside([image.shape[:2] for image in images])
+    maps = [
+        DensityMapTransformer().transform([p], i.shape[:2])[0] for p, i in zip(points, images, strict=True)
+    ]
+    for y in (points, maps, points.counts):
+        regressor = small().fit(images, y)
+        densities = regressor.predict_density(images)
+        assert [d.shape for d in densities] == [image.shape[:2] for image in images]
+        assert regressor.predict(images[1:2]) == densities[1].sum(dtype=np.float64)
+
+
+def test_the_image_of_a_file_is_read_as_the_image_in_memory(noise, tmp_path):
+    from skcount.datasets import load_hdf5, save_hdf5
+
+    X, points = noise
+    save_hdf5(tmp_path / "noise.h5", X, points)
+    stored = load_hdf5(tmp_path / "noise.h5")
+    in_memory = small().fit(X, points).predict(X)
+    np.testing.assert_array_equal(small().fit(stored.images, stored.points).predict(stored.images), in_memory)
+    with h5py.File(tmp_path / "raw.h5", "w") as file:
+        raw = file.create_dataset("images", data=X)
+        np.testing.assert_array_equal(small().fit(raw, points).predict(raw), in_memory)
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, np.uint16, np.int32, bool, np.float16, np.float32, np.float64, ">f4", ">u2"]
+)
+@pytest.mark.parametrize("channels", [None, 1, 4])
+def test_any_type_of_pixel_and_number_of_channels(dtype, channels):
+    rng = np.random.default_rng(0)
+    shape = (3, 9, 11) if channels is None else (3, 9, 11, channels)
+    X = (rng.random(shape) * 2).astype(dtype)
+    regressor = small(max_epochs=1).fit(X, [[(1, 2)], [], [(3, 4)]])
+    assert np.isfinite(regressor.predict(X)).all()
+    assert regressor.n_channels_in_ == (channels or 1)
+
+
+def test_integer_pixels_count_as_their_scaled_floats(noise):
+    X, points = noise
+    scaled = X / np.float32(255)
+    np.testing.assert_array_equal(
+        small().fit(X, points).predict(X), small().fit(scaled, points).predict(scaled)
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        np.asfortranarray,
+        lambda X: np.repeat(X, 2, axis=2)[:, :, ::2],
+        lambda X: X[:, ::-1][:, ::-1],
+        lambda X: X.astype(">f4"),
+        list,
+    ],
+    ids=["Fortran order", "strided", "negative strides", "big-endian", "list"],
+)
+def test_the_layout_of_pixels_in_memory_does_not_matter(change, noise):
+    X, points = noise
+    X = X.astype(np.float32)
+    changed = change(X)
+    if isinstance(changed, np.ndarray):
+        changed.setflags(write=False)
+    np.testing.assert_array_equal(
+        small().fit(changed, points).predict(changed), small().fit(X, points).predict(X)
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 1, 3), (1, 5, 1), (2, 1, 130), (1, 13, 29)])
+def test_images_as_small_as_a_pixel_and_of_any_side(shape):
+    X = np.random.default_rng(0).random(shape)
+    y = [[(0, 0)]] + [[]] * (shape[0] - 1)
+    assert small().fit(X, y).predict_density(X).shape == shape[:3]
+
+
+def test_images_without_any_point_are_learnt():
+    X = np.random.default_rng(0).random((3, 12, 12))
+    counts = small(max_epochs=40, lr=0.03).fit(X, [[], [], []]).predict(X)
+    assert (counts < 0.5).all()
+
+
+# --- scikit-learn -----------------------------------------------------------------------------------------------
+
+
+def test_all_ways_to_score_agree(noise):
+    X, points = noise
+    regressor = small()
+    own = cross_val_score(regressor, X, points, cv=3)
+    assert np.isfinite(own).all()
+    np.testing.assert_array_equal(
+        own, cross_val_score(regressor, X, points, cv=3, scoring="neg_mean_absolute_error")
+    )
+    np.testing.assert_array_equal(
+        own, cross_val_score(regressor, X, list(points), cv=3, scoring=count_mae_scorer)
+    )
+    np.testing.assert_array_equal(own, cross_val_score(regressor, X, list(points), cv=3))
+
+
+def test_score_is_minus_the_count_mae_against_any_target(noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    mae = np.abs(regressor.predict(X) - points.counts).mean()
+    for y in (points, list(points), points.counts):
+        assert regressor.score(X, y) == pytest.approx(-mae)
+    maps = DensityMapTransformer().transform(points, X.shape[1:3])
+    assert regressor.score(X, maps) == pytest.approx(-mae, abs=1e-5)
+    weights = np.arange(6)
+    weighted = np.average(np.abs(regressor.predict(X) - points.counts), weights=weights)
+    assert regressor.score(X, points, sample_weight=weights) == pytest.approx(-weighted)
+
+
+def test_grid_search_gives_the_same_scores_in_workers_and_leaves_no_trace(
+    noise, tmp_path, monkeypatch, capfd
+):
+    X, points = noise
+    monkeypatch.chdir(tmp_path)
+    # A loky worker has one thread, and sums of one and of two threads differ in the last digits.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    grid = {"sigma": [1, 2, 4], "architecture": ["unet", "fcrn_a"]}
+    np.random.seed(7)  # noqa: NPY002 - the global state is what is tested
+    torch.manual_seed(7)
+    before = np.random.get_state()[1].copy(), torch.get_rng_state().clone()  # noqa: NPY002 - as above
+    try:
+        searches = [
+            GridSearchCV(DensityMapRegressor(max_epochs=1, random_state=0), grid, cv=2, n_jobs=n_jobs).fit(
+                X, points
+            )
+            for n_jobs in (1, 2)
+        ]
+    finally:
+        torch.set_num_threads(threads)
+    one, two = (search.cv_results_["mean_test_score"] for search in searches)
+    assert np.isfinite(one).all()
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(searches[0].predict(X), searches[1].predict(X))
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+    np.testing.assert_array_equal(before[0], np.random.get_state()[1])  # noqa: NPY002 - as above
+    assert torch.equal(before[1], torch.get_rng_state())
+
+
+def test_the_sigma_of_the_transformer_can_be_searched(noise):
+    X, points = noise
+    regressor = small(density=DensityMapTransformer(truncate=3))
+    search = GridSearchCV(regressor, {"density__sigma": [1.0, 3.0]}, cv=2).fit(X, points)
+    assert search.best_estimator_.density_.sigma == search.best_params_["density__sigma"]
+    assert search.best_estimator_.density_.truncate == 3
+
+
+def test_sigma_overrides_the_transformers_and_none_leaves_it(noise):
+    X, points = noise
+    density = DensityMapTransformer(sigma=3)
+    assert small(density=density).fit(X, points).density_.sigma == 3
+    assert small(density=density, sigma=1.5).fit(X, points).density_.sigma == 1.5
+    assert density.sigma == 3
+
+
+def test_a_pipeline_with_an_intensity_step(noise):
+    X, points = noise
+    pipeline = Pipeline([("root", FunctionTransformer(np.sqrt)), ("count", small())]).fit(X / 255.0, points)
+    np.testing.assert_array_equal(
+        pipeline.predict(X / 255.0), small().fit(np.sqrt(X / 255.0), points).predict(np.sqrt(X / 255.0))
+    )
+
+
+def test_the_same_seed_gives_the_same_result_and_another_another(noise):
+    X, points = noise
+    first = small().fit(X, points).predict(X)
+    np.testing.assert_array_equal(first, small().fit(X, points).predict(X))
+    assert (first != small(random_state=1).fit(X, points).predict(X)).any()
+
+
+def test_fitting_again_starts_afresh(noise):
+    X, points = noise
+    regressor = small().fit(X[:3], points[:3])
+    np.testing.assert_array_equal(regressor.fit(X, points).predict(X), small().fit(X, points).predict(X))
+    assert regressor.n_iter_ == 2
+
+
+@pytest.mark.parametrize(
+    "copied", [lambda r: pickle.loads(pickle.dumps(r)), copy.deepcopy], ids=["pickle", "deepcopy"]
+)
+def test_a_fitted_regressor_survives_copying(copied, noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    np.testing.assert_array_equal(copied(regressor).predict(X), regressor.predict(X))
+
+
+def test_input_is_not_changed(noise):
+    X, points = noise
+    before = X.copy(), [p.copy() for p in points]
+    y = [p.copy() for p in points]
+    small().fit(X, y).predict(X)
+    np.testing.assert_array_equal(X, before[0])
+    for one, other in zip(y, before[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_fitted_regressor_counts_on_after_set_params(noise):
+    X, points = noise
+    regressor = DensityMapRegressor(architecture_params={"filters": 4}, max_epochs=1, random_state=0).fit(
+        X, points
+    )
+    counts = regressor.predict(X)
+    regressor.set_params(architecture="fcrn_a", architecture_params=None, sigma=9)
+    np.testing.assert_array_equal(regressor.predict(X), counts)
+
+
+def test_an_image_of_weight_zero_is_left_out_altogether(noise):
+    X, points = noise
+    weights = np.array([1, 0, 1, 1, 0, 1])
+    kept = weights > 0
+    weighted = small().fit(X, points, sample_weight=weights)
+    np.testing.assert_array_equal(weighted.predict(X), small().fit(X[kept], points[kept]).predict(X))
+
+
+def test_warm_start_goes_on_and_partial_fit_trains_one_epoch_more(noise):
+    X, points = noise
+    warm = small(warm_start=True).fit(X, points)
+    once = warm.predict(X)
+    assert (warm.fit(X, points).predict(X) != once).any()
+    assert warm.n_iter_ == 4
+    assert [row["epoch"] for row in warm.history_] == [1, 2, 3, 4]
+    partial = small().partial_fit(X, points)
+    assert partial.n_iter_ == 1
+    assert partial.partial_fit(X[:2], points[:2]).n_iter_ == 2
+
+
+# --- bad input --------------------------------------------------------------------------------------------------
+
+X, POINTS = np.zeros((3, 10, 12)), [[(1, 2)], [], [(3, 4)]]
+
+
+def with_pixel(value):
+    images = X.copy()
+    images[1, 4, 5] = value
+    return images
+
+
+BAD = {
+    "NaN pixel": (with_pixel(np.nan), POINTS, r"Image 1 of X .* NaN .* row 4, column 5.*nan_to_num"),
+    "infinite pixel": (with_pixel(-np.inf), POINTS, r"Image 1 of X .* infinity .* row 4, column 5"),
+    "NaN point": (X, [[(1, 2)], [], [(3, 4), (np.nan, 1)]], r"Point 1 of image 2 is \[nan, 1.0\]"),
+    "points of three coordinates": (
+        X,
+        [[(1, 2, 3)], [], []],
+        r"points of image 0 have shape \(1, 3\); expected \(n_points, 2\)",
+    ),
+    "a point without its axis": (X, [(1, 2), (3, 4), (5, 6)], r"image 0 have shape \(2,\).*\[points\]"),
+    "text": (X, "points", "neither points nor counts nor density maps"),
+    "texts": (X, ["a", "b", "c"], "neither points nor counts nor density maps"),
+    "no target": (X, None, "requires y to be passed"),
+    "an array of another shape": (X, np.zeros((3, 5, 6)), r"shape \(3, 5, 6\), which is neither"),
+    "two columns": (X, np.zeros((3, 2)), r"shape \(3, 2\), which is neither"),
+    "fewer targets": (X, [[], []], "3 images and y holds 2"),
+    "fewer counts": (X, [1, 2], "3 images and y holds 2"),
+    "negative counts": (X, [1, -2, 3], "negative values.*image 1 has -2"),
+    "NaN counts": (X, [1, 2, np.nan], "contains NaN.*image 2"),
+    "no samples": (X[:0], [], r"no images \(0 samples\)"),
+    "no samples in a list": ([], [], r"no images \(0 samples\)"),
+    "single image": (X[0], POINTS[:1], r"shape \(10, 12\).*X\[None\]"),
+    "single colour image": (
+        np.zeros((10, 12, 3)),
+        POINTS,
+        r"shape \(10, 12, 3\).*single image with 3 channels.*X\[None\]",
+    ),
+    "five dimensions": (np.zeros((1, 2, 3, 4, 5)), POINTS, r"shape \(1, 2, 3, 4, 5\); expected"),
+    "an image without pixels": ([X[0], X[1][:0]], [[], []], r"Image 1 of X has shape \(0, 12\)"),
+    "mixed channels": (
+        [X[0], np.zeros((4, 4, 3))],
+        [[], []],
+        "Image 0 of X has 1 channels and image 1 has 3",
+    ),
+    "complex pixels": (X.astype(complex), POINTS, "dtype complex128"),
+    "the control, which is right": (X, [[(1, 11)], [(2, 10.5)], []], None),
+    "all points swapped": (X, [[(11, 1)], [(10.5, 2)], []], "rows and columns swapped.*from_xy"),
+    "negative density": (X, np.full((3, 10, 12), -0.1), "negative values"),
+    "NaN density": (X, np.full((3, 10, 12), np.nan), "Density map 0 holds NaN"),
+}
+
+
+@pytest.mark.parametrize(("X", "y", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_refused_before_training_starts(X, y, message, monkeypatch):
+    trained = []
+    monkeypatch.setattr("skcount.regressors._base.train", lambda *args, **kwargs: trained.append(1) or [])
+    if message is None:  # the control: a valid input gets as far as the training
+        small().fit(X, y)
+        assert trained
+        return
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        small().fit(X, y)
+    assert not trained
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"sigma": 0}, "'sigma' parameter"),
+        ({"sigma": -1.0}, "'sigma' parameter"),
+        ({"architecture": "resnet"}, r"'architecture' parameter.*unet"),
+        ({"max_epochs": 0}, "'max_epochs' parameter"),
+        ({"batch_size": 0}, "'batch_size' parameter"),
+        ({"loss": "mae"}, "'loss' parameter"),
+        ({"lr": 0}, "'lr' parameter"),
+        ({"patch_size": "large"}, "'patch_size' parameter"),
+        ({"dtype": "float16"}, "'dtype' parameter"),
+        ({"density": 2.0}, "'density' parameter"),
+    ],
+    ids=str,
+)
+def test_bad_parameters_are_refused_by_name(params, message):
+    with pytest.raises(ValueError, match=message):
+        DensityMapRegressor(**params).fit(X, POINTS)
+
+
+@pytest.mark.parametrize("weights", [[1, 1], [1, -1, 1], [1, np.nan, 1], [0, 0, 0]])
+def test_bad_weights_are_refused(weights):
+    with pytest.raises(ValueError, match=r"(?i)sample.weight"):
+        small().fit(X, POINTS, sample_weight=weights)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_density", "predict_points", "iter_density"])
+def test_an_unfitted_regressor_says_so(method):
+    with pytest.raises(NotFittedError, match="fit"):
+        getattr(small(), method)(X)
+
+
+def test_prediction_refuses_what_is_unlike_the_training_images(noise):
+    images, points = noise
+    regressor = small().fit(images, points)
+    for other, message in [
+        (images[..., :1], r"1 channels .* fitted on images of 3"),
+        (images[0], r"single image.*X\[None\]"),
+        (images[0, ..., 0], r"X\[None\]"),
+        (images[:0], "no images"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            regressor.predict(other)
+    bad = images.astype(float)
+    bad[3, 0, 0, 1] = np.nan
+    with pytest.raises(ValueError, match=r"Image 3 of X.*channel 1"):
+        regressor.predict(bad)
+
+
+def test_a_model_of_a_table_refuses_images_and_the_reverse(noise):
+    images, points = noise
+    table = np.random.default_rng(0).random((6, 5))
+    of_table = small().fit(table, points.counts)
+    assert of_table.predict(table).shape == (6,)
+    assert of_table.n_features_in_ == 5
+    with pytest.raises(ValueError, match="fitted on a table of 5 features"):
+        of_table.predict(images)
+    of_images = small().fit(images, points)
+    with pytest.raises(ValueError, match=r"X\[None\]"):
+        of_images.predict(table)
+    assert not hasattr(of_table.fit(images, points), "n_features_in_")
+
+
+def test_points_outside_are_reported_with_image_and_position(noise):
+    images, points = noise
+    outside = PointAnnotations([*points[:5], np.append(points[5], [[16.6, 21.0]], axis=0)])
+    with pytest.warns(UserWarning, match=r"1 of 16 points .*image 5 of 17 x 22 pixels: row 16.6, col 21"):
+        small().fit(images, outside)
+    with pytest.raises(ValueError, match=r"row 16.6"):
+        small(density=DensityMapTransformer(outside="raise")).fit(images, outside)
+
+
+# --- the training run -------------------------------------------------------------------------------------------
+
+
+def test_a_diverging_loss_stops_with_the_epoch_and_a_remedy(noise):
+    X, points = noise
+    with pytest.raises(FloatingPointError, match=r"(?s)epoch \d+.*smaller lr"):
+        small(lr=1e30, max_epochs=20, normalization=None).fit(X, points)
+
+
+def test_a_failed_fit_leaves_the_old_model(noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    counts = regressor.predict(X)
+    with pytest.raises(FloatingPointError):
+        regressor.set_params(lr=1e30, max_epochs=20, normalization=None).fit(X[..., :1], points)
+    np.testing.assert_array_equal(regressor.predict(X), counts)
+
+
+def test_an_interrupt_ends_the_fit_with_an_interrupt(noise):
+    from skorch.callbacks import Callback
+
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    X, points = noise
+    with pytest.raises(KeyboardInterrupt):
+        small(callbacks=[Interrupt()]).fit(X, points)
+
+
+def test_verbose_prints_an_epoch_a_line_and_silence_is_the_default(noise):
+    X, points = noise
+    for verbose, n_lines in ((0, 0), (1, 4)):
+        with redirect_stdout(io.StringIO()) as printed:
+            small(verbose=verbose).fit(X, points)
+        assert len(printed.getvalue().splitlines()) == n_lines
+    assert re.search(r"epoch.*count_mae.*train_loss.*dur", printed.getvalue())
+
+
+def test_history_is_plain_numbers(noise):
+    X, points = noise
+    history = small(max_epochs=3).fit(X, points).history_
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert all(set(row) == {"epoch", "train_loss", "count_mae", "dur"} for row in history)
+    assert all(type(value) in {int, float} for row in history for value in row.values())
+
+
+def test_net_params_reach_skorch(noise):
+    X, points = noise
+    regressor = small(net_params={"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9})
+    assert np.isfinite(regressor.fit(X, points).predict(X)).all()
+    with pytest.raises(TypeError, match="nesterow"):
+        small(net_params={"optimizer__nesterow": True}).fit(X, points)
+
+
+def test_threads_are_left_as_they_are(noise):
+    X, points = noise
+    before = torch.get_num_threads()
+    small().fit(X, points).predict(X)
+    assert torch.get_num_threads() == before
+
+
+def test_epochs_and_patches_are_chosen_or_obeyed(noise, monkeypatch):
+    X, points = noise
+    regressor = small(patch_size=16).fit(X, points)
+    assert regressor.patch_size_ == (16, 16)
+    assert small(patch_size=1000).fit(X, points).patch_size_ == (17, 22)
+    monkeypatch.setattr("skcount.regressors._base.AUTO_STEPS", 12)
+    assert small(max_epochs="auto", batch_size=2).fit(X, points).n_iter_ == 10
+    assert small(max_epochs="auto", batch_size=-1).fit(X, points).n_iter_ == 12
+
+
+def test_folds_do_not_leak_weights(noise):
+    X, points = noise
+    regressor = small()
+    train, test = next(KFold(2).split(X))
+    direct = clone(regressor).fit(X[train], points[train]).score(X[test], points[test])
+    assert cross_val_score(regressor, X, points, cv=2)[0] == direct
