@@ -36,7 +36,9 @@ class DensityNetwork(nn.Module):
     def __init__(self, network, mean, std, output_scale=1.0):
         super().__init__()
         self.network = network
-        self.stride = int(getattr(network, "stride", 1))
+        # A lone convolution has a stride too, a tuple, which says something else.
+        stride = getattr(network, "stride", 1)
+        self.stride = stride if isinstance(stride, int) else 1
         self.statistics_frozen = False
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1))

@@ -98,11 +98,15 @@ def keep_batch(batch):
 
 
 def _draw_span(rng, size, patch):
-    """Draw (start, length) along one axis; the image's ends come as often as any other margin."""
+    """Draw (start, length) along one axis.
+
+    The first and last pixels are seen only by the crops that end there. These come as often as all the crops that see
+    some pixel in the middle together, so that borders are learnt as well as the rest.
+    """
     if size <= patch:
         return 0, size
-    margin = _margin(patch)
-    start = rng.integers(-margin, size - patch + margin + 1)
+    beyond = patch - 2 * _margin(patch)
+    start = rng.integers(-beyond, size - patch + beyond + 1)
     return int(np.clip(start, 0, size - patch)), patch
 
 

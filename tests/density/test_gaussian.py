@@ -19,7 +19,9 @@ def anywhere(size):
     return st.one_of(
         st.integers(0, size - 1).map(float),
         st.integers(-8, 16 * size - 9).map(lambda k: k / 16),
-        st.sampled_from([-0.5, float(np.nextafter(size - 0.5, -1)), size - 0.5, float(np.nextafter(-0.5, -1))]),
+        st.sampled_from(
+            [-0.5, float(np.nextafter(size - 0.5, -1)), size - 0.5, float(np.nextafter(-0.5, -1))]
+        ),
         st.floats(-2.0 * size - 10, 3.0 * size + 10),
     )
 

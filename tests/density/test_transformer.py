@@ -52,7 +52,9 @@ def test_there_and_back_keeps_the_counts_and_stays_inside(points, sigma):
 @law
 @given(
     st.lists(
-        arrays(np.float32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.floats(0, 1, width=32)),
+        arrays(
+            np.float32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.floats(0, 1, width=32)
+        ),
         max_size=3,
     ),
     st.floats(-2, 3).map(lambda exponent: 10.0**exponent),
@@ -74,7 +76,9 @@ def test_points_come_back_where_they_were_and_twice_where_there_were_two(transfo
 
 def test_clone_keeps_parameters_and_set_params_changes_them(transformer):
     assert clone(transformer).get_params() == transformer.get_params()
-    for params in ParameterGrid({"sigma": [1, 2.5], "truncate": [2.0], "outside": ["raise"], "image_shape": [None]}):
+    for params in ParameterGrid(
+        {"sigma": [1, 2.5], "truncate": [2.0], "outside": ["raise"], "image_shape": [None]}
+    ):
         assert clone(transformer).set_params(**params).get_params() == {**params, "kernel": "gaussian"}
 
 
@@ -99,7 +103,9 @@ def test_a_pipeline_takes_points_as_its_x_and_goes_back(transformer):
 @pytest.mark.parametrize("output", ["pandas", "default"])
 def test_maps_stay_arrays_whatever_output_is_asked_for(transformer, output):
     assert isinstance(transformer.set_output(transform=output).fit_transform(POINTS), np.ndarray)
-    assert isinstance(make_pipeline(transformer).set_output(transform=output).fit_transform(POINTS), np.ndarray)
+    assert isinstance(
+        make_pipeline(transformer).set_output(transform=output).fit_transform(POINTS), np.ndarray
+    )
     with sklearn.config_context(transform_output=output):
         assert isinstance(clone(transformer).fit_transform(POINTS), np.ndarray)
 
@@ -135,7 +141,9 @@ def test_a_wrong_parameter_is_refused_by_name_at_every_door(params):
 def test_points_outside_are_named_with_image_and_position():
     points = [[(1, 2)], [(11, 3), (2.5, 2)]]
     transformer = DensityMapTransformer(image_shape=(10, 12))
-    with pytest.warns(UserWarning, match="1 of 3 points .* image 1 of 10 x 12 pixels: row 11, col 3") as caught:
+    with pytest.warns(
+        UserWarning, match="1 of 3 points .* image 1 of 10 x 12 pixels: row 11, col 3"
+    ) as caught:
         density = transformer.transform(points)
     assert caught[0].filename == __file__
     np.testing.assert_allclose(density.sum(axis=(1, 2)), 1, rtol=1e-5)

@@ -1,0 +1,251 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from skcount.networks import ARCHITECTURES, FCRNA, DensityNetwork, UNet, pad_to_stride
+
+law = settings(max_examples=50, deadline=None)
+MAKERS = {
+    "unet": lambda c, normalization="batch": UNet(c, filters=3, convolutions=1, normalization=normalization),
+    "fcrn_a": lambda c, normalization="batch": ARCHITECTURES["fcrn_a"](c, normalization=normalization),
+    "fcrn_b": lambda c, normalization="batch": ARCHITECTURES["fcrn_b"](c, normalization=normalization),
+}
+architectures = pytest.mark.parametrize("name", MAKERS)
+
+
+def make(name, n_channels=1, normalization="batch", seed=0, **params):
+    torch.manual_seed(seed)
+    return DensityNetwork(
+        MAKERS[name](n_channels, normalization), [0.5] * n_channels, [0.2] * n_channels, **params
+    )
+
+
+class Plain(nn.Module):
+    """A user's own network, that knows nothing of strides."""
+
+    def __init__(self, n_channels=1, out_channels=1, padding=1):
+        super().__init__()
+        self.conv = nn.Conv2d(n_channels, out_channels, 3, padding=padding)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+def test_every_architecture_is_tested_here():
+    assert set(MAKERS) == set(ARCHITECTURES)
+
+
+# shapes
+
+
+@architectures
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 13), (7, 2), (8, 8), (17, 11)])
+def test_an_image_of_any_size_gives_a_density_of_its_size(name, shape, training):
+    network = make(name, n_channels=2).train(training)
+    density = network(torch.rand(1, 2, *shape))
+    assert density.shape == (1, 1, *shape)
+    assert (density >= 0).all()
+    assert torch.isfinite(density).all()
+
+
+@law
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 20), st.integers(1, 20), st.booleans())
+def test_a_batch_of_any_size_gives_densities_that_are_never_negative(n, n_channels, height, width, training):
+    network = make("unet", n_channels).train(training)
+    density = network(torch.randn(n, n_channels, height, width) * 10)
+    assert density.shape == (n, 1, height, width)
+    assert (density >= 0).all()
+
+
+@law
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 16))
+def test_padding_is_the_least_that_reaches_a_multiple_and_the_crop_undoes_it(height, width, stride):
+    images = torch.rand(2, 1, height, width)
+    padded = pad_to_stride(images, stride)
+    assert padded.shape == (2, 1, -(-height // stride) * stride, -(-width // stride) * stride)
+    assert torch.equal(padded[..., :height, :width], images)
+    assert set(padded.unique().tolist()) == set(images.unique().tolist())
+
+
+def test_padding_repeats_the_border():
+    padded = pad_to_stride(torch.tensor([[[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]]]), 4)
+    assert padded[0, 0].tolist() == [[1, 2, 2, 2], [3, 4, 4, 4], [5, 6, 6, 6], [5, 6, 6, 6]]
+
+
+# what is around the network
+
+
+def test_pixels_are_standardised_channel_by_channel_and_the_output_is_scaled():
+    network = nn.Conv2d(2, 1, 1, bias=True)
+    images = torch.rand(3, 2, 4, 5)
+    mean, std = [0.1, 0.4], [0.5, 2.0]
+    density = DensityNetwork(network, mean, std, output_scale=7.0)(images)
+    by_hand = network((images - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None])
+    torch.testing.assert_close(density, 7 * by_hand.relu())
+
+
+def test_what_it_was_told_travels_in_the_state_dict():
+    one = make("unet", n_channels=2, output_scale=0.3)
+    two = DensityNetwork(MAKERS["unet"](2), [0, 0], [1, 1])
+    two.load_state_dict(one.state_dict())
+    images = torch.rand(1, 2, 9, 9)
+    torch.testing.assert_close(one.eval()(images), two.eval()(images), rtol=0, atol=0)
+
+
+def test_it_works_in_double_precision():
+    assert make("unet").double()(torch.rand(1, 1, 9, 5, dtype=torch.float64)).dtype == torch.float64
+
+
+# alive
+
+
+@architectures
+@pytest.mark.parametrize("normalization", ["batch", None])
+def test_the_gradient_is_not_zero_from_an_all_zero_start(name, normalization):
+    network = make(name, normalization=normalization)
+    with torch.no_grad():
+        network.network.density.bias.fill_(-1000.0)
+    density = network(torch.rand(2, 1, 16, 16))
+    assert not density.any()
+    functional.mse_loss(density, torch.full_like(density, 0.5)).backward()
+    gradients = {key: p.grad.abs().max().item() for key, p in network.named_parameters() if p.ndim == 4}
+    assert all(gradients.values()), gradients
+    assert network.network.density.bias.grad < 0  # descent raises it
+
+
+def test_training_from_an_all_zero_start_learns_a_positive_density():
+    network = make("unet", normalization=None)
+    with torch.no_grad():
+        network.network.density.bias.fill_(-1.0)
+    images = torch.rand(1, 1, 8, 8)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
+    for _ in range(100):
+        optimizer.zero_grad()
+        functional.mse_loss(network(images), torch.full((1, 1, 8, 8), 0.5)).backward()
+        optimizer.step()
+    assert abs(network(images).mean().item() - 0.5) < 0.1
+
+
+# the same map in training and prediction
+
+
+@architectures
+def test_without_normalisation_training_and_prediction_give_the_same_map(name):
+    network = make(name, normalization=None)
+    images = torch.rand(2, 1, 13, 9)
+    torch.testing.assert_close(network.train()(images), network.eval()(images), rtol=0, atol=0)
+
+
+@architectures
+def test_with_frozen_statistics_training_and_prediction_give_the_same_map(name):
+    network = make(name)
+    images = torch.rand(2, 1, 16, 16)
+    for _ in range(3):
+        network.train()(images)
+    assert not torch.equal(network.train()(images), network.eval()(images))
+    network.train().freeze_statistics()
+    for module in (network, network.train()):
+        before = {key: value.clone() for key, value in module.state_dict().items()}
+        trained = module(images)
+        torch.testing.assert_close(dict(module.state_dict()), before, rtol=0, atol=0)
+        assert module.training
+        torch.testing.assert_close(trained, network.eval()(images), rtol=0, atol=0)
+
+
+def test_unfrozen_statistics_follow_the_batches_again():
+    network = make("unet")
+    network.freeze_statistics()
+    network.unfreeze_statistics().train()
+    before = network.network.down1[1].running_mean.clone()
+    network(torch.rand(2, 1, 16, 16))
+    assert not torch.equal(network.network.down1[1].running_mean, before)
+
+
+# local
+
+
+@pytest.mark.parametrize(("name", "margin"), [("unet", 56), ("fcrn_a", 48), ("fcrn_b", 32)])
+def test_shifting_the_image_by_the_stride_shifts_the_interior_of_the_map(name, margin):
+    network = make(name).eval()
+    with torch.no_grad():
+        network.network.density.bias.fill_(1.0)  # so that most of the map is not cut to 0
+    stride, side = network.stride, 2 * margin + 24
+    large = torch.rand(1, 1, side + stride, side + stride, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        one, two = network(large[..., :side, :side]), network(large[..., stride:, stride:])
+    inner = slice(margin, side - margin)
+    shifted = two[..., margin - stride : side - margin - stride, margin - stride : side - margin - stride]
+    assert one[..., inner, inner].std() > 0
+    torch.testing.assert_close(shifted, one[..., inner, inner], rtol=1e-4, atol=1e-5)
+
+
+@architectures
+def test_a_change_far_away_changes_nothing(name):
+    network = make(name).eval()
+    images = torch.rand(1, 1, 24, 136)
+    changed = images.clone()
+    changed[..., 96:] += 1
+    with torch.inference_mode():
+        one, two = network(images), network(changed)
+    torch.testing.assert_close(one[..., :24], two[..., :24], rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(one, two)
+
+
+# a user's own network
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 11)])
+def test_a_network_without_a_stride_gets_the_image_as_it_is(shape):
+    seen = []
+
+    class Spy(Plain):
+        def forward(self, x):
+            seen.append(tuple(x.shape[-2:]))
+            return super().forward(x)
+
+    assert DensityNetwork(Spy(), [0.0], [1.0])(torch.rand(1, 1, *shape)).shape == (1, 1, *shape)
+    assert seen == [shape]
+
+
+def test_a_network_with_a_stride_gets_multiples_of_it():
+    class Halves(nn.Module):
+        stride = 6
+
+        def forward(self, x):
+            assert not x.shape[-2] % 6
+            assert not x.shape[-1] % 6
+            return functional.interpolate(functional.avg_pool2d(x, 6), scale_factor=6)
+
+    assert DensityNetwork(Halves(), [0.0], [1.0])(torch.rand(1, 1, 13, 6)).shape == (1, 1, 13, 6)
+
+
+@pytest.mark.parametrize(
+    ("network", "came"),
+    [
+        (Plain(padding=0), r"\(2, 1, 6, 5\)"),
+        (Plain(out_channels=3), r"\(2, 3, 8, 7\)"),
+        (nn.Flatten(), r"\(2, 56\)"),
+        (nn.MaxPool2d(2), r"\(2, 1, 4, 3\)"),
+    ],
+    ids=["smaller", "channels", "flat", "pooled"],
+)
+def test_a_map_of_another_shape_is_refused_with_what_was_expected(network, came):
+    words = rf"maps \(2, 1, 8, 7\) to {came}; expected \(2, 1, 8, 7\).*attribute `stride`"
+    with pytest.raises(ValueError, match=words):
+        DensityNetwork(network, [0.0], [1.0])(torch.rand(2, 1, 8, 7))
+
+
+def test_frozen_statistics_reach_a_users_network_too():
+    network = DensityNetwork(nn.Sequential(nn.BatchNorm2d(1), Plain()), [0.0], [1.0])
+    network.freeze_statistics()
+    images = torch.rand(2, 1, 5, 5)
+    torch.testing.assert_close(network.train()(images), network.eval()(images))
+
+
+def test_the_stride_is_the_networks_own():
+    assert DensityNetwork(FCRNA(1), [0.0], [1.0]).stride == FCRNA.stride == 8
+    assert DensityNetwork(Plain(), [0.0], [1.0]).stride == 1

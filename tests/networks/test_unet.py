@@ -1,0 +1,69 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from skcount.networks import UNet
+
+
+def up(block, x, skip):
+    """The plain form of an up block: upsample, join, convolve."""
+    joined = torch.cat([functional.interpolate(x, scale_factor=2), skip], dim=1)
+    return block.rest(block.conv(joined))
+
+
+def plain(net, x):
+    """A U-Net as the figure draws it."""
+    d1 = net.down1(x)
+    d2 = net.down2(functional.max_pool2d(d1, 2))
+    d3 = net.down3(functional.max_pool2d(d2, 2))
+    bottom = net.bottom(functional.max_pool2d(d3, 2))
+    return net.density(up(net.up1, up(net.up2, up(net.up3, bottom, d3), d2), d1))
+
+
+@pytest.mark.parametrize("normalization", ["batch", None])
+@pytest.mark.parametrize("convolutions", [1, 2])
+def test_it_equals_the_plain_network_with_the_same_parameters(convolutions, normalization):
+    torch.manual_seed(0)
+    net = UNet(2, filters=3, convolutions=convolutions, normalization=normalization).double()
+    x = torch.randn(2, 2, 16, 24, dtype=torch.float64)
+    torch.testing.assert_close(net(x), plain(net, x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (16, 40)])
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_the_map_has_the_size_of_the_image(shape, in_channels):
+    assert UNet(in_channels, filters=2)(torch.rand(2, in_channels, *shape)).shape == (2, 1, *shape)
+
+
+@pytest.mark.parametrize("normalization", ["batch", None])
+@pytest.mark.parametrize("convolutions", [1, 2, 3])
+@pytest.mark.parametrize("filters", [1, 5])
+@pytest.mark.parametrize("in_channels", [1, 4])
+def test_the_number_of_parameters_is_that_of_seven_blocks_and_a_1_x_1_convolution(
+    in_channels, filters, convolutions, normalization
+):
+    per_filter = 2 if normalization == "batch" else 1  # scale and shift, or a bias
+    inputs = [in_channels, filters, filters, filters, 2 * filters, 2 * filters, 2 * filters]
+    expected = sum(9 * c * filters + per_filter * filters for c in inputs)
+    expected += 7 * (convolutions - 1) * (9 * filters * filters + per_filter * filters)
+    expected += filters + 1
+    net = UNet(in_channels, filters, convolutions, normalization)
+    assert sum(p.numel() for p in net.parameters()) == expected
+
+
+def test_all_parameters_are_used():
+    net = UNet(1, filters=3)
+    net(torch.rand(2, 1, 16, 16)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in net.parameters())
+
+
+def test_without_normalisation_there_is_none():
+    assert not any(
+        isinstance(m, nn.modules.batchnorm._BatchNorm) for m in UNet(1, normalization=None).modules()
+    )
+
+
+def test_every_block_has_the_same_number_of_filters():
+    convs = [m for m in UNet(1, filters=7).modules() if isinstance(m, nn.Conv2d)]
+    assert [m.out_channels for m in convs] == [7] * (len(convs) - 1) + [1]

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import torch
+
+from skcount import DensityMapRegressor, FCRNRegressor, UNetRegressor
+
+
+class Blur(torch.nn.Module):
+    """A user's network: no stride, any size."""
+
+    def __init__(self, in_channels, side=3):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(in_channels, 1, side, padding=side // 2)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+@pytest.mark.parametrize(
+    "architecture", [Blur, lambda channels, side=3: Blur(channels, side)], ids=["class", "function"]
+)
+def test_any_callable_that_makes_a_network_is_an_architecture(architecture, noise):
+    X, points = noise
+    regressor = DensityMapRegressor(architecture, architecture_params={"side": 5}, max_epochs=2).fit(
+        X, points
+    )
+    assert regressor.module_.network.conv.kernel_size == (5, 5)
+    assert regressor.predict(X).shape == (6,)
+
+
+def test_a_network_whose_map_has_another_size_is_refused(noise):
+    X, points = noise
+    regressor = DensityMapRegressor(lambda channels: torch.nn.Conv2d(channels, 1, 3), max_epochs=1)
+    with pytest.raises(ValueError, match="one density for each pixel"):
+        regressor.fit(X, points)
+
+
+def test_the_named_regressors_are_the_same_estimator(noise):
+    X, points = noise
+    for named, general in [
+        (UNetRegressor(6), DensityMapRegressor("unet", architecture_params={"filters": 6})),
+        (
+            FCRNRegressor("a", convolutions=2),
+            DensityMapRegressor("fcrn_a", architecture_params={"convolutions": 2}),
+        ),
+    ]:
+        counts = [
+            r.set_params(max_epochs=1, random_state=0).fit(X, points).predict(X) for r in (named, general)
+        ]
+        np.testing.assert_array_equal(*counts)
+    assert not [name for name in UNetRegressor().get_params() if name.startswith("architecture")]

@@ -1,0 +1,64 @@
+"""Every script of the gallery runs, and does what it claims."""
+
+import os
+import runpy
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("plot_*.py")), ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")  # plt.show() without a window
+def test_a_gallery_script_runs(script, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(script), run_name="__main__")
+    assert plt.get_fignums()  # it drew something
+    plt.close("all")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_prints_its_errors_and_writes_a_picture(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("sys.argv", ["demo.py", "--max-epochs", "1", "--out", str(tmp_path / "demo.png")])
+    runpy.run_path(str(EXAMPLES / "demo.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert printed.count("no image looked at") == 2
+    assert str(tmp_path / "demo.png") in printed
+    assert (tmp_path / "demo.png").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(
+    "SKCOUNT_DATA" not in os.environ, reason="SKCOUNT_DATA does not name a folder with vgg_cells.zip"
+)
+def test_the_vgg_cells_are_counted_from_the_archive(tmp_path, capsys):
+    main = runpy.run_path(str(EXAMPLES / "real" / "count_vgg_cells.py"))["main"]
+    archive = Path(os.environ["SKCOUNT_DATA"]) / "vgg_cells.zip"
+    folders = ["--data-home", str(tmp_path), "--out", str(tmp_path)]
+    main(
+        [
+            "--archive",
+            str(archive),
+            *folders,
+            "--n-train",
+            "2",
+            "--max-epochs",
+            "1",
+            "--architectures",
+            "unet",
+        ]
+    )
+    printed = capsys.readouterr().out
+    assert "2 training images of 1-100 (seed 0), 100 test images" in printed
+    assert (tmp_path / "count-vgg-cells-unet.png").exists()
+    assert len(list(tmp_path.glob("*.h5"))) == 1
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_code_of_a_page_runs(page):
+    text = (EXAMPLES.parent / page).read_text()
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    assert blocks
+    for block in blocks:
+        exec(compile(block, page, "exec"), {})  # noqa: S102 - the page's own code

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skcount import DensityMapTransformer, PointAnnotations
+from skcount._validation import check_images
+from skcount.training import CountTarget, Crops, MapTarget, PointTarget
+from skcount.training._crops import _draw_span, _margin
+
+
+def make_crops(shapes, patch_shape, augment=True, seed=0):
+    """Crops of images that are their own density maps, so that image and target must always agree."""
+    rng = np.random.default_rng(seed)
+    points = PointAnnotations([rng.uniform((-0.5, -0.5), np.array(s) - 0.6, (7, 2)) for s in shapes])
+    density = DensityMapTransformer(sigma=1.7)
+    images = [density.make_map(p, s) for p, s in zip(points, shapes, strict=True)]
+    target = PointTarget(points, list(shapes), density)
+    return Crops(check_images(images), target, patch_shape, np.arange(1.0, 1 + len(shapes)), augment)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shapes=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=3),
+    patch=st.tuples(st.integers(1, 24), st.integers(1, 24)),
+    augment=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_a_crop_and_its_target_stay_together(shapes, patch, augment, seed):
+    crops = make_crops(shapes, patch, augment, seed)
+    torch.manual_seed(seed)
+    images, batch = crops.__getitems__(list(range(len(crops))))
+    assert images.shape == batch["target"].shape == batch["mask"].shape == (len(crops), 1, *patch)
+    mask = batch["mask"].bool()
+    # A map's window is computed anew: the last digits of float32 may differ.
+    torch.testing.assert_close(images[mask], batch["target"][mask], atol=1e-6, rtol=1e-5)
+    assert batch["mask"].unique().tolist() in ([0.0], [1.0], [0.0, 1.0])
+    assert batch["weight"].tolist() == [1.0 + i for i in crops.index]
+
+
+def test_what_pads_a_small_image_is_outside_the_loss():
+    crops = make_crops([(3, 5)], (8, 8), augment=False)
+    images, batch = crops[0]
+    assert batch["mask"].sum() == 15
+    assert batch["target"][0, 0, 3:].abs().sum() == 0
+    np.testing.assert_array_equal(images[0, 0, 3:, 0], images[0, 0, 2, 0].expand(5))
+
+
+def test_a_margin_is_masked_only_where_a_crop_cuts_through_the_image():
+    crops = make_crops([(200, 100)], (64, 100), augment=False)
+    torch.manual_seed(0)
+    for _ in range(40):
+        _, batch = crops[0]
+        mask = batch["mask"][0, 0].numpy()
+        assert mask[20:44].all()
+        rows = mask[:, 0]
+        assert (
+            mask == rows[:, None]
+        ).all()  # the crop is as wide as the image: nothing is cut left and right
+        assert rows[0] in {0, 1}
+        assert rows[: _margin(64)].all() or not rows[: _margin(64)].any()
+        assert not (rows[0] and rows[-1])
+
+
+def test_each_pixel_enters_the_loss_about_equally_often():
+    size, patch, n_draws = 256, 128, 40_000
+    rng = np.random.default_rng(0)
+    seen = np.zeros(size)
+    for _ in range(n_draws):
+        start, length = _draw_span(rng, size, patch)
+        first = start + _margin(patch) * (start > 0)
+        stop = start + length - _margin(patch) * (start + length < size)
+        seen[first:stop] += 1
+    assert seen.min() > 0.5 * seen.mean()
+    assert seen.max() < 2 * seen.mean()
+
+
+def test_an_epoch_covers_the_pixels_once():
+    assert len(make_crops([(64, 64)] * 3, (32, 32))) == 3 * 4
+    assert len(make_crops([(10, 10), (100, 50)], (64, 64))) == 1 + 1
+
+
+def test_all_eight_symmetries_are_drawn():
+    crops = make_crops([(6, 6)], (6, 6))
+    torch.manual_seed(0)
+    seen = {crops[0][0].numpy().tobytes() for _ in range(200)}
+    assert len(seen) == 8
+
+
+def test_a_crop_that_is_not_square_is_not_turned():
+    crops = make_crops([(6, 9)], (6, 9))
+    torch.manual_seed(0)
+    assert len({crops[0][0].numpy().tobytes() for _ in range(200)}) == 4
+
+
+def test_counts_come_with_whole_images():
+    X = np.random.default_rng(0).random((4, 8, 8))
+    target = CountTarget(np.array([1.0, 2.0, 3.0, 4.0]), [(8, 8)] * 4)
+    crops = Crops(check_images(X), target, (8, 8), np.ones(4), augment=False)
+    images, batch = crops.__getitems__([2, 0])
+    assert batch["target"].tolist() == [3.0, 1.0]
+    np.testing.assert_allclose(images[:, 0], X[[2, 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda s: CountTarget(np.zeros(2), s), lambda s: MapTarget([np.zeros(t) for t in s])]
+)
+def test_the_peak_of_an_empty_target_is_a_number_to_divide_by(make):
+    assert make([(4, 5), (6, 7)]).peak(np.ones(2)) == 1.0
