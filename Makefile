@@ -31,7 +31,7 @@ docs: .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
 bench: .venv/test
-	$(BIN)/python benchmarks/accuracy_vgg.py
+	$(BIN)/python benchmarks/defaults.py
 
 clean:
 	rm -rf .venv build docs/_build docs/auto_examples docs/api

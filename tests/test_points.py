@@ -258,7 +258,7 @@ def test_wrong_flat_arrays_are_refused_by_words(coordinates, lengths, words):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None])
 def test_a_point_that_is_not_finite_is_named_with_its_image(bad):
-    with pytest.raises(ValueError, match="Point 1 of image 2 is .*NaN or infinity"):
+    with pytest.raises(ValueError, match=r"Point 1 of image 2 is .*NaN or infinity"):
         PointAnnotations([[], [(1, 1)], [(1, 1), (2, bad)]])
 
 

@@ -78,7 +78,7 @@ def test_scaling_makes_a_new_contiguous_writable_array(dtype):
     assert not np.shares_memory(scaled, pixels)
 
 
-# check_images: what comes in comes out
+# what comes in comes out
 
 
 @law
@@ -188,7 +188,7 @@ def test_a_table_is_read_as_images_one_pixel_high():
     np.testing.assert_array_equal(images.take([1])[0], images[1])
 
 
-# check_images: files
+# images in files
 
 
 class CountingDataset:
@@ -256,7 +256,7 @@ def test_a_wrong_dataset_in_a_file_is_refused_as_the_array_is(tmp_path, shape, d
                 check_images(source)
 
 
-# check_images: what is refused
+# what is refused as images
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,10 @@ def check_counts(y, name="y"):
         counts = check_points(y).counts
     else:
         try:
-            counts = np.asarray(y, dtype=np.float64)
+            counts = np.asarray(y)
+            if counts.dtype.kind not in "buifO":
+                raise TypeError(f"dtype {counts.dtype}")
+            counts = counts.astype(np.float64)
         except (TypeError, ValueError):
             raise _neither(name, f"a {type(y).__name__} that holds no numbers") from None
         if counts.ndim == 2 and counts.shape[1] == 1:

@@ -1,5 +1,7 @@
 """The one module around every network: pixels in, objects per pixel out."""
 
+from numbers import Integral
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -38,7 +40,7 @@ class DensityNetwork(nn.Module):
         self.network = network
         # A lone convolution has a stride too, a tuple, which says something else.
         stride = getattr(network, "stride", 1)
-        self.stride = stride if isinstance(stride, int) else 1
+        self.stride = int(stride) if isinstance(stride, Integral) else 1
         self.statistics_frozen = False
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1))
@@ -74,9 +76,15 @@ class DensityNetwork(nn.Module):
         return rectify(density[..., :height, :width]) * self.output_scale
 
     def freeze_statistics(self):
-        """Use the running statistics of batch normalisations from now on, in training too."""
+        """Use the running statistics of batch normalisations from now on, in training too.
+
+        Returns
+        -------
+        DensityNetwork
+            The module itself.
+        """
         self.statistics_frozen = True
-        self.train(self.training)
+        return self.train(self.training)
 
     def unfreeze_statistics(self):
         """Let batch normalisations follow the batches again when training.

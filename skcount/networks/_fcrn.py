@@ -9,7 +9,7 @@ from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer, upsa
 class FCRNA(nn.Module):
     """FCRN-A: small kernels, three poolings, and the widest block at the bottom.
 
-    32 - 64 - 128 - 512 filters on the way down, 128 - 64 on the way up, 3 x 3 kernels throughout. Maps an
+    32 - 64 - 128 - 512 filters on the way down, 128 - 64 - 1 on the way up, 3 x 3 kernels throughout. Maps an
     image to a density, before it is made non-negative.
 
     Parameters
@@ -45,8 +45,7 @@ class FCRNA(nn.Module):
         self.bottom = ConvBlock(128, 512, **shape)
         self.up3 = UpConvBlock(512, 128, **shape)
         self.up2 = UpConvBlock(128, 64, **shape)
-        self.up1 = UpConvBlock(64, 32, **shape)
-        self.density = density_layer(32, 3)
+        self.density = density_layer(64, 3)
 
     def forward(self, x):
         """Map standardised images to densities.
@@ -67,8 +66,7 @@ class FCRNA(nn.Module):
         x = self.bottom(x)  # (n, 512, h / 8, w / 8)
         x = self.up3(x)  # (n, 128, h / 4, w / 4)
         x = self.up2(x)  # (n, 64, h / 2, w / 2)
-        x = self.up1(x)  # (n, 32, h, w)
-        return self.density(x)  # (n, 1, h, w)
+        return upsample_conv(x, self.density.weight, self.density.bias)  # (n, 1, h, w)
 
 
 class FCRNB(nn.Module):

@@ -147,7 +147,7 @@ def test_the_centre_of_mass_is_the_point_sub_pixel(sigma, point):
     assert np.abs(ndimage.center_of_mass(density) - np.array(point)).max() < 2e-3 * sigma
 
 
-@pytest.mark.parametrize("sigma", [1e-6, 1e-2])
+@pytest.mark.parametrize("sigma", [1e-300, 1e-6, 1e-2])
 def test_a_tiny_kernel_puts_everything_on_the_nearest_pixel(sigma):
     density = gaussian_density(np.array([[2.3, 3.6]]), (6, 6), sigma)
     assert density[2, 4] == 1

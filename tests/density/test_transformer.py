@@ -163,7 +163,7 @@ def test_many_points_outside_are_counted_and_the_first_three_shown():
 
 def test_swapped_rows_and_columns_are_hinted_at_only_where_swapping_helps():
     transformer = DensityMapTransformer(outside="raise")
-    with pytest.raises(ValueError, match="rows and columns swapped: PointAnnotations.from_xy"):
+    with pytest.raises(ValueError, match=r"rows and columns swapped: PointAnnotations.from_xy"):
         transformer.transform([[(30, 4)], [(2, 2)]], image_shape=(10, 40))
     with pytest.raises(ValueError, match=r"^(?!.*swapped)"):
         transformer.transform([[(30, 4), (50, 60)]], image_shape=(10, 40))

@@ -148,12 +148,13 @@ def test_with_frozen_statistics_training_and_prediction_give_the_same_map(name):
         network.train()(images)
     assert not torch.equal(network.train()(images), network.eval()(images))
     network.train().freeze_statistics()
-    for module in (network, network.train()):
-        before = {key: value.clone() for key, value in module.state_dict().items()}
-        trained = module(images)
-        torch.testing.assert_close(dict(module.state_dict()), before, rtol=0, atol=0)
-        assert module.training
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    for _ in range(2):
+        trained = network(images)
+        assert network.training
+        torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
         torch.testing.assert_close(trained, network.eval()(images), rtol=0, atol=0)
+        network.train()
 
 
 def test_unfrozen_statistics_follow_the_batches_again():
@@ -229,7 +230,7 @@ def test_a_network_with_a_stride_gets_multiples_of_it():
         (Plain(padding=0), r"\(2, 1, 6, 5\)"),
         (Plain(out_channels=3), r"\(2, 3, 8, 7\)"),
         (nn.Flatten(), r"\(2, 56\)"),
-        (nn.MaxPool2d(2), r"\(2, 1, 4, 3\)"),
+        (nn.Sequential(nn.MaxPool2d(2)), r"\(2, 1, 4, 3\)"),
     ],
     ids=["smaller", "channels", "flat", "pooled"],
 )
@@ -237,6 +238,11 @@ def test_a_map_of_another_shape_is_refused_with_what_was_expected(network, came)
     words = rf"maps \(2, 1, 8, 7\) to {came}; expected \(2, 1, 8, 7\).*attribute `stride`"
     with pytest.raises(ValueError, match=words):
         DensityNetwork(network, [0.0], [1.0])(torch.rand(2, 1, 8, 7))
+
+
+def test_the_stride_of_a_lone_convolution_is_its_own_business():
+    convolution = nn.Conv2d(1, 1, 3, padding=1)
+    assert DensityNetwork(convolution, [0.0], [1.0])(torch.rand(1, 1, 5, 7)).shape == (1, 1, 5, 7)
 
 
 def test_frozen_statistics_reach_a_users_network_too():

@@ -1,0 +1,125 @@
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.dummy import DummyRegressor
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+
+from skcount import PointAnnotations
+from skcount.density import gaussian_density
+from skcount.metrics import (
+    GAMEScorer,
+    count_mae_scorer,
+    count_mean_absolute_error,
+    count_nae_scorer,
+    count_normalized_absolute_error,
+    count_rmse_scorer,
+    count_root_mean_squared_error,
+    grid_average_mean_absolute_error,
+)
+
+SHAPE = (16, 20)
+SCORERS = {
+    count_mae_scorer: count_mean_absolute_error,
+    count_rmse_scorer: count_root_mean_squared_error,
+    count_nae_scorer: count_normalized_absolute_error,
+}
+every_scorer = pytest.mark.parametrize(("scorer", "measure"), SCORERS.items(), ids=["mae", "rmse", "nae"])
+
+
+class Shifted(RegressorMixin, BaseEstimator):
+    """Knows all points from X, whose pixels hold their density, and sees them `shift` columns to the right."""
+
+    def __init__(self, shift=0):
+        self.shift = shift
+
+    def fit(self, X, y):
+        self.fitted_ = True
+        return self
+
+    def predict_density(self, X):
+        return np.roll(np.asarray(X), self.shift, axis=2)
+
+    def predict(self, X):
+        return self.predict_density(X).sum(axis=(1, 2)) * (1 + self.shift)
+
+
+@pytest.fixture
+def points():
+    rng = np.random.default_rng(0)
+    return PointAnnotations([rng.integers(0, [16, 4], (n, 2)) for n in (1, 3, 2, 4, 1, 5)])
+
+
+@pytest.fixture
+def images(points):
+    return np.stack([gaussian_density(p, SHAPE, 0.1) for p in points])
+
+
+@every_scorer
+def test_a_score_is_minus_the_error(scorer, measure, images, points):
+    for model in (DummyRegressor().fit(images, points), Shifted(1).fit(images, points)):
+        error = measure(points, model.predict(images))
+        assert error > 0
+        assert scorer(model, images, points) == -error
+        assert scorer(model, images, list(points)) == -error
+        assert scorer(model, images, points.counts) == -error
+
+
+@every_scorer
+def test_a_score_knows_sample_weights(scorer, measure, images, points):
+    model = DummyRegressor().fit(images, points)
+    weight = np.arange(1.0, 7)
+    expected = -measure(points, model.predict(images), sample_weight=weight)
+    assert scorer(model, images, points, sample_weight=weight) == expected
+    assert expected != scorer(model, images, points)
+
+
+@every_scorer
+@pytest.mark.parametrize("kind", [PointAnnotations, list])
+def test_cross_validation_scores_points_of_either_kind(scorer, measure, kind, images, points):
+    scores = cross_val_score(Shifted(1), images, kind(points), scoring=scorer, cv=3, error_score="raise")
+    expected = [-measure(points[i : i + 2], Shifted(1).predict(images[i : i + 2])) for i in (0, 2, 4)]
+    np.testing.assert_allclose(scores, expected)
+
+
+@pytest.mark.parametrize("scorer", [*SCORERS, GAMEScorer(1)], ids=["mae", "rmse", "nae", "game"])
+def test_a_search_prefers_the_smaller_error(scorer, images, points):
+    search = GridSearchCV(Shifted(), {"shift": [10, 0, 12]}, scoring=scorer, cv=2, error_score="raise")
+    assert search.fit(images, points).best_params_ == {"shift": 0}
+    assert search.best_score_ == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_the_game_scorer_is_minus_game(level, images, points):
+    model, weight = Shifted(10), np.arange(1.0, 7)
+    expected = grid_average_mean_absolute_error(points, model.predict_density(images), level)
+    assert GAMEScorer(level)(model, images, points) == -expected
+    assert GAMEScorer(level)(model, images, list(points)) == -expected
+    weighted = grid_average_mean_absolute_error(
+        points, model.predict_density(images), level, sample_weight=weight
+    )
+    assert GAMEScorer(level)(model, images, points, sample_weight=weight) == -weighted
+
+
+def test_the_game_scorer_sees_what_the_count_does_not(images, points):
+    assert GAMEScorer(0)(Shifted(10), images, points) == pytest.approx(0, abs=1e-5)
+    assert GAMEScorer(1)(Shifted(10), images, points) == pytest.approx(-2 * points.counts.mean(), rel=1e-4)
+
+
+def test_the_game_scorer_takes_maps_of_many_sizes_one_after_the_other(points):
+    class Lists(Shifted):
+        def predict_density(self, X):
+            return iter(X)
+
+    images = [gaussian_density(p, (16, 20 + i), 0.1) for i, p in enumerate(points)]
+    assert GAMEScorer(2)(Lists(), images, points) == pytest.approx(0, abs=1e-5)
+
+
+def test_scorers_go_through_pickle_and_several_at_once(images, points):
+    scoring = {"mae": count_mae_scorer, "game": GAMEScorer(2)}
+    scoring = pickle.loads(pickle.dumps(scoring))
+    results = cross_validate(Shifted(2), images, points, scoring=scoring, cv=2, error_score="raise")
+    assert (results["test_game"] <= 0).all()
+    assert (results["test_mae"] < 0).all()
+    assert repr(GAMEScorer(2)) == "GAMEScorer(level=2)"
