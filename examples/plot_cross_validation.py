@@ -11,7 +11,7 @@ of guesses that look at no image.
 
 from skcount.datasets import make_cells
 
-X, points = make_cells(n_samples=30, image_shape=(96, 96), random_state=0, return_X_y=True)
+X, points = make_cells(n_samples=24, image_shape=(64, 64), random_state=0, return_X_y=True)
 
 # %%
 # The regressor's own score is minus the mean absolute error. scikit-learn's ``"neg_mean_absolute_error"`` sees the
@@ -21,7 +21,7 @@ from sklearn.model_selection import cross_val_predict, cross_val_score
 
 from skcount import DensityMapRegressor
 
-regressor = DensityMapRegressor(sigma=2, max_epochs=20, random_state=0)
+regressor = DensityMapRegressor(sigma=2, max_epochs=40, random_state=0)
 scores = cross_val_score(regressor, X, points, cv=3, scoring="neg_mean_absolute_error")
 print(f"MAE in 3 folds of {len(X) // 3} images: {-scores.mean():.2f} +- {scores.std():.2f} cells")
 

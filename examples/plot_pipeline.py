@@ -12,7 +12,7 @@ points stay where they are.
 
 from skcount.datasets import make_cells
 
-X, points = make_cells(n_samples=36, image_shape=(96, 96), random_state=0, return_X_y=True)
+X, points = make_cells(n_samples=32, image_shape=(64, 64), random_state=0, return_X_y=True)
 X_train, X_test, points_train, points_test = X[:24], X[24:], points[:24], points[24:]
 X.shape, points
 
@@ -35,7 +35,7 @@ def blue_root(images):
 model = Pipeline(
     [
         ("intensity", FunctionTransformer(blue_root)),
-        ("count", UNetRegressor(sigma=2, max_epochs=40, random_state=0)),
+        ("count", UNetRegressor(sigma=2, max_epochs=60, random_state=0)),
     ]
 )
 model.fit(X_train, points_train)

@@ -206,11 +206,10 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
 
     def _fit(self, X, y, sample_weight, fresh, max_epochs, one_cycle_schedule):
         """Check everything, then build the network where it is fresh, and train it."""
-        images, target, weights = self._check_training_data(X, y, sample_weight, fresh)
+        images, target, weights, channels = self._check_training_data(X, y, sample_weight, fresh)
         with _own_randomness(self.random_state, self._torch_device()):
-            channels = _channel_statistics(images, weights)
             module = (
-                self._make_module(images, target, weights, channels)
+                self._make_module(channels, target.peak(weights))
                 if fresh
                 else self.module_.unfreeze_statistics()
             )
@@ -241,10 +240,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             if one_cycle_schedule and target.is_map:
                 _remove_bias(module, images, target.counts, weights)
         module.eval()
-        past = [] if fresh else self.history_
-        self.history_ = past + [{**row, "epoch": len(past) + row["epoch"]} for row in history]
-        self.n_iter_ = len(self.history_)
-        vars(self).update(fitted)
+        self._store(fitted, history, fresh, images.is_table)
         tasks.end()
         return self
 
@@ -257,19 +253,25 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         if isinstance(target, PointTarget):
             density.check_outside(target.points, images.shapes)
             target = PointTarget(target.points.inside(images.shapes), images.shapes, density)
+        channels = _channel_statistics(images, weights)
         if not weights.all():
             kept = np.flatnonzero(weights)
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
-        for index, image in enumerate(images):
-            check_finite(image, index)
-        return images, target, weights / weights.mean()
+        return images, target, weights / weights.mean(), channels
+
+    def _store(self, fitted, history, fresh, is_table):
+        """Keep what was learnt: only now, so that a fit that fails leaves an earlier one as it was."""
+        past = [] if fresh else self.history_
+        self.history_ = past + [{**row, "epoch": len(past) + row["epoch"]} for row in history]
+        self.n_iter_ = len(self.history_)
+        vars(self).update(fitted)
+        if not is_table:
+            for name in ("n_features_in_", "feature_names_in_"):
+                vars(self).pop(name, None)
 
     def _check_images(self, X, reset, y=None):
         """Check images, or a table that stands for them; `reset` for those of a new fit."""
         table = self._takes_table(X, y) if reset else hasattr(self, "n_features_in_") and is_table(X)
-        if reset and not table:
-            vars(self).pop("n_features_in_", None)
-            vars(self).pop("feature_names_in_", None)
         if table:
             X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
             return Images(X, [(1, X.shape[1])] * len(X), 1, self.dtype, is_table=True)
@@ -299,10 +301,11 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         density = DensityMapTransformer() if self.density is None else clone(self.density)
         return density if self.sigma is None else density.set_params(sigma=self.sigma)
 
-    def _make_module(self, images, target, weights, channels):
-        """Build the network with what it must know about the training images."""
-        scale = target.peak(weights) / PEAK
-        network = DensityNetwork(self._make_network(images.n_channels), channels.mean, channels.std, scale)
+    def _make_module(self, channels, peak):
+        """Build the network with what it must know about the training images and the height of an object."""
+        network = DensityNetwork(
+            self._make_network(len(channels.mean)), channels.mean, channels.std, peak / PEAK
+        )
         return network.to(self._torch_device(), getattr(torch, self.dtype))
 
     def _patch_shape(self, images, target):
@@ -382,10 +385,12 @@ class ChannelStatistics(NamedTuple):
 
 
 def _channel_statistics(images, weights):
-    """Weighted mean and standard deviation, and the range, of each channel over all pixels, image by image."""
+    """Read all images once: check their pixels, and measure each channel; those of weight zero are left out."""
     total, mean, squares = 0.0, np.zeros(images.n_channels), np.zeros(images.n_channels)
     low, high = np.full(images.n_channels, np.inf), np.full(images.n_channels, -np.inf)
-    for image, weight in zip(images, weights, strict=True):
+    for index in np.flatnonzero(weights):
+        image, weight = images[index], weights[index]
+        check_finite(image, index)
         pixels = image.reshape(len(image), -1).astype(np.float64)
         low, high = np.minimum(low, pixels.min(axis=1)), np.maximum(high, pixels.max(axis=1))
         new, new_mean = weight * pixels.shape[1], pixels.mean(axis=1)
