@@ -232,6 +232,11 @@ def check_image_shapes(image_shape, n_images):
     ------
     ValueError
         If the shape is missing, is not of positive integers, or there is another number of them.
+
+    Examples
+    --------
+    >>> check_image_shapes((4, 5), n_images=2)
+    [(4, 5), (4, 5)]
     """
     if image_shape is None:
         raise ValueError(
@@ -271,6 +276,12 @@ def check_maps(maps, image_shapes=None):
     ------
     ValueError
         If a map has another shape, or holds NaN, infinity or (as a target) negative values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [density.shape for density in check_maps(np.zeros((2, 4, 5)))]
+    [(4, 5), (4, 5)]
     """
     if isinstance(maps, str | bytes | dict) or not hasattr(maps, "__len__"):
         raise ValueError(

@@ -18,6 +18,12 @@ class ConvBlock(nn.Sequential):
         Side of the kernels, in pixels; odd. The size of the map does not change.
     normalization : {"batch", None}, default="batch"
         What follows each convolution: batch normalisation, or nothing.
+
+    Examples
+    --------
+    >>> import torch
+    >>> ConvBlock(3, 8, convolutions=2)(torch.zeros(1, 3, 6, 4)).shape
+    torch.Size([1, 8, 6, 4])
     """
 
     def __init__(self, in_channels, out_channels, convolutions=1, kernel_size=3, normalization="batch"):
@@ -48,8 +54,19 @@ class UpConvBlock(nn.Module):
         Number of channels after the block.
     skip_channels : int, default=0
         Number of channels of the map that is concatenated after upsampling.
-    convolutions, kernel_size, normalization
-        As for `ConvBlock`.
+    convolutions : int, default=1
+        How many convolutions, one after the other.
+    kernel_size : int, default=3
+        Side of the kernels, in pixels; odd.
+    normalization : {"batch", None}, default="batch"
+        What follows each convolution: batch normalisation, or nothing.
+
+    Examples
+    --------
+    >>> import torch
+    >>> block = UpConvBlock(8, 4, skip_channels=2)
+    >>> block(torch.zeros(1, 8, 3, 2), skip=torch.zeros(1, 2, 6, 4)).shape
+    torch.Size([1, 4, 6, 4])
     """
 
     def __init__(

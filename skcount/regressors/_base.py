@@ -91,8 +91,12 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X, y, sample_weight
+        X : array of shape (n_images, height, width[, n_channels]), or sequence of images
+            Images, as for `fit`.
+        y : points, counts or density maps
             As for `fit`.
+        sample_weight : array-like of shape (n_images,) or None, default=None
+            Weight of each image in the loss, as for `fit`.
 
         Returns
         -------
@@ -175,7 +179,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         return self._iter_density(images)
 
     def score(self, X, y, sample_weight=None):
-        """Minus the mean absolute error of the counts: larger is better, 0 is perfect.
+        """Return minus the mean absolute error of the counts: larger is better, 0 is perfect.
 
         The measure of the field, defined for a single image too. For R2 use ``scoring="r2"``.
 

@@ -17,9 +17,9 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         The network. A callable takes the number of channels, and `architecture_params` as keywords, and returns
         a `torch.nn.Module` that maps (n, n_channels, height, width) to (n, 1, height, width); an attribute
         `stride` says that it needs sides that are multiples of it.
-    {parameters}
     architecture_params : dict or None, default=None
-        Parameters for the architecture, for example ``{"filters": 32}``.
+        Parameters for the architecture, for example ``{"filters": 16}``.
+    {parameters}
 
     Attributes
     ----------
@@ -57,9 +57,9 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         self,
         architecture="unet",
         *,
+        architecture_params=None,
         sigma=None,
         density=None,
-        architecture_params=None,
         loss="mse",
         max_epochs="auto",
         lr=3e-3,
@@ -75,9 +75,9 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         verbose=0,
     ):
         self.architecture = architecture
+        self.architecture_params = architecture_params
         self.sigma = sigma
         self.density = density
-        self.architecture_params = architecture_params
         self.loss = loss
         self.max_epochs = max_epochs
         self.lr = lr

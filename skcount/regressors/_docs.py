@@ -30,7 +30,7 @@ warm_start : bool, default=False
 net_params : dict or None, default=None
     More parameters for skorch's NeuralNet, which override what is set here.
 callbacks : list or None, default=None
-    skorch callbacks.
+    More callbacks for skorch's NeuralNet.
 random_state : int, RandomState or None, default=None
     Seed of the weights, the crops and their order. The same int and number of threads give the same result.
 verbose : int, default=0
@@ -64,6 +64,6 @@ def document(cls):
     type
         The same class.
     """
-    text = inspect.cleandoc(cls.__doc__)
+    text = inspect.cleandoc(cls.__doc__) + "\n"
     cls.__doc__ = text.replace("{parameters}", COMMON_PARAMETERS).replace("{attributes}", COMMON_ATTRIBUTES)
     return cls
