@@ -7,10 +7,11 @@ EVERY = 4
 
 
 class BlankPenalty:
-    """Mean squared density of images of one flat colour, which ought to be empty.
+    """Mean density of images of one flat colour, which ought to be empty.
 
     Training images of crowded scenes never show an empty one, and a network is free to count anything there.
-    Every fourth step it also sees a flat image: black, or of a random colour in the range of the training pixels.
+    Every fourth step it also sees a flat image: black, or of a random colour in the range of the training pixels. The
+    mean, not the mean square: a trace on every pixel adds up to an object, and its square would be too small to see.
     Batch normalisations use their running statistics for it, which it leaves as they are.
 
     Parameters
@@ -41,7 +42,7 @@ class BlankPenalty:
         Returns
         -------
         tensor of shape () or 0
-            The mean squared density of a flat image, relative to the scale.
+            The mean density of a flat image, relative to the scale.
         """
         self.step += 1
         if self.step % EVERY:
@@ -52,4 +53,4 @@ class BlankPenalty:
         module.eval()
         density = module(image)
         module.train()
-        return (density / self.scale).square().mean()
+        return (density / self.scale).mean()
