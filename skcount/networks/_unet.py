@@ -17,7 +17,7 @@ class UNet(nn.Module):
     ----------
     in_channels : int
         Number of channels of the images.
-    filters : int, default=16
+    filters : int, default=32
         Number of filters of every block, >= 1.
     convolutions : int, default=2
         Number of 3 x 3 convolutions in each block, >= 1.
@@ -38,7 +38,7 @@ class UNet(nn.Module):
 
     stride = 8
 
-    def __init__(self, in_channels, filters=16, convolutions=2, normalization="batch"):
+    def __init__(self, in_channels, filters=32, convolutions=2, normalization="batch"):
         super().__init__()
 
         def down(channels):

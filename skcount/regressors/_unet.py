@@ -15,7 +15,7 @@ class UNetRegressor(BaseDensityMapRegressor):
 
     Parameters
     ----------
-    filters : int, default=16
+    filters : int, default=32
         Number of filters of every block, >= 1.
     convolutions : int, default=2
         Number of convolutions in each block, >= 1.
@@ -55,7 +55,7 @@ class UNetRegressor(BaseDensityMapRegressor):
 
     def __init__(
         self,
-        filters=16,
+        filters=32,
         *,
         convolutions=2,
         normalization="batch",
