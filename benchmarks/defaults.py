@@ -43,7 +43,7 @@ def main():
         blind = DummyRegressor().fit(X[train], points[train])
         print_row("mean training count", seed, blind, X, points, train, held_out, 0.0)
         for params in options.candidate or CANDIDATES:
-            regressor = DensityMapRegressor(sigma=2, random_state=seed).set_params(**params)
+            regressor = DensityMapRegressor(sigma=3, random_state=seed).set_params(**params)
             start = perf_counter()
             regressor.fit(X[train], points[train])
             print_row(json.dumps(params), seed, regressor, X, points, train, held_out, perf_counter() - start)

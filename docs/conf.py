@@ -1,12 +1,9 @@
 """Configuration of the documentation site."""
 
 import os
-import sys
-from pathlib import Path
 
 import skcount
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 project = "skcount"

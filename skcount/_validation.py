@@ -27,22 +27,31 @@ class Images(Sequence):
         Number of channels, the same for all images.
     dtype : dtype, default=float32
         The floating type that the images are read as.
-    is_table : bool, default=False
-        Whether the source is a 2-D table, each row of which is one image of 1 x n_features.
+    columns : dict or None, default=None
+        None for images. For a 2-D table, each row of which is one image of 1 x n_features: what is to be kept of its
+        columns, attribute by attribute.
     """
 
-    def __init__(self, source, shapes, n_channels, dtype=np.float32, is_table=False):
+    def __init__(self, source, shapes, n_channels, dtype=np.float32, columns=None):
         self.source = source
         self.shapes = shapes
         self.n_channels = n_channels
         self.dtype = np.dtype(dtype)
-        self.is_table = is_table
+        self.columns = columns
+
+    @property
+    def is_table(self):
+        """Whether the source is a table."""
+        return self.columns is not None
 
     def __len__(self):
         return len(self.shapes)
 
     def __getitem__(self, index):
         return self.read(index)
+
+    def __iter__(self):
+        return (self.read(index) for index in range(len(self)))  # the source need not say where it ends
 
     def read(self, index, window=None):
         """Read one image, or a window of it.
@@ -76,7 +85,7 @@ class Images(Sequence):
             [self.shapes[i] for i in indices],
             self.n_channels,
             self.dtype,
-            self.is_table,
+            self.columns,
         )
 
 
@@ -149,6 +158,7 @@ def check_images(X, dtype=np.float32):
     Pixel values are checked where they are first read (:func:`check_finite`): images may be larger
     than memory.
     """
+    X = without_index(X)
     if _is_array(X):
         return _check_image_array(np.asarray(X), dtype)
     is_sequence = hasattr(X, "__getitem__") and hasattr(X, "__len__") and getattr(X, "shape", None) != ()
@@ -226,13 +236,14 @@ def is_table(X):
     bool
         True for a 2-D array, a data frame, a sparse matrix, or nested lists of numbers.
     """
+    X = without_index(X)
     if hasattr(X, "iloc") or hasattr(X, "toarray"):
         return True
     if isinstance(X, np.ndarray) and X.dtype == object:
         return X.ndim == 2
     if _is_array(X):
         return np.asarray(X).ndim <= 2
-    return isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) <= 1
+    return isinstance(X, list | tuple) and len(X) > 0 and entry_ndim(X[0]) <= 1
 
 
 def is_list_like(y):
@@ -249,6 +260,41 @@ def is_list_like(y):
         False for arrays of numbers and whatever else.
     """
     return isinstance(y, list | tuple) or (isinstance(y, np.ndarray) and y.dtype.hasobject)
+
+
+def entry_ndim(entry):
+    """Return the number of dimensions of one entry of a sequence; 2 for nested lists that fit in no array.
+
+    Parameters
+    ----------
+    entry : object
+        What stands for one image: its points, its map, its count.
+
+    Returns
+    -------
+    int
+        0 for a number. Ragged lists are left to whoever says which shape was expected.
+    """
+    try:
+        return np.ndim(entry)
+    except ValueError:
+        return 2
+
+
+def without_index(values):
+    """Take the values of a pandas Series, which is indexed by label, and leave anything else as it is.
+
+    Parameters
+    ----------
+    values : object
+        What the user passed.
+
+    Returns
+    -------
+    object
+        An array, or what came.
+    """
+    return values.to_numpy() if hasattr(values, "iloc") and values.ndim == 1 else values
 
 
 def _is_array(X):
@@ -276,6 +322,11 @@ def _check_stack_shape(shape):
     if len(shape) not in {3, 4}:
         raise ValueError(
             f"X has shape {shape}; expected (n_images, height, width) or (n_images, height, width, n_channels)."
+        )
+    if len(shape) == 4 and shape[1] in {1, 3, 4} and min(shape[2:]) >= 16:
+        raise ValueError(
+            f"X has shape {shape}, which looks like channels first. Expected (n_images, height, width, n_channels): pass "
+            f"X.transpose(0, 2, 3, 1). If these are images {shape[1]} pixels high of {shape[3]} channels, pass list(X)."
         )
     if len(shape) == 3 and shape[2] in {3, 4} and min(shape[:2]) > 4:
         raise ValueError(

@@ -183,7 +183,7 @@ def test_taking_is_indexing_and_taking_twice_is_indexing_twice(first, second):
 
 def test_a_table_is_read_as_images_one_pixel_high():
     X = np.arange(6.0).reshape(2, 3)
-    images = Images(X, [(1, 3)] * 2, 1, is_table=True)
+    images = Images(X, [(1, 3)] * 2, 1, columns={})
     np.testing.assert_array_equal(images[1], X[1].reshape(1, 1, 3))
     np.testing.assert_array_equal(images.take([1])[0], images[1])
 

@@ -2,6 +2,7 @@
 
 from skcount.metrics._counts import (
     check_counts,
+    check_weights,
     count_bias,
     count_mean_absolute_error,
     count_normalized_absolute_error,
@@ -13,6 +14,7 @@ from skcount.metrics._scorers import GAMEScorer, count_mae_scorer, count_nae_sco
 __all__ = [
     "GAMEScorer",
     "check_counts",
+    "check_weights",
     "count_bias",
     "count_mae_scorer",
     "count_mean_absolute_error",

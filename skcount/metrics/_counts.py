@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skcount._validation import check_length, is_list_like
+from skcount._validation import check_length, entry_ndim, is_list_like, without_index
 from skcount.points import check_points
 
 
@@ -161,8 +161,9 @@ def check_counts(y, name="y"):
     >>> check_counts([[(1, 2)], []])
     array([1., 0.])
     """
-    ragged = is_list_like(y) and any(np.ndim(entry) for entry in y)
-    if ragged or np.ndim(y) == 3:
+    y = without_index(y)
+    ragged = is_list_like(y) and any(entry_ndim(entry) for entry in y)
+    if ragged or entry_ndim(y) == 3:
         counts = check_points(y).counts
     else:
         try:
@@ -235,12 +236,17 @@ def check_weights(sample_weight, n_images):
     ------
     ValueError
         If they are not one finite number an image, at least 0.
+
+    Examples
+    --------
+    >>> check_weights([1, 2], n_images=2)
+    array([1., 2.])
     """
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != (n_images,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(
-            f"sample_weight has shape {weights.shape}; expected one finite number of at least 0 for each of the "
-            f"{n_images} images."
+            f"sample_weight has shape {weights.shape} and ranges from {weights.min(initial=np.inf)} to "
+            f"{weights.max(initial=-np.inf)}; expected one finite number of at least 0 for each of the {n_images} images."
         )
     return weights
 

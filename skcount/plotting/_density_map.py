@@ -54,7 +54,8 @@ class DensityMapDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted regressor with `predict_density`.
+            A fitted regressor with `predict_density`; of a Pipeline, transform the image first, pass its last step's
+            prediction to `from_predictions`.
         image : ndarray of shape (height, width) or (height, width, n_channels)
             One image.
         points : array-like of shape (n_points, 2) or None, default=None

@@ -1,6 +1,7 @@
 """What all regressors do: fit, predict, score. The network is a subclass's one private hook."""
 
 from contextlib import contextmanager
+from copy import copy, deepcopy
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcount._validation import Images, check_finite, check_images, is_table
 from skcount.density import DensityMapTransformer
+from skcount.metrics import check_weights, count_mean_absolute_error
 from skcount.networks import DensityNetwork
 from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
@@ -21,8 +23,10 @@ from skcount.training import LOSSES, BlankPenalty, Crops, PointTarget, train
 
 # Chosen on images held out of VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
-AUTO_STEPS = 1000
+AUTO_STEPS = 1500
 AUTO_EPOCHS = 10
+# What scikit-learn knows of the columns of a table.
+TABLE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
 # Training images that the last scale is fitted on, at most.
 BIAS_IMAGES = 256
 # The height that one object has in the network's own units.
@@ -32,7 +36,8 @@ PEAK = 4.0
 class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Learn image -> density map, and count by its sum.
 
-    A subclass stores the parameters in its explicit constructor and builds the network in `_make_network`.
+    A subclass stores the parameters in its explicit constructor, builds the network in `_make_network`, and names the
+    parameters that it is built from in `_network_param_names`.
     """
 
     _parameter_constraints = {
@@ -174,7 +179,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         ValueError
             If an image is not valid, or has another number of channels than those of `fit`.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "module_")
         images = self._check_images(X, reset=False)
         return self._iter_density(images)
 
@@ -197,9 +202,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         float
             Minus the mean absolute error, in objects an image.
         """
-        predicted = self.predict(X)
+        check_is_fitted(self, "module_")
         true = check_target(y, self._check_images(X, reset=False).shapes, self.density_).counts
-        return -float(np.average(np.abs(predicted - true), weights=sample_weight))
+        return -count_mean_absolute_error(true, self.predict(X), sample_weight=sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -210,20 +215,18 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
 
     def _fit(self, X, y, sample_weight, fresh, max_epochs, one_cycle_schedule):
         """Check everything, then build the network where it is fresh, and train it."""
-        images, target, weights, channels = self._check_training_data(X, y, sample_weight, fresh)
+        density = self._make_density()
+        images, target, weights, channels = self._check_training_data(X, y, sample_weight, density, fresh)
         with _own_randomness(self.random_state, self._torch_device()):
-            module = (
-                self._make_module(channels, target.peak(weights))
-                if fresh
-                else self.module_.unfreeze_statistics()
-            )
+            module = self._make_module(channels, target.peak(weights)) if fresh else self._continue_module()
             crops = Crops(images, target, self._patch_shape(images, target), weights, self._augments(images))
             epochs = _auto_epochs(len(crops), self.batch_size) if max_epochs == "auto" else max_epochs
             fitted = {
                 "module_": module,
-                "density_": self._make_density(),
+                "density_": density,
                 "n_channels_in_": images.n_channels,
                 "patch_size_": crops.patch_shape,
+                "_network_params": self._get_network_params(),
             }
             tasks = TaskTree(self, epochs, fitted, X=X, y=y)
             history = train(
@@ -244,14 +247,19 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             if one_cycle_schedule and target.is_map:
                 _remove_bias(module, images, target.counts, weights)
         module.eval()
-        self._store(fitted, history, fresh, images.is_table)
+        self._store(fitted, history, fresh, images.columns)
         tasks.end()
         return self
 
-    def _check_training_data(self, X, y, sample_weight, fresh):
+    def _check_training_data(self, X, y, sample_weight, density, fresh):
         """Check all that `fit` is given; nothing is trained before all of it is right."""
+        self._torch_device()
+        if not fresh and self._network_params != self._get_network_params():
+            raise ValueError(
+                f"The network was fitted with {self._network_params} and is to be trained on with "
+                f"{self._get_network_params()}; expected the same. Fit afresh: clone it, or set warm_start=False."
+            )
         images = self._check_images(X, reset=fresh, y=y)
-        density = self._make_density()
         target = check_target(y, images.shapes, density)
         weights = _check_weights(sample_weight, len(images))
         if isinstance(target, PointTarget):
@@ -263,22 +271,24 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
         return images, target, weights / weights.mean(), channels
 
-    def _store(self, fitted, history, fresh, is_table):
+    def _store(self, fitted, history, fresh, columns):
         """Keep what was learnt: only now, so that a fit that fails leaves an earlier one as it was."""
         past = [] if fresh else self.history_
         self.history_ = past + [{**row, "epoch": len(past) + row["epoch"]} for row in history]
         self.n_iter_ = len(self.history_)
-        vars(self).update(fitted)
-        if not is_table:
-            for name in ("n_features_in_", "feature_names_in_"):
-                vars(self).pop(name, None)
+        for name in TABLE_ATTRIBUTES:
+            vars(self).pop(name, None)
+        vars(self).update(fitted, **(columns or {}))
 
     def _check_images(self, X, reset, y=None):
         """Check images, or a table that stands for them; `reset` for those of a new fit."""
         table = self._takes_table(X, y) if reset else hasattr(self, "n_features_in_") and is_table(X)
         if table:
-            X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
-            return Images(X, [(1, X.shape[1])] * len(X), 1, self.dtype, is_table=True)
+            # On a copy: what is learnt of the columns is kept with all else, when the fit has succeeded.
+            checked = copy(self)
+            X = validate_data(checked, X, reset=reset, dtype=[np.float64, np.float32])
+            columns = {name: getattr(checked, name) for name in TABLE_ATTRIBUTES if hasattr(checked, name)}
+            return Images(X, [(1, X.shape[1])] * len(X), 1, self.dtype, columns)
         images = check_images(X, self.dtype)
         if not reset:
             self._check_same_kind(images)
@@ -303,14 +313,26 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
     def _make_density(self):
         """The transformer that makes the maps: the user's, with the flat sigma where it is given."""
         density = DensityMapTransformer() if self.density is None else clone(self.density)
-        return density if self.sigma is None else density.set_params(sigma=self.sigma)
+        density = density if self.sigma is None else density.set_params(sigma=self.sigma)
+        density._validate_params()
+        return density
 
     def _make_module(self, channels, peak):
         """Build the network with what it must know about the training images and the height of an object."""
         network = DensityNetwork(
             self._make_network(len(channels.mean)), channels.mean, channels.std, peak / PEAK
         )
+        # Channels last is the faster layout here, in training and in prediction: see benchmarks/RESULTS.md.
+        network = network.to(memory_format=torch.channels_last)
         return network.to(self._torch_device(), getattr(torch, self.dtype))
+
+    def _continue_module(self):
+        """A copy of the fitted network, to train on: if that fails, the fitted one is as it was."""
+        return deepcopy(self.module_).unfreeze_statistics().to(self._torch_device())
+
+    def _get_network_params(self):
+        """The parameters that the network is built from."""
+        return {name: getattr(self, name) for name in (*self._network_param_names, "dtype")}
 
     def _patch_shape(self, images, target):
         """Size of the crops: no larger than the largest image; all of it where only counts are known."""
@@ -325,8 +347,16 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         return self.augment and not images.is_table
 
     def _torch_device(self):
+        """The device's name as torch knows it; refused where torch cannot compute on it."""
         if self.device == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            torch.zeros(1, device=self.device).item()
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f"device={self.device!r} cannot be computed on ({str(error).splitlines()[0]}); expected 'auto', 'cpu', "
+                "'cuda', or what else torch has on this machine."
+            ) from error
         return self.device
 
     def _iter_density(self, images):
@@ -358,20 +388,12 @@ def _remove_bias(module, images, counts, weights):
 
 
 def _check_weights(sample_weight, n_images):
-    """Check sample weights: finite, at least 0, and not all 0."""
+    """Check sample weights: finite, at least 0, and not all 0; one number stands for all images."""
     if sample_weight is None:
         return np.ones(n_images)
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.ndim == 0:
-        weights = np.full(n_images, weights)
-    if weights.shape != (n_images,):
-        raise ValueError(
-            f"sample_weight has shape {weights.shape}; expected ({n_images},), one weight an image."
-        )
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(
-            f"sample_weight ranges from {weights.min()} to {weights.max()}; expected finite weights of at least 0."
-        )
+    if np.ndim(sample_weight) == 0:
+        sample_weight = np.full(n_images, sample_weight)
+    weights = check_weights(sample_weight, n_images)
     if not weights.any():
         raise ValueError(
             "Sample weights are all zero: no image is left to learn from; expected one above 0 at least."

@@ -1,6 +1,7 @@
 """The regressor for any architecture."""
 
 from sklearn.utils._param_validation import StrOptions
+from torch import nn
 
 from skcount.networks import ARCHITECTURES
 from skcount.regressors._base import BaseDensityMapRegressor
@@ -52,6 +53,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         "architecture": [StrOptions(set(ARCHITECTURES)), callable],
         "architecture_params": [dict, None],
     }
+    _network_param_names = ("architecture", "architecture_params")
 
     def __init__(
         self,
@@ -94,4 +96,12 @@ class DensityMapRegressor(BaseDensityMapRegressor):
 
     def _make_network(self, n_channels):
         make = ARCHITECTURES[self.architecture] if isinstance(self.architecture, str) else self.architecture
-        return make(n_channels, **(self.architecture_params or {}))
+        if isinstance(make, nn.Module):
+            raise ValueError(
+                f"architecture is a {type(make).__name__}, a network that is built already; expected its class, or a "
+                "function that builds one from the number of channels, so that every fit starts afresh."
+            )
+        network = make(n_channels, **(self.architecture_params or {}))
+        if not isinstance(network, nn.Module):
+            raise ValueError(f"architecture returned a {type(network).__name__}; expected a torch.nn.Module.")
+        return network

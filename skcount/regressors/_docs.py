@@ -6,12 +6,13 @@ COMMON_PARAMETERS = """\
 sigma : float or None, default=None
     Standard deviation of the Gaussian that stands for one object, in pixels, > 0. None leaves it to `density`.
 density : DensityMapTransformer or None, default=None
-    Makes density maps of points; cloned at fit. None is a default one (sigma 2).
+    Makes density maps of points; cloned at fit. None is a default one (sigma 2); pass ``DensityMapTransformer()`` to
+    search its parameters, as ``density__truncate``.
 loss : {"mse"}, default="mse"
     What the training minimises: the mean squared error of the map, or of the totals where `y` is counts.
 max_epochs : int or "auto", default="auto"
     Number of epochs, >= 1. An epoch is one crop of each image, or as many as cover its pixels once on average.
-    "auto" makes 1000 steps of it, and at least 10 epochs.
+    "auto" makes 1500 steps of it, and at least 10 epochs.
 lr : float, default=3e-3
     Largest learning rate of the one-cycle schedule, > 0.
 batch_size : int, default=8
@@ -40,7 +41,7 @@ COMMON_ATTRIBUTES = """\
 module_ : torch.nn.Module
     The trained network: pixels (n, n_channels, height, width) -> densities (n, 1, height, width).
 density_ : DensityMapTransformer
-    Made the maps that were learnt.
+    Makes the maps that are learnt from points, and points of predicted maps.
 n_channels_in_ : int
     Number of channels of the training images.
 patch_size_ : (height, width)

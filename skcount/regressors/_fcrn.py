@@ -17,7 +17,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
     ----------
     variant : {"a", "b"}, default="a"
         Which network of the paper: A with three poolings and 3 x 3 kernels, or B with two poolings and larger
-        kernels, three times the parameters and five times the operations.
+        kernels, three times the parameters and eleven times the operations.
     convolutions : int, default=1
         Number of convolutions in each block, >= 1.
     normalization : {"batch", None}, default="batch"
@@ -54,6 +54,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         "convolutions": [Interval(Integral, 1, None, closed="left")],
         "normalization": [StrOptions({"batch"}), None],
     }
+    _network_param_names = ("variant", "convolutions", "normalization")
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
-from skcount._validation import check_length, is_list_like
+from skcount._validation import check_length, entry_ndim, is_list_like, without_index
 from skcount.density import check_maps
 from skcount.points import PointAnnotations, check_points, is_inside
 from skcount.training import CountTarget, MapTarget, PointTarget
@@ -34,7 +34,7 @@ def check_target(y, shapes, density):
     ValueError
         If `y` is none of the three, has another length than the images, or has invalid values.
     """
-    kind, y = _classify(y, shapes)
+    kind, y = _classify(without_index(y), shapes)
     check_length(len(shapes), len(y))
     if kind == "counts":
         return CountTarget(_check_counts(y), shapes)
@@ -58,8 +58,9 @@ def is_ragged(y):
     bool
         False for numbers in one or two dimensions, and for None.
     """
+    y = without_index(y)
     if is_list_like(y):
-        return any(np.ndim(entry) for entry in y)
+        return any(entry_ndim(entry) for entry in y)
     return isinstance(y, PointAnnotations) or np.asarray(y).ndim > 2
 
 
@@ -123,19 +124,22 @@ def _classify_array(array, y, shapes):
 
 def _classify_sequence(y, shapes):
     y = list(y)
-    dimensions = {np.ndim(entry) for entry in y if not isinstance(entry, str)}
     if any(isinstance(entry, str | bytes) or entry is None for entry in y):
         raise _neither("a sequence that holds text or None")
-    if dimensions == {0}:
+    if y and not any(entry_ndim(entry) for entry in y):
         return _classify_array(np.asarray(y), np.asarray(y), shapes)
-    is_map = [np.ndim(entry) == 2 and np.shape(entry)[1] != 2 and np.size(entry) for entry in y]
-    if (
-        len(y) == len(shapes)
-        and any(is_map)
-        and all(np.shape(e) == tuple(s) for e, s in zip(y, shapes, strict=True))
-    ):
+    if len(y) == len(shapes) and any(map(_is_map, y)) and all(map(_fits, y, shapes)):
         return "maps", y
     return "points", y
+
+
+def _is_map(entry):
+    """Whether an entry can be no array of points: it has two dimensions, and not two columns."""
+    return isinstance(entry, np.ndarray) and entry.ndim == 2 and entry.shape[1] != 2 and entry.size > 0
+
+
+def _fits(entry, shape):
+    return np.shape(entry) == tuple(shape) or _is_map(entry)
 
 
 def _neither(what):

@@ -52,6 +52,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         "convolutions": [Interval(Integral, 1, None, closed="left")],
         "normalization": [StrOptions({"batch"}), None],
     }
+    _network_param_names = ("filters", "convolutions", "normalization")
 
     def __init__(
         self,

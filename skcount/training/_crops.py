@@ -122,7 +122,7 @@ def _valid(spans, shape):
         if start > 0:
             valid[: _margin(length)] = 0
         if start + length < size:
-            valid[-_margin(length) :] = 0
+            valid[length - _margin(length) :] = 0
         axes.append(valid)
     return axes[0][:, None] * axes[1]
 

@@ -13,6 +13,9 @@ from skcount.training._crops import keep_batch
 # Part of the steps after which the statistics of batch normalisations are frozen.
 FREEZE_AFTER = 0.6
 
+# Parameters of skorch that a regressor's own decide.
+_OURS = {"module", "criterion", "penalty", "max_epochs", "lr", "batch_size", "device", "verbose", "callbacks"}
+
 
 class CountingNet(NeuralNet):
     """A skorch net whose targets are batches of densities, and that stops when it should.
@@ -38,11 +41,19 @@ class CountingNet(NeuralNet):
         loss = self.criterion_(y_pred, batch)
         if not torch.isfinite(loss):
             raise FloatingPointError(
-                f"The loss is {loss.item()} in epoch {len(self.history)}: the training diverged. Try a smaller lr (it is "
-                f"{self.lr:g}), normalization='batch', or check the images for extreme values."
+                f"The loss is {loss.item()} in epoch {len(self.history)}: {_diverged(self.lr)}"
             )
         self.history.record_batch("count_mae", _count_mae(y_pred.detach(), batch))
-        return loss if self.penalty is None else loss + self.penalty(self.module_)
+        return loss + self.penalty(self.module_) if training and self.penalty is not None else loss
+
+    def notify(self, method_name, **cb_kwargs):
+        """Call the callbacks; those of skorch end a training by a KeyboardInterrupt of their own, which is no Ctrl-C."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as interrupt:
+            if _raised_in(interrupt).startswith("skorch.callbacks"):
+                raise StopTraining from interrupt
+            raise
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):  # noqa: ARG002 - skorch's signature
         """Train; unlike skorch's own, without swallowing a KeyboardInterrupt."""
@@ -106,12 +117,14 @@ def train(
     Returns
     -------
     list of dict
-        One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), lr, dur (seconds).
+        One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), dur (seconds).
 
     Raises
     ------
     FloatingPointError
         If the loss is not finite.
+    ValueError
+        If `net_params` holds what is set otherwise.
     """
     batch_size = len(crops) if batch_size == -1 else min(batch_size, len(crops))
     n_steps = max_epochs * -(-len(crops) // batch_size)
@@ -132,6 +145,7 @@ def train(
         "batch_size": batch_size,
         "iterator_train__shuffle": True,
         "iterator_train__collate_fn": keep_batch,
+        "iterator_valid__collate_fn": keep_batch,
         "train_split": None,
         "predict_nonlinearity": None,
         "device": device,
@@ -141,7 +155,28 @@ def train(
     }
     net = CountingNet(**_override(params, net_params))
     net.partial_fit(crops, None)
+    _check_alive(network, crops, device, lr)
     return [_plain(row) for row in net.history]
+
+
+def _raised_in(exception):
+    """Name of the module that raised an exception."""
+    traceback = exception.__traceback__
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback.tb_frame.f_globals.get("__name__", "")
+
+
+def _check_alive(network, crops, device, lr):
+    """Refuse a network that the last step has ruined: no loss was computed after it."""
+    with torch.inference_mode():
+        density = network.eval()(crops[0][0].to(device))
+    if not torch.isfinite(density).all():
+        raise FloatingPointError(f"The densities are not finite after the last epoch: {_diverged(lr)}")
+
+
+def _diverged(lr):
+    return f"the training diverged. Try a smaller lr (it is {lr:g}), and look for extreme pixel values."
 
 
 def _schedule(n_steps):
@@ -160,6 +195,11 @@ def _schedule(n_steps):
 def _override(params, net_params):
     """Replace parameters by the user's; another optimizer comes without our settings for AdamW."""
     net_params = net_params or {}
+    taken = sorted(_OURS & set(net_params))
+    if taken:
+        raise ValueError(
+            f"net_params holds {taken}, which the regressor sets; pass what has a parameter of its own as that parameter."
+        )
     if "optimizer" in net_params:
         params = {name: value for name, value in params.items() if not name.startswith("optimizer__")}
     return {**params, **net_params}

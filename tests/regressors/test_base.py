@@ -484,6 +484,37 @@ def test_points_outside_are_reported_with_image_and_position(noise):
         small(density=DensityMapTransformer(outside="raise")).fit(images, outside)
 
 
+def test_channels_first_is_refused():
+    with pytest.raises(ValueError, match=r"looks like channels first.*transpose\(0, 2, 3, 1\)"):
+        small().fit(np.zeros((2, 3, 32, 40)), [[], []])
+
+
+@pytest.mark.parametrize(
+    "params", [{"sigma": -1}, {"sigma": 0}, {"truncate": "a"}, {"outside": "drop"}], ids=str
+)
+def test_bad_parameters_of_the_transformer_are_refused_too(params):
+    with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter of DensityMapTransformer"):
+        small(density=DensityMapTransformer(**params)).fit(X, POINTS)
+
+
+@pytest.mark.parametrize("device", ["banana", "", "meta", "cuda:99"])
+def test_a_device_that_cannot_compute_is_refused(device):
+    with pytest.raises(ValueError, match=f"device={device!r} cannot be computed on"):
+        small(device=device).fit(X, POINTS)
+
+
+def test_ragged_lists_get_the_message_of_the_shape_that_is_expected():
+    with pytest.raises(ValueError, match=r"points of image 0 are no numbers.*\(n_points, 2\)"):
+        small().fit(X[:2], [[(1, 2), (3,)], [(1, 2)]])
+    with pytest.raises(ValueError, match=r"Density map 0 has shape \(12, 12\) and its image \(10, 12\)"):
+        small().fit(X, [np.zeros((12, 12))] * 3)
+
+
+def test_net_params_that_the_regressor_sets_are_refused():
+    with pytest.raises(ValueError, match=r"net_params holds \['lr', 'max_epochs'\]"):
+        small(net_params={"max_epochs": 3, "lr": 1}).fit(X, POINTS)
+
+
 # --- the training run -------------------------------------------------------------------------------------------
 
 
@@ -500,6 +531,53 @@ def test_a_failed_fit_leaves_the_old_model(noise):
     with pytest.raises(FloatingPointError):
         regressor.set_params(lr=1e30, max_epochs=20, normalization=None).fit(X[..., :1], points)
     np.testing.assert_array_equal(regressor.predict(X), counts)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_training_on_that_fails_leaves_the_old_weights(method, noise):
+    X, points = noise
+    regressor = small(warm_start=True, normalization=None).fit(X, points)
+    counts = regressor.predict(X)
+    with pytest.raises(FloatingPointError, match="diverged"):
+        getattr(regressor.set_params(lr=1e30), method)(X, points)
+    np.testing.assert_array_equal(regressor.predict(X), counts)
+
+
+def test_a_failed_fit_on_a_table_leaves_a_model_of_images_and_an_unfitted_one(noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    counts = regressor.predict(X)
+    for model in (regressor, small()):
+        with pytest.raises(ValueError, match="NaN"):
+            model.fit(np.ones((5, 3)), [1, 2, np.nan, 1, 1])
+    np.testing.assert_array_equal(regressor.predict(X), counts)
+    with pytest.raises(NotFittedError):
+        model.predict(np.ones((5, 3)))
+
+
+def test_divergence_in_the_last_step_is_noticed(noise):
+    with pytest.raises(FloatingPointError, match="diverged"):
+        small(lr=1e30, max_epochs=1, batch_size=-1).fit(*noise)
+
+
+def test_training_on_with_another_network_is_refused(noise):
+    regressor = small(warm_start=True).fit(*noise)
+    for params in ({"filters": 5}, {"dtype": "float64"}):
+        with pytest.raises(ValueError, match=r"(?s)was fitted with.*to be trained on with.*clone"):
+            clone(regressor).set_params(warm_start=True).fit(*noise).set_params(**params).fit(*noise)
+
+
+def test_early_stopping_of_skorch_ends_the_training_and_nothing_else(noise):
+    from skorch.callbacks import EarlyStopping
+
+    stop = EarlyStopping(monitor="train_loss", patience=2, threshold=10)
+    assert small(max_epochs=30, callbacks=[stop]).fit(*noise).n_iter_ < 10
+
+
+def test_a_validation_split_of_skorch_works(noise):
+    from skorch.dataset import ValidSplit
+
+    assert small(net_params={"train_split": ValidSplit(2)}).fit(*noise).n_iter_ == 2
 
 
 def test_an_interrupt_ends_the_fit_with_an_interrupt(noise):

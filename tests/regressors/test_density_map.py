@@ -49,3 +49,12 @@ def test_the_named_regressors_are_the_same_estimator(noise):
         ]
         np.testing.assert_array_equal(*counts)
     assert not [name for name in UNetRegressor().get_params() if name.startswith("architecture")]
+
+
+def test_what_is_no_way_to_build_a_network_is_refused(noise):
+    for architecture, message in [
+        (Blur(3), "a network that is built already"),
+        (lambda channels: None, "returned a NoneType"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            DensityMapRegressor(architecture, max_epochs=1).fit(*noise)

@@ -108,3 +108,10 @@ def test_counts_come_with_whole_images():
 )
 def test_the_peak_of_an_empty_target_is_a_number_to_divide_by(make):
     assert make([(4, 5), (6, 7)]).peak(np.ones(2)) == 1.0
+
+
+@pytest.mark.parametrize("patch", range(1, 9))
+def test_small_crops_keep_pixels_in_the_loss(patch):
+    crops = make_crops([(24, 24)], (patch, patch))
+    torch.manual_seed(0)
+    assert crops.__getitems__([0] * 20)[1]["mask"].mean() > 0.2
