@@ -23,7 +23,7 @@ from skcount.training import LOSSES, BlankPenalty, Crops, PointTarget, train
 
 # Chosen on images held out of VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
-AUTO_STEPS = 1500
+AUTO_STEPS = 1200
 AUTO_EPOCHS = 10
 # What scikit-learn knows of the columns of a table.
 TABLE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
@@ -322,8 +322,6 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         network = DensityNetwork(
             self._make_network(len(channels.mean)), channels.mean, channels.std, peak / PEAK
         )
-        # Channels last is the faster layout here, in training and in prediction: see benchmarks/RESULTS.md.
-        network = network.to(memory_format=torch.channels_last)
         return network.to(self._torch_device(), getattr(torch, self.dtype))
 
     def _continue_module(self):

@@ -12,7 +12,7 @@ loss : {"mse"}, default="mse"
     What the training minimises: the mean squared error of the map, or of the totals where `y` is counts.
 max_epochs : int or "auto", default="auto"
     Number of epochs, >= 1. An epoch is one crop of each image, or as many as cover its pixels once on average.
-    "auto" makes 1500 steps of it, and at least 10 epochs.
+    "auto" makes 1200 steps of it, and at least 10 epochs.
 lr : float, default=3e-3
     Largest learning rate of the one-cycle schedule, > 0.
 batch_size : int, default=8
