@@ -35,7 +35,7 @@ def blue_root(images):
 model = Pipeline(
     [
         ("intensity", FunctionTransformer(blue_root)),
-        ("count", UNetRegressor(sigma=2, max_epochs=60, random_state=0)),
+        ("count", UNetRegressor(sigma=2, max_epochs=50, random_state=0)),
     ]
 )
 model.fit(X_train, points_train)
