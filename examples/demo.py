@@ -18,16 +18,16 @@ def main():
     """Run the demo from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("skcount-demo.png"), help="the picture to write")
-    parser.add_argument("--max-epochs", type=int, default=30, help="30 takes about a minute on two cores")
+    parser.add_argument("--max-epochs", type=int, default=30, help="30 takes a minute or two on two cores")
     options = parser.parse_args()
 
-    X, points = make_cells(n_samples=80, image_shape=(128, 128), random_state=0, return_X_y=True)
-    X_train, X_test, points_train, points_test = X[:60], X[60:], points[:60], points[60:]
+    X, points = make_cells(n_samples=100, image_shape=(128, 128), random_state=0, return_X_y=True)
+    X_train, X_test, points_train, points_test = X[:80], X[80:], points[:80], points[80:]
 
     print(
         f"Training a U-Net on {len(X_train)} simulated images of {points_train.counts.mean():.0f} cells ..."
     )
-    regressor = DensityMapRegressor(sigma=2, max_epochs=options.max_epochs, random_state=0)
+    regressor = DensityMapRegressor(sigma=3, max_epochs=options.max_epochs, random_state=0)
     start = perf_counter()
     regressor.fit(X_train, points_train)
     print(f"... took {perf_counter() - start:.0f} s.\n")
