@@ -11,7 +11,7 @@ of guesses that look at no image.
 
 from skcount.datasets import make_cells
 
-X, points = make_cells(n_samples=24, image_shape=(64, 64), random_state=0, return_X_y=True)
+X, points = make_cells(n_samples=24, image_shape=(64, 64), n_cells=(2, 25), random_state=0, return_X_y=True)
 
 # %%
 # The regressor's own score is minus the mean absolute error. scikit-learn's ``"neg_mean_absolute_error"`` sees the

@@ -11,7 +11,7 @@ map is stored: maps are made from the points as they are needed.
 
 from skcount.datasets import make_cells
 
-X, points = make_cells(n_samples=12, image_shape=(64, 64), random_state=0, return_X_y=True)
+X, points = make_cells(n_samples=12, image_shape=(64, 64), n_cells=(2, 25), random_state=0, return_X_y=True)
 
 # %%
 # Three values of sigma, two networks. The score is minus the mean absolute error of the counts.

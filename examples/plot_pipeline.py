@@ -12,7 +12,7 @@ points stay where they are.
 
 from skcount.datasets import make_cells
 
-X, points = make_cells(n_samples=32, image_shape=(64, 64), random_state=0, return_X_y=True)
+X, points = make_cells(n_samples=32, image_shape=(64, 64), n_cells=(2, 25), random_state=0, return_X_y=True)
 X_train, X_test, points_train, points_test = X[:24], X[24:], points[:24], points[24:]
 X.shape, points
 

@@ -137,7 +137,9 @@ class DensityMapDisplay:
         title = f"counted {self.density.sum(dtype=np.float64):.1f}"
         if self.points is not None:
             title += f", true {len(self.points)}"
-            (self.points_,) = ax.plot(self.points[:, 1], self.points[:, 0], "+", color="tab:orange", markersize=5)
+            (self.points_,) = ax.plot(
+                self.points[:, 1], self.points[:, 0], "+", color="tab:orange", markersize=5
+            )
         ax.set_title(title)
         ax.set_axis_off()
         self.ax_, self.figure_ = ax, ax.figure

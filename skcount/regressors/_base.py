@@ -389,9 +389,8 @@ def _check_weights(sample_weight, n_images):
     """Check sample weights: finite, at least 0, and not all 0; one number stands for all images."""
     if sample_weight is None:
         return np.ones(n_images)
-    if np.ndim(sample_weight) == 0:
-        sample_weight = np.full(n_images, sample_weight)
-    weights = check_weights(sample_weight, n_images)
+    weights = np.asarray(sample_weight)
+    weights = check_weights(weights if weights.ndim else np.full(n_images, weights), n_images)
     if not weights.any():
         raise ValueError(
             "Sample weights are all zero: no image is left to learn from; expected one above 0 at least."

@@ -24,7 +24,7 @@ class MSELoss(nn.Module):
     >>> MSELoss(scale=0.25)(density, batch)
     tensor(4.)
     >>> MSELoss(scale=0.25)(density, {**batch, "target": torch.tensor([1.0])})
-    tensor(1.)
+    tensor(4.)
     """
 
     def __init__(self, scale):
