@@ -18,7 +18,7 @@ def main():
     """Run the demo from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("skcount-demo.png"), help="the picture to write")
-    parser.add_argument("--max-epochs", type=int, default=30, help="30 takes a minute or two on two cores")
+    parser.add_argument("--max-epochs", type=int, default=25, help="25 takes a minute or two on two cores")
     options = parser.parse_args()
 
     X, points = make_cells(n_samples=100, image_shape=(128, 128), random_state=0, return_X_y=True)
