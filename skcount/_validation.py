@@ -281,6 +281,26 @@ def entry_ndim(entry):
         return 2
 
 
+def is_map(entry):
+    """Whether an entry can be no array of points: it has two dimensions, pixels, and not two columns.
+
+    Parameters
+    ----------
+    entry : object
+        What stands for one image.
+
+    Returns
+    -------
+    bool
+        False for points, counts and nested lists that fit in no array.
+    """
+    try:
+        shape = np.shape(entry)
+    except ValueError:
+        return False
+    return len(shape) == 2 and shape[1] != 2 and 0 not in shape
+
+
 def without_index(values):
     """Take the values of a pandas Series, which is indexed by label, and leave anything else as it is.
 

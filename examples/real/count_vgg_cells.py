@@ -42,7 +42,7 @@ def main(arguments=None):
     parser.add_argument("--architectures", nargs="+", default=["unet", "fcrn_a"])
     parser.add_argument("--n-train", type=int, default=64, help="how many of images 1-100 to draw")
     parser.add_argument(
-        "--sigma", type=float, default=3.0, help="pixels; 3 was best on held-out images of 1-100"
+        "--sigma", type=float, default=3.0, help="pixels; 3 did well on held-out images of 1-100"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draw and of the training")
     parser.add_argument(

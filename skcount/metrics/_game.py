@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skcount._validation import check_length
+from skcount._validation import check_length, entry_ndim, is_map
 from skcount.metrics._counts import check_counts, weighted_mean
 from skcount.points import PointAnnotations, check_points
 
@@ -73,7 +73,7 @@ def _as_places(y, name):
     entries = list(y)
     if not entries:
         raise ValueError(f"{name} is empty; expected points or density maps of at least one image.")
-    if all(np.ndim(entry) == 2 and np.shape(entry)[1] != 2 and np.size(entry) for entry in entries):
+    if all(map(is_map, entries)):
         maps = [np.asarray(entry, dtype=np.float64) for entry in entries]
         for index, density in enumerate(maps):
             if not np.isfinite(density).all():
@@ -81,13 +81,9 @@ def _as_places(y, name):
                     f"Density map {index} of {name} holds NaN or infinity; expected finite objects per pixel."
                 )
         return maps
-    if all(np.ndim(entry) == 0 for entry in entries):
+    if not any(map(entry_ndim, entries)):
         return [np.asarray(count) for count in check_counts(entries, name)]
     return check_points(y)
-
-
-def _is_map(entry):
-    return entry.ndim == 2 and entry.shape[1] != 2
 
 
 def _image_shapes(both, image_shape, n_images, n_cells):
@@ -100,7 +96,7 @@ def _image_shapes(both, image_shape, n_images, n_cells):
                 f"the {n_images} images."
             )
         return [tuple(s) for s in np.broadcast_to(given, (n_images, 2)).tolist()]
-    shapes = [next((e.shape for e in pair if _is_map(e)), None) for pair in zip(*both, strict=True)]
+    shapes = [next((e.shape for e in pair if is_map(e)), None) for pair in zip(*both, strict=True)]
     if None in shapes and n_cells > 1:
         raise ValueError(
             "The size of the images is not known from points alone; pass image_shape=(height, width)."
@@ -111,10 +107,10 @@ def _image_shapes(both, image_shape, n_images, n_cells):
 def _cell_counts(places, shape, n_cells):
     """Count the objects in each cell of a grid: (n_cells, n_cells). A pixel belongs to the cell of its centre."""
     if n_cells == 1:
-        return np.array([[places.sum() if places.ndim == 0 or _is_map(places) else float(len(places))]])
+        return np.array([[places.sum() if places.ndim == 0 or is_map(places) else float(len(places))]])
     if places.ndim == 0:
         raise ValueError("Counts have no place: GAME of level 1 and more needs points or density maps.")
-    if _is_map(places):
+    if is_map(places):
         if places.shape != tuple(shape):
             raise ValueError(
                 f"A density map has shape {places.shape}, its image {tuple(shape)}; expected the same size."

@@ -282,7 +282,8 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
 
     def _check_images(self, X, reset, y=None):
         """Check images, or a table that stands for them; `reset` for those of a new fit."""
-        table = self._takes_table(X, y) if reset else hasattr(self, "n_features_in_") and is_table(X)
+        # A table is two-dimensional, and its y can only be counts.
+        table = is_table(X) and not is_ragged(y) if reset else hasattr(self, "n_features_in_") and is_table(X)
         if table:
             # On a copy: what is learnt of the columns is kept with all else, when the fit has succeeded.
             checked = copy(self)
@@ -293,10 +294,6 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         if not reset:
             self._check_same_kind(images)
         return images
-
-    def _takes_table(self, X, y):
-        """Whether `X` is a table: two-dimensional, and `y` can only be counts."""
-        return is_table(X) and not is_ragged(y)
 
     def _check_same_kind(self, images):
         if hasattr(self, "n_features_in_"):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
-from skcount._validation import check_length, entry_ndim, is_list_like, without_index
+from skcount._validation import check_length, entry_ndim, is_list_like, is_map, without_index
 from skcount.density import check_maps
 from skcount.points import PointAnnotations, check_points, is_inside
 from skcount.training import CountTarget, MapTarget, PointTarget
@@ -128,18 +128,18 @@ def _classify_sequence(y, shapes):
         raise _neither("a sequence that holds text or None")
     if y and not any(entry_ndim(entry) for entry in y):
         return _classify_array(np.asarray(y), np.asarray(y), shapes)
-    if len(y) == len(shapes) and any(map(_is_map, y)) and all(map(_fits, y, shapes)):
+    if len(y) == len(shapes) and any(map(_is_map_array, y)) and all(map(_fits, y, shapes)):
         return "maps", y
     return "points", y
 
 
-def _is_map(entry):
-    """Whether an entry can be no array of points: it has two dimensions, and not two columns."""
-    return isinstance(entry, np.ndarray) and entry.ndim == 2 and entry.shape[1] != 2 and entry.size > 0
+def _is_map_array(entry):
+    """Whether an entry is a map; a nested list is rather an attempt at points."""
+    return isinstance(entry, np.ndarray) and is_map(entry)
 
 
 def _fits(entry, shape):
-    return np.shape(entry) == tuple(shape) or _is_map(entry)
+    return np.shape(entry) == tuple(shape) or _is_map_array(entry)
 
 
 def _neither(what):

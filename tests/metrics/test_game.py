@@ -195,3 +195,8 @@ def test_wrong_weights_are_refused_by_words(weight):
 
 def test_the_result_is_a_plain_float():
     assert type(game([[(1, 1)]], np.ones((1, 3, 3), dtype=np.float32), 1)) is float
+
+
+def test_ragged_lists_get_the_message_of_the_shape_that_is_expected():
+    with pytest.raises(ValueError, match=r"points of image 0 are no numbers.*\(n_points, 2\)"):
+        game([[(1, 2), (3,)]], [[(1, 2)]], 1, image_shape=(8, 8))
