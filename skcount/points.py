@@ -14,6 +14,8 @@ from numbers import Integral
 
 import numpy as np
 
+from skcount._validation import check_roi
+
 __all__ = ["PointAnnotations", "check_points"]
 
 
@@ -194,31 +196,41 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
         """Number of points of each image, ndarray of shape (n_images,), float64."""
         return self.lengths.astype(np.float64)
 
-    def inside(self, image_shapes):
-        """Keep the points that lie inside their image.
+    def inside(self, image_shapes, roi=None):
+        """Keep the points that lie inside their image, and inside its region of interest where there is one.
 
         Parameters
         ----------
-        image_shapes : (height, width) or sequence of (height, width)
-            One size for all images, or one for each, in pixels.
+        image_shapes : (height, width), sequence of (height, width), or ImageSet
+            One size for all images, or one for each, in pixels. An `ImageSet` knows the sizes, and the region of
+            interest that it carries.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Boolean masks, one for all images or one for each. A point is inside when its pixel is.
 
         Returns
         -------
         PointAnnotations
-            The points with ``-0.5 <= row < height - 0.5`` and ``-0.5 <= col < width - 0.5``.
+            The points with ``-0.5 <= row < height - 0.5`` and ``-0.5 <= col < width - 0.5`` whose pixel is in the
+            region.
 
         Raises
         ------
         ValueError
-            If the number of sizes is not the number of images.
+            If the number of sizes is not the number of images, or a mask does not have its image's size.
 
         Examples
         --------
-        >>> PointAnnotations([[(0, 0), (8, 3), (3, 8)]]).inside((5, 10))[0]
+        >>> import numpy as np
+        >>> points = PointAnnotations([[(0, 0), (8, 3), (3, 8)]])
+        >>> points.inside((5, 10))[0]
         array([[0., 0.],
                [3., 8.]])
+        >>> roi = np.zeros((5, 10), dtype=bool)
+        >>> roi[:, :5] = True
+        >>> points.inside((5, 10), roi)[0]
+        array([[0., 0.]])
         """
-        keep = is_inside(self, image_shapes)
+        keep = is_inside(self, image_shapes, roi)
         image_index = np.repeat(np.arange(len(self)), self.lengths)
         lengths = np.bincount(image_index[keep], minlength=len(self))
         return type(self)._build(self.coordinates[keep], lengths)
@@ -307,31 +319,36 @@ def check_points(points, n_images=None):
     return points
 
 
-def is_inside(points, image_shapes):
-    """Tell for every point whether it lies inside its image.
+def is_inside(points, image_shapes, roi=None):
+    """Tell for every point whether it lies inside its image, and inside its region of interest.
 
     Parameters
     ----------
     points : PointAnnotations
         Points of n_images images.
-    image_shapes : (height, width) or sequence of (height, width)
-        One size for all images, or one for each, in pixels.
+    image_shapes : (height, width), sequence of (height, width), or ImageSet
+        One size for all images, or one for each, in pixels; or a set that knows them, and its region of interest.
+    roi : array of shape (height, width), sequence of such arrays, or None, default=None
+        Boolean masks, one for all images or one for each.
 
     Returns
     -------
     ndarray of shape (n_points_in_all,), bool
-        Whether ``-0.5 <= row < height - 0.5``, and the same for columns.
+        Whether ``-0.5 <= row < height - 0.5``, and the same for columns, and the point's pixel is in the region.
 
     Raises
     ------
     ValueError
-        If the number of sizes is not the number of images.
+        If the number of sizes is not the number of images, or a mask does not have its image's size.
 
     Examples
     --------
     >>> is_inside(PointAnnotations([[(-0.5, 0), (4.5, 0)]]), (5, 5))
     array([ True, False])
     """
+    if hasattr(image_shapes, "shapes"):
+        roi = getattr(image_shapes, "roi", None) if roi is None else roi
+        image_shapes = [shape[:2] for shape in np.asarray(image_shapes.shapes)]
     shapes = np.asarray(image_shapes)
     if shapes.shape == (2,):
         shapes = np.broadcast_to(shapes, (len(points), 2))
@@ -340,8 +357,66 @@ def is_inside(points, image_shapes):
             f"The image shapes are an array of shape {shapes.shape}, for points of {len(points)} images; expected one "
             "(height, width) for all, or one an image."
         )
-    limits = np.repeat(shapes.reshape(-1, 2), points.lengths, axis=0) - 0.5
-    return ((points.coordinates >= -0.5) & (points.coordinates < limits)).all(axis=1)
+    shapes = shapes.reshape(-1, 2)
+    if roi is None or not len(points):
+        limits = np.repeat(shapes, points.lengths, axis=0) - 0.5
+        return ((points.coordinates >= -0.5) & (points.coordinates < limits)).all(axis=1)
+    masks = check_roi(roi, [tuple(shape) for shape in shapes.tolist()])
+    images = enumerate(zip(points, shapes, strict=True))
+    return np.concatenate([in_region(p, shape, masks.read(index)) for index, (p, shape) in images])
+
+
+def in_region(points, image_shape, roi=None):
+    """Tell for the points of one image whether they lie inside it, and inside its region of interest.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, 2)
+        (row, col) in pixels.
+    image_shape : (height, width)
+        Size of the image, in pixels.
+    roi : ndarray of shape (height, width), bool, or None, default=None
+        The region of interest; None is all of the image.
+
+    Returns
+    -------
+    ndarray of shape (n_points,), bool
+        Whether each is inside.
+
+    Examples
+    --------
+    >>> in_region(np.array([[0.0, 0.4], [0.0, 0.6], [0.0, 1.6]]), (1, 2), np.array([[True, False]]))
+    array([ True, False, False])
+    """
+    inside = ((points >= -0.5) & (points < np.asarray(image_shape) - 0.5)).all(axis=1)
+    if roi is not None:
+        rows, cols = pixels_of(points[inside], image_shape).T
+        inside[inside] = roi[rows, cols]
+    return inside
+
+
+def pixels_of(points, image_shape):
+    """Return the pixel of each point inside an image.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, 2)
+        (row, col) in pixels, all inside the image.
+    image_shape : (height, width)
+        Size of the image, in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n_points, 2), int
+        Row and column of the pixel whose area holds the point.
+
+    Examples
+    --------
+    >>> pixels_of(np.array([[0.5, 1.49]]), (4, 4))
+    array([[1, 1]])
+    """
+    # A point just below the border can be rounded onto it.
+    return np.minimum(np.floor(points + 0.5).astype(np.intp), np.asarray(image_shape) - 1)
 
 
 def _entries(points):

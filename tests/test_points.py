@@ -517,3 +517,40 @@ def test_joblib_memory_computes_equal_points_once(tmp_path, points):
     assert cached(points) == cached(PointAnnotations(list(points))) == 18
     assert cached(points[1:]) == 18
     assert calls == [12, 11]
+
+
+# --- regions of interest ------------------------------------------------------------------------------------------
+
+
+def test_a_point_is_inside_a_region_when_its_pixel_is():
+    roi = np.zeros((3, 4), dtype=bool)
+    roi[1, 2] = True
+    corners = [(0.5, 1.5), (1.49, 2.49), (0.49, 2), (1, 1.49), (1.5, 2), (1, 2.5), (-0.6, 2), (1, 99)]
+    inside = PointAnnotations([corners, [(1, 2)], []]).inside((3, 4), roi)
+    assert inside == PointAnnotations([corners[:2], [(1, 2)], []])
+
+
+def test_each_image_may_have_its_own_region():
+    masks = [np.eye(3, dtype=bool), np.ones((2, 5), dtype=bool)]
+    points = PointAnnotations([[(1, 1), (1, 2)], [(1, 2), (0, 4.4)]])
+    assert points.inside([(3, 3), (2, 5)], masks).counts.tolist() == [1, 2]
+
+
+def test_an_image_set_tells_its_sizes_and_its_region():
+    from skcount.datasets import ImageSet
+
+    images = ImageSet(np.zeros((2, 4, 6, 3), dtype=np.uint8), roi=np.arange(24).reshape(4, 6) < 12)
+    points = PointAnnotations([[(1, 5), (2, 5)], [(1.4, 0), (1.6, 0), (0, 9)]])
+    assert points.inside(images).counts.tolist() == [1, 1]
+    assert points[[1]].inside(images[[1]]).counts.tolist() == [1]
+    assert points.inside(ImageSet(np.zeros((2, 4, 6)))).counts.tolist() == [2, 2]
+
+
+def test_the_last_number_below_the_border_is_inside_the_last_pixel():
+    edge = np.nextafter(0.5, 0)
+    assert PointAnnotations([[(edge, edge)]]).inside((1, 1), [[True]]).counts.tolist() == [1]
+
+
+def test_a_region_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"roi has shape \(2, 3\) and image 0 is of 3 x 2 pixels"):
+        PointAnnotations([[(1, 1)]]).inside((3, 2), np.ones((2, 3), dtype=bool))

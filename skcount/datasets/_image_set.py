@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skcount._validation import check_images
+from skcount.datasets._maps import check_groups, check_map, check_map_dtype, map_owner
 
 __all__ = ["ArraySource", "ImageSet", "ImageSource", "check_image", "image_kind"]
 
@@ -30,12 +31,24 @@ class ImageSet(Sequence):
     mask or ``(key, Ellipsis)`` gives another `ImageSet`, without reading a pixel.
     ``numpy.asarray(images)`` reads all images into one new array.
 
+    What belongs to each image can stand beside it, and goes wherever the image goes: the region that
+    counts, the scale of objects, the group.
+
     Parameters
     ----------
     images : array of shape (n_images, height, width[, n_channels]), sequence of images, or ImageSet
         Images, channels last: one array, or a sequence of images of one or of many sizes, all of
         one type and number of channels. Arrays are kept, not copied: do not change them after.
-        For images in a file, see :func:`load_hdf5`.
+        For images in a file, see :func:`load_hdf5`. An `ImageSet` brings along what it carries.
+    roi : array of shape (height, width), or one for each image, default=None
+        Region of interest, True where objects count: one boolean mask for all images, which are then
+        of one size, or an array (n_images, height, width), a sequence of masks, or an `ImageSet` of
+        masks. Integers 0 and 1 are taken as booleans.
+    perspective : array of shape (height, width), or one for each image, default=None
+        Linear scale of objects at each pixel, relative to elsewhere: finite and above 0. As for `roi`,
+        one map for all images, or one for each.
+    groups : array-like of shape (n_images,), default=None
+        One label an image, integers or strings: images of one group belong on one side of a split.
 
     Attributes
     ----------
@@ -45,8 +58,9 @@ class ImageSet(Sequence):
     Raises
     ------
     ValueError
-        If there are no images, a single image lacks its sample axis, or an image is no numeric
-        array or differs from the first in type or number of channels.
+        If there are no images, a single image lacks its sample axis, an image is no numeric
+        array or differs from the first in type or number of channels, or what it is to carry does
+        not fit it. Maps in a file are checked when they are read.
 
     See Also
     --------
@@ -72,18 +86,51 @@ class ImageSet(Sequence):
     >>> images[0].shape
     (8, 10, 3)
 
-    Images of many sizes stand in one set, too:
+    A mask for all images and a group for each are selected along with them:
 
-    >>> ImageSet([np.zeros((8, 10)), np.zeros((4, 4))]).shape
-    (2,)
+    >>> mask = np.arange(10) < np.full((8, 1), 5)
+    >>> clips = ImageSet(images, roi=mask, groups=["a", "a", "b", "b", "b"])
+    >>> clips[1:4]
+    ImageSet(3 images of 8 x 10 x 3, uint8, in memory, with roi, groups)
+    >>> clips[1:4].groups
+    array(['a', 'b', 'b'], dtype='<U1')
+
+    Images of many sizes stand in one set, too, each with its own mask:
+
+    >>> sizes = [(8, 10), (4, 4)]
+    >>> mixed = ImageSet([np.zeros(s) for s in sizes], roi=[np.ones(s, dtype=bool) for s in sizes])
+    >>> mixed.shape, mixed.roi[1].shape
+    ((2,), (4, 4))
     """
 
-    def __init__(self, images):
+    def __init__(self, images, roi=None, perspective=None, groups=None):
         if isinstance(images, ImageSet):
-            self.source, self._index = images.source, images._index
-            return
-        self.source = images if isinstance(images, ImageSource) else ArraySource(images)
-        self._index = np.arange(len(self.source.shapes), dtype=np.int64)
+            self.__dict__.update(images.__dict__)
+        else:
+            self.source = images if isinstance(images, ImageSource) else ArraySource(images)
+            self._index = np.arange(len(self.source.shapes), dtype=np.int64)
+            self._roi = self._perspective = self._groups = None
+        if roi is not None:
+            self._roi = _check_maps("roi", roi, self.shapes)
+        if perspective is not None:
+            self._perspective = _check_maps("perspective", perspective, self.shapes)
+        if groups is not None:
+            self._groups = check_groups(groups, len(self))
+
+    @property
+    def roi(self):
+        """Regions of interest: None, ndarray (height, width) for all images, or ImageSet of masks."""
+        return self._roi
+
+    @property
+    def perspective(self):
+        """Scales of objects: None, ndarray (height, width) for all images, or ImageSet of maps."""
+        return self._perspective
+
+    @property
+    def groups(self):
+        """Group of each image: None, or ndarray of shape (n_images,)."""
+        return self._groups
 
     @property
     def shapes(self):
@@ -115,18 +162,28 @@ class ImageSet(Sequence):
         return int(shapes[0, 2]) if shapes.shape[1] == 3 else 1
 
     def close(self):
-        """Close the file behind this set and all selections from it; the next read reopens it."""
+        """Close the files behind this set and all selections from it; the next read reopens them."""
         self.source.close()
+        for maps in (self._roi, self._perspective):
+            if isinstance(maps, ImageSet):
+                maps.close()
 
     def __len__(self):
         return len(self._index)
 
     def __getitem__(self, key):
-        selected = self._index[_check_key(key)]
+        key = _check_key(key)
+        selected = self._index[key]
         if selected.ndim == 0:
             return self.source.read(int(selected))
         view = type(self).__new__(type(self))
-        view.__dict__.update(self.__dict__, _index=selected)
+        view.__dict__.update(
+            self.__dict__,
+            _index=selected,
+            _roi=_select_maps(self._roi, key),
+            _perspective=_select_maps(self._perspective, key),
+            _groups=None if self._groups is None else _read_only(self._groups[key].copy()),
+        )
         return view
 
     def __iter__(self):
@@ -161,6 +218,9 @@ class ImageSet(Sequence):
 
     def __setstate__(self, state):
         self.__dict__.update(state, _index=np.frombuffer(state["_index"], dtype=np.int64))
+        for carried in (self._roi, self._perspective, self._groups):
+            if isinstance(carried, np.ndarray):
+                _read_only(carried)
 
     def __repr__(self):
         sizes = f"{_n_sizes(self.shapes)} sizes"
@@ -168,7 +228,9 @@ class ImageSet(Sequence):
             sizes = " x ".join(map(str, self.shape[1:]))
         plural = "s" * (len(self) != 1)
         where = self.source.describe()
-        return f"{type(self).__name__}({len(self)} image{plural} of {sizes}, {self.dtype}, {where})"
+        carried = [name for name in ("roi", "perspective", "groups") if getattr(self, name) is not None]
+        carried = f", with {', '.join(carried)}" * bool(carried)
+        return f"{type(self).__name__}({len(self)} image{plural} of {sizes}, {self.dtype}, {where}{carried})"
 
 
 class ImageSource(ABC):
@@ -214,6 +276,24 @@ class ArraySource(ImageSource):
     def __init__(self, images):
         self._store(_check_stack(images) if _is_stack(images) else _check_list(images))
 
+    @classmethod
+    def of_checked(cls, images):
+        """Make a source of images that need no check.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_images, height, width[, n_channels]), or list of ndarray
+            The images, kept without a copy; a list is not empty.
+
+        Returns
+        -------
+        ArraySource
+            The source.
+        """
+        source = cls.__new__(cls)
+        source._store(images)
+        return source
+
     def _store(self, images):
         if isinstance(images, np.ndarray):
             shape = np.array(images.shape[1:], dtype=np.int64)
@@ -240,18 +320,38 @@ class ArraySource(ImageSource):
         if np.array_equal(index, np.arange(len(self.shapes))):
             return self, index
         kept = index if len(index) else [0]  # one image tells an empty set its shape and type
-        packed = type(self).__new__(type(self))
-        if isinstance(self._images, np.ndarray):
-            packed._store(self._images[kept])
-        else:
-            packed._store([self._images[number] for number in kept])
-        return packed, np.arange(len(index), dtype=np.int64)
+        is_array = isinstance(self._images, np.ndarray)
+        images = self._images[kept] if is_array else [self._images[number] for number in kept]
+        return self.of_checked(images), np.arange(len(index), dtype=np.int64)
 
     def __getstate__(self):
         return {"images": self._images}
 
     def __setstate__(self, state):
         self._store(state["images"])
+
+
+class _MapSource(ImageSource):
+    """Regions of interest or perspective maps that another source reads: checked when they are read."""
+
+    def __init__(self, name, source):
+        self.name = name
+        self._source = source
+        self.shapes = source.shapes
+        self.dtype = check_map_dtype(name, source.dtype, map_owner(name, None))
+
+    def read(self, number):
+        return check_map(self.name, self._source.read(number), number, self.shapes[number])
+
+    def describe(self):
+        return self._source.describe()
+
+    def pack(self, index):
+        source, index = self._source.pack(index)
+        return _MapSource(self.name, source), index
+
+    def close(self):
+        self._source.close()
 
 
 def check_image(image, number, kind=None):
@@ -349,6 +449,61 @@ def _check_list(images):
     if not checked:
         raise ValueError("There are no images; expected at least one.")
     return checked
+
+
+def _check_maps(name, maps, shapes):
+    """Check the maps of images of these shapes; return one array for all, or an `ImageSet` of one each."""
+    if len(shapes) == 0:
+        raise ValueError(f"There are no images that could have a {name}; give it before selecting none.")
+    sizes = shapes[:, :2]
+    if isinstance(maps, np.ndarray) and maps.ndim == 2 and maps.dtype != object:
+        if (sizes != sizes[0]).any():
+            raise ValueError(
+                f"{map_owner(name, None)} is one map, of shape {maps.shape}, for images of {_n_sizes(sizes)} sizes; "
+                "expected one map for each image."
+            )
+        return _read_only(np.array(check_map(name, maps, None, sizes[0]), order="C"))
+    if isinstance(maps, str | bytes | dict | set) or not hasattr(maps, "__iter__"):
+        raise ValueError(
+            f"{map_owner(name, None)} is a {type(maps).__name__}; expected one array (height, width) for all images, "
+            "or one for each."
+        )
+    maps = maps if hasattr(maps, "__len__") else list(maps)
+    if len(maps) != len(sizes):
+        raise ValueError(
+            f"{map_owner(name, None)} has {len(maps)} maps and there are {len(sizes)} images; expected one map for "
+            "each image, or one array (height, width) for all."
+        )
+    if isinstance(maps, ImageSet) and not isinstance(maps.source, ArraySource):
+        return _check_lazy_maps(name, maps, sizes)
+    checked = [check_map(name, one, number, sizes[number]) for number, one in enumerate(maps)]
+    dtype = np.result_type(*{one.dtype for one in checked})
+    if isinstance(maps, np.ndarray) and maps.dtype != object:
+        return ImageSet(ArraySource.of_checked(maps.astype(dtype, copy=False)))
+    return ImageSet(ArraySource.of_checked([one.astype(dtype, copy=False) for one in checked]))
+
+
+def _check_lazy_maps(name, maps, sizes):
+    wrong = maps.shapes.shape[1] != 2 or (maps.shapes != sizes).any(axis=1)
+    if np.any(wrong):
+        number = int(np.argmax(wrong))
+        raise ValueError(
+            f"{map_owner(name, number)} has shape {tuple(maps.shapes[number].tolist())}; expected "
+            f"{tuple(sizes[number].tolist())}, the (height, width) of the image."
+        )
+    is_checked = isinstance(maps.source, _MapSource) and maps.source.name == name
+    checked = ImageSet(maps.source if is_checked else _MapSource(name, maps.source))
+    checked._index = maps._index
+    return checked
+
+
+def _select_maps(maps, key):
+    return maps[key] if isinstance(maps, ImageSet) else maps
+
+
+def _read_only(array):
+    array.setflags(write=False)
+    return array
 
 
 def _check_key(key):

@@ -2,22 +2,25 @@
 
 Every point inside the image adds exactly 1 to the sum, at any sigma and in the corner too: the kernel is
 a product of two one-dimensional windows, and each window is cut at the image's border and divided by what
-is left of it.
+is left of it. With a region of interest the product is cut at its border, and divided by what is left.
 """
 
 import numpy as np
+
+from skcount.points import in_region, pixels_of
 
 # Above this number of multiplications one matrix product over the whole window loses to stamping.
 _PRODUCT_LIMIT = 30_000_000
 
 
-def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None):
+def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None, *, roi=None, perspective=None):
     """Density map of points, by a Gaussian kernel that loses nothing at the border.
 
     Parameters
     ----------
     points : ndarray of shape (n_points, 2)
-        (row, col) in pixels, sub-pixel positions included. Points outside the image add nothing.
+        (row, col) in pixels, sub-pixel positions included. Points outside the image or the region of interest add
+        nothing.
     image_shape : (height, width)
         Size of the image, in pixels.
     sigma : float
@@ -27,11 +30,17 @@ def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None):
     window : (top, left, height, width) or None, default=None
         Compute only this part of the image's map. It equals that crop of the full map: points outside the
         window reach into it, and kernels are renormalised at the border of the image, not of the window.
+    roi : ndarray of shape (height, width), bool, or None, default=None
+        The region of interest of the whole image. A point is inside when its pixel is; it adds exactly 1, all of it
+        inside. The density outside is 0.
+    perspective : ndarray of shape (height, width) or None, default=None
+        Relative scale of the objects at each pixel of the whole image, > 0: a point's standard deviation is `sigma`
+        times the scale at its pixel.
 
     Returns
     -------
     ndarray of shape (height, width), float32
-        Objects per pixel; sums to the number of points inside the image.
+        Objects per pixel; sums to the number of points inside the image and the region.
 
     References
     ----------
@@ -42,33 +51,56 @@ def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None):
     >>> density = gaussian_density(np.array([[0.0, 0.0], [3.2, 4.9]]), (8, 8), sigma=2.0)
     >>> round(float(density.sum()), 5)
     2.0
+    >>> roi = np.arange(64).reshape(8, 8) < 32
+    >>> density = gaussian_density(np.array([[3.2, 4.9], [6.0, 4.0]]), (8, 8), sigma=2.0, roi=roi)
+    >>> round(float(density[:4].sum()), 5), float(density[4:].sum())
+    (1.0, 0.0)
     """
     top, left, height, width = window or (0, 0, *image_shape)
-    limits = np.asarray(image_shape) - 0.5
-    points = points[((points >= -0.5) & (points < limits)).all(axis=1)]
-    reach = axis_reach(sigma, truncate, max(image_shape)) + 0.5
-    near = (points >= (top - reach, left - reach)) & (points <= (top + height + reach, left + width + reach))
-    points = points[near.all(axis=1)]
-    rows, row_weights = axis_windows(points[:, 0], image_shape[0], sigma, truncate)
-    cols, col_weights = axis_windows(points[:, 1], image_shape[1], sigma, truncate)
+    points = points[in_region(points, image_shape, roi)]
+    sigmas = local_sigma(points, image_shape, sigma, perspective)
+    reach = axis_reach(sigmas, truncate, max(image_shape))[:, None] + 0.5
+    near = (points >= np.array([top, left]) - reach) & (
+        points <= np.array([top + height, left + width]) + reach
+    )
+    near = near.all(axis=1)
+    points, sigmas = points[near], sigmas[near]
+    rows, row_weights = axis_windows(points[:, 0], image_shape[0], sigmas, truncate)
+    cols, col_weights = axis_windows(points[:, 1], image_shape[1], sigmas, truncate)
+    if roi is not None:
+        row_weights = row_weights / _masses(rows, row_weights, cols, col_weights, roi)[:, None]
     rows, cols = rows - top, cols - left
     if len(points) * height * width <= _PRODUCT_LIMIT:
         density = _spread(rows, row_weights, height).T @ _spread(cols, col_weights, width)
     else:
         density = _stamp(rows, row_weights, cols, col_weights, (height, width))
+    if roi is not None:
+        density *= roi[top : top + height, left : left + width]
     return density.astype(np.float32)
+
+
+def local_sigma(points, image_shape, sigma, perspective):
+    """Standard deviation of each point's kernel, in pixels: (n_points,)."""
+    if perspective is None:
+        return np.full(len(points), float(sigma))
+    rows, cols = pixels_of(points, image_shape).T
+    return sigma * perspective[rows, cols].astype(np.float64)
 
 
 def axis_reach(sigma, truncate, size):
     """Half the width of a window, in pixels: at least the pixel beside, so that sub-pixel points are shared."""
-    return max(1, int(np.ceil(min(truncate * sigma, size - 1))))
+    return np.maximum(1, np.ceil(np.minimum(truncate * np.asarray(sigma), size - 1))).astype(np.intp)
 
 
 def axis_windows(positions, size, sigma, truncate):
-    """Pixels and weights of each point along one axis: (n_points, k) each; the weights inside sum to 1."""
-    reach, limit = axis_reach(sigma, truncate, size), max(truncate * sigma, 1.0)
+    """Pixels and weights of each point along one axis: (n_points, k) each; the weights inside sum to 1.
+
+    `sigma` is a number, or one a point.
+    """
+    sigma = np.broadcast_to(sigma, positions.shape)[:, None]
+    reach, limit = int(axis_reach(sigma, truncate, size).max(initial=1)), np.maximum(truncate * sigma, 1.0)
     # Below a thousandth of a pixel all mass is on the nearest pixel anyway, and the quotient would overflow.
-    sigma = max(sigma, 1e-3)
+    sigma = np.maximum(sigma, 1e-3)
     pixels = np.floor(positions + 0.5).astype(np.intp)[:, None] + np.arange(-reach, reach + 1)
     distances = np.abs(pixels - positions[:, None])
     exponents = -0.5 * (distances / sigma) ** 2
@@ -77,6 +109,15 @@ def axis_windows(positions, size, sigma, truncate):
     # Cut by distance, not by pixel: a point between two pixels reaches as far to the one side as to the other.
     weights[(pixels < 0) | (pixels >= size) | (distances > limit)] = 0
     return pixels, weights / weights.sum(axis=1, keepdims=True)
+
+
+def _masses(rows, row_weights, cols, col_weights, roi):
+    """How much of each point's kernel is inside the region: (n_points,)."""
+    masses = np.empty(len(rows))
+    for index, (r, c) in enumerate(_windows(rows, cols, roi.shape)):
+        inside = roi[r[1], c[1]]
+        masses[index] = row_weights[index, r[0]] @ inside @ col_weights[index, c[0]]
+    return masses
 
 
 def _spread(pixels, weights, size):
@@ -90,11 +131,16 @@ def _spread(pixels, weights, size):
 def _stamp(rows, row_weights, cols, col_weights, shape):
     """Add the product of two windows at each point's place."""
     density = np.zeros(shape)
-    for row, row_weight, col, col_weight in zip(rows, row_weights, cols, col_weights, strict=True):
-        r = slice(*np.clip((row[0], row[-1] + 1), 0, shape[0]))
-        c = slice(*np.clip((col[0], col[-1] + 1), 0, shape[1]))
-        density[r, c] += (
-            row_weight[r.start - row[0] : r.stop - row[0], None]
-            * col_weight[c.start - col[0] : c.stop - col[0]]
-        )
+    for index, (r, c) in enumerate(_windows(rows, cols, shape)):
+        density[r[1], c[1]] += row_weights[index, r[0], None] * col_weights[index, c[0]]
     return density
+
+
+def _windows(rows, cols, shape):
+    """For each point, and each axis, the part of its window that is on the image, and where it is there."""
+    for point in zip(rows, cols, strict=True):
+        spans = []
+        for pixels, size in zip(point, shape, strict=True):
+            start, stop = np.clip((pixels[0], pixels[-1] + 1), 0, size)
+            spans.append((slice(start - pixels[0], stop - pixels[0]), slice(start, stop)))
+        yield spans

@@ -8,8 +8,11 @@ from skcount.density._gaussian import axis_reach, axis_windows, gaussian_density
 # Places within a pixel at which a kernel is tried before a parabola finds the top between them.
 _OFFSETS = np.arange(-7, 8) / 16
 
+# Sigmas of one band of a perspective map differ by a factor of at most the square root of 2.
+_BAND_WIDTH = np.log(2) / 2
 
-def find_points(density, sigma, truncate=4.0):
+
+def find_points(density, sigma, truncate=4.0, *, roi=None, perspective=None):
     """Place as many points on a density map as its sum says.
 
     A matched filter (the map correlated with the kernel of an object at each place, over that kernel's norm)
@@ -25,11 +28,15 @@ def find_points(density, sigma, truncate=4.0):
         Standard deviation of the Gaussian that the map was made with, in pixels.
     truncate : float, default=4.0
         The kernel ends at this many standard deviations.
+    roi : ndarray of shape (height, width), bool, or None, default=None
+        The region of interest: points are placed inside, and the map is looked at there only.
+    perspective : ndarray of shape (height, width) or None, default=None
+        Relative scale of the objects at each pixel, > 0.
 
     Returns
     -------
     ndarray of shape (n_points, 2), float64
-        (row, col) in pixels, sub-pixel, inside the image; ``n_points = round(density.sum())``.
+        (row, col) in pixels, sub-pixel, inside the image and the region; ``n_points = round(density.sum())``.
 
     Examples
     --------
@@ -38,64 +45,148 @@ def find_points(density, sigma, truncate=4.0):
     array([[ 4. ,  5. ],
            [12.2,  9. ]])
     """
-    shape = density.shape
-    residual = density.astype(np.float64)
+    residual = density.astype(np.float64) if roi is None else np.where(roi, density, 0).astype(np.float64)
     n_wanted = max(0, round(residual.sum()))
+    scales = _Scales(density.shape, sigma, truncate, roi, perspective)
     found = np.empty((0, 2))
     while len(found) < n_wanted:
-        along_cols = _correlate(residual, 1, sigma, truncate)
-        response = _correlate(along_cols, 0, sigma, truncate)
-        peaks = _highest_peaks(response, sigma, n_wanted - len(found))
-        along_rows = _correlate(residual, 0, sigma, truncate)
-        new = np.column_stack(
-            [
-                _refine(along_cols, peaks[:, 0], peaks[:, 1], sigma, truncate),
-                _refine(along_rows.T, peaks[:, 1], peaks[:, 0], sigma, truncate),
-            ]
-        )
+        new = scales.find(residual, n_wanted - len(found))
         found = np.concatenate([found, new])
-        residual -= gaussian_density(new, shape, sigma, truncate)
+        residual -= gaussian_density(new, density.shape, sigma, truncate, roi=roi, perspective=perspective)
     return found[np.lexsort(found.T[::-1])]
 
 
-def _correlate(array, axis, sigma, truncate):
-    """Correlate along one axis with the kernel of an object at each pixel, over that kernel's norm.
+class _Scales:
+    """Matched filters for the places of one image: one filter, or one for each band of a perspective map.
 
-    By the Cauchy-Schwarz inequality this is highest where the object is, also where the border cuts kernels.
+    Parameters
+    ----------
+    shape, sigma, truncate, roi, perspective
+        As for `find_points`.
     """
-    size = array.shape[axis]
-    reach = axis_reach(sigma, truncate, size)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2)
-    norms = np.sqrt(ndimage.correlate1d(np.ones(size), kernel**2, mode="constant"))
-    return ndimage.correlate1d(array, kernel, axis, mode="constant") / np.expand_dims(norms, 1 - axis)
 
-
-def _highest_peaks(response, sigma, n_wanted):
-    """Pixels (k, 2) of the highest local maxima, at least one and at most `n_wanted` of them."""
-    size = 2 * max(1, round(min(sigma, max(response.shape)))) + 1
-    is_peak = response == ndimage.maximum_filter(response, size=size, mode="nearest")
-    peaks = np.argwhere(is_peak)
-    heights = response[is_peak]
-    order = np.argsort(-heights, kind="stable")
-    # Noise has small peaks too: what is far below the highest one waits until the high ones are subtracted.
-    high = order[heights[order] >= 0.5 * heights[order[0]]] if heights[order[0]] > 0 else order[:1]
-    return _apart(peaks[high], size // 2)[:n_wanted]
-
-
-def _apart(peaks, distance):
-    """Drop plateau pixels: of peaks closer than `distance` along both axes keep the first."""
-    if len(peaks) < 2:
-        return peaks
-    kept = np.ones(len(peaks), dtype=bool)
-    cells = {}
-    for index, (row, col) in enumerate(peaks.tolist()):
-        cell = (row // (distance + 1), col // (distance + 1))
-        neighbours = (cells.get((cell[0] + i, cell[1] + j), ()) for i in (-1, 0, 1) for j in (-1, 0, 1))
-        if any(max(abs(row - r), abs(col - c)) <= distance for near in neighbours for r, c in near):
-            kept[index] = False
+    def __init__(self, shape, sigma, truncate, roi, perspective):
+        self.truncate = truncate
+        self.places = np.ones(shape, dtype=bool) if roi is None else roi
+        if perspective is None:
+            self.bands = [(sigma, self.places)]
         else:
-            cells.setdefault(cell, []).append((row, col))
-    return peaks[kept]
+            self.bands = list(_bands(sigma * perspective.astype(np.float64), self.places))
+        self.filters = [_Filter(band_sigma, truncate, shape, roi) for band_sigma, _ in self.bands]
+
+    def find(self, residual, n_wanted):
+        """Points (k, 2) at the highest peaks, at least one and at most `n_wanted` of them."""
+        lines = [(f.correlate(residual, 1), f.correlate(residual, 0)) for f in self.filters]
+        heights = [f.heights(along_cols) for f, (along_cols, _) in zip(self.filters, lines, strict=True)]
+        peaks, bands = self._highest_peaks(heights, n_wanted)
+        new = np.empty((len(peaks), 2))
+        for band, (matched, (along_cols, along_rows)) in enumerate(zip(self.filters, lines, strict=True)):
+            rows, cols = peaks[bands == band].T
+            new[bands == band, 0] = _refine(along_cols, rows, cols, matched.sigma, self.truncate)
+            new[bands == band, 1] = _refine(along_rows.T, cols, rows, matched.sigma, self.truncate)
+        return new
+
+    def _highest_peaks(self, heights, n_wanted):
+        """Pixels (k, 2) of the highest local maxima, and the band of each."""
+        candidates = [
+            np.argwhere(_is_peak(height, sigma) & places)
+            for height, (sigma, places) in zip(heights, self.bands, strict=True)
+        ]
+        peaks = np.concatenate(candidates)
+        bands = np.repeat(np.arange(len(candidates)), [len(c) for c in candidates])
+        if not len(peaks):  # a peak can lie just outside the region, or between two bands
+            places = [np.where(p, h, -np.inf) for h, (_, p) in zip(heights, self.bands, strict=True)]
+            band, row, col = np.unravel_index(np.argmax(places), (len(places), *self.places.shape))
+            return np.array([[row, col]]), np.array([band])
+        values = np.array([heights[band][row, col] for band, (row, col) in zip(bands, peaks, strict=True)])
+        order = np.argsort(-values, kind="stable")
+        # Noise has small peaks too: what is far below the highest one waits until the high ones are subtracted.
+        high = order[values[order] >= 0.5 * values[order[0]]] if values[order[0]] > 0 else order[:1]
+        sizes = np.array([_peak_size(sigma, self.places.shape) for sigma, _ in self.bands])
+        kept = high[_apart(peaks[high], sizes[bands[high]] // 2)][:n_wanted]
+        return peaks[kept], bands[kept]
+
+
+def _bands(sigmas, places):
+    """Cut the places into bands of like sigma: pairs of a sigma and a mask."""
+    logarithms = np.log(sigmas)
+    low, high = logarithms[places].min(), logarithms[places].max()
+    n_bands = 1 + int((high - low) / _BAND_WIDTH)
+    width = (high - low) / n_bands or 1.0
+    band = np.clip(((logarithms - low) / width).astype(np.intp), 0, n_bands - 1)
+    for number in range(n_bands):
+        mask = places & (band == number)
+        if mask.any():
+            yield float(np.exp(low + (number + 0.5) * width)) if high > low else float(np.exp(low)), mask
+
+
+class _Filter:
+    """The matched filter of one sigma on an image.
+
+    By the Cauchy-Schwarz inequality the correlation with the kernel of an object, over that kernel's norm, is highest
+    where the object is, also where the border cuts kernels.
+    """
+
+    def __init__(self, sigma, truncate, shape, roi):
+        self.sigma = sigma
+        self.kernels, self.norms = [], []
+        for size in shape:
+            reach = int(axis_reach(sigma, truncate, size))
+            kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2)
+            self.kernels.append(kernel)
+            self.norms.append(np.sqrt(ndimage.correlate1d(np.ones(size), kernel**2, mode="constant")))
+        # What the region cuts off a kernel, beyond what the border does.
+        self.cut = None if roi is None else self._inside(roi)
+
+    def correlate(self, array, axis):
+        """Correlate along one axis."""
+        lines = ndimage.correlate1d(array, self.kernels[axis], axis, mode="constant")
+        return lines / np.expand_dims(self.norms[axis], 1 - axis)
+
+    def heights(self, along_cols):
+        """How much of an object there is at each place, (height, width): the same for a large as for a small one."""
+        response = self.correlate(along_cols, 0)
+        # The kernel of an object adds up to 1, and its norm is 1 / sum of the kernel of norm 1.
+        response = response * np.prod([k.sum() / np.sqrt((k**2).sum()) for k in self.kernels])
+        return response if self.cut is None else response / self.cut
+
+    def _inside(self, roi):
+        squares = roi.astype(np.float64)
+        for axis, kernel in enumerate(self.kernels):
+            squares = ndimage.correlate1d(squares, kernel**2, axis, mode="constant")
+        cut = np.sqrt(np.maximum(squares, 0)) / np.multiply.outer(*self.norms)
+        return np.where(roi, cut, np.inf)
+
+
+def _is_peak(heights, sigma):
+    return heights == ndimage.maximum_filter(heights, size=_peak_size(sigma, heights.shape), mode="nearest")
+
+
+def _peak_size(sigma, shape):
+    """Side of the square that a peak is highest in, in pixels."""
+    return 2 * max(1, round(min(sigma, max(shape)))) + 1
+
+
+def _apart(peaks, distances):
+    """Drop plateau pixels: of peaks closer than the smaller of their distances along both axes keep the first.
+
+    Returns the indices of those that are kept.
+    """
+    if len(peaks) < 2:
+        return np.arange(len(peaks))
+    kept = []
+    cells = {}
+    side = int(distances.max()) + 1
+    for index, ((row, col), distance) in enumerate(zip(peaks.tolist(), distances.tolist(), strict=True)):
+        cell = (row // side, col // side)
+        neighbours = (cells.get((cell[0] + i, cell[1] + j), ()) for i in (-1, 0, 1) for j in (-1, 0, 1))
+        if any(
+            max(abs(row - r), abs(col - c)) <= min(distance, d) for near in neighbours for r, c, d in near
+        ):
+            continue
+        kept.append(index)
+        cells.setdefault(cell, []).append((row, col, distance))
+    return np.array(kept)
 
 
 def _refine(lines, along, across, sigma, truncate):

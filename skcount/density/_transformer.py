@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skcount._validation import check_perspective, check_roi
 from skcount.density._gaussian import gaussian_density
 from skcount.density._peaks import find_points
 from skcount.points import PointAnnotations, check_points, is_inside
@@ -16,7 +17,8 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
     """Turn points into density maps, and density maps into points.
 
     Each point becomes a Gaussian of total mass 1, so a map's sum is the number of points inside the image: at
-    any sigma, at the border and in the corner too. Two points on one pixel add 2. Stateless: `fit` only checks.
+    any sigma, at the border and in the corner too. Two points on one pixel add 2. With a region of interest the same
+    holds inside the region. Stateless: `fit` only checks.
 
     Parameters
     ----------
@@ -94,7 +96,7 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         check_points(X)
         return self
 
-    def transform(self, X, image_shape=None):
+    def transform(self, X, image_shape=None, roi=None, perspective=None):
         """Make the density map of each image.
 
         Parameters
@@ -103,6 +105,12 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
             Points of each image as (row, col) in pixels.
         image_shape : (height, width), list of (height, width), or None, default=None
             Size of the images in pixels, one for all or one for each. None takes the parameter's.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest: boolean masks, one for all images or one for each. Each point inside adds exactly 1
+            inside; one outside adds nothing.
+        perspective : array of shape (height, width), sequence of such arrays, or None, default=None
+            Relative scale of the objects at each pixel, > 0, one map for all images or one for each: a point's standard
+            deviation is `sigma` times the scale at its pixel.
 
         Returns
         -------
@@ -112,7 +120,8 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         Raises
         ------
         ValueError
-            If no image shape is known, the points are not valid, or one is outside and ``outside="raise"``.
+            If no image shape is known, the points, a mask or a scale are not valid, or a point is outside its image and
+            ``outside="raise"``.
 
         Warns
         -----
@@ -123,7 +132,8 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         points = check_points(X)
         shapes = check_image_shapes(self.image_shape if image_shape is None else image_shape, len(points))
         self.check_outside(points, shapes)
-        maps = [self.make_map(p, shape) for p, shape in zip(points, shapes, strict=True)]
+        belongings = _per_image(shapes, roi, perspective)
+        maps = [self.make_map(p, shape, **b) for p, shape, b in zip(points, shapes, belongings, strict=True)]
         return np.stack(maps) if len(set(shapes)) == 1 else maps
 
     def set_output(self, *, transform=None):  # noqa: ARG002 - scikit-learn's signature
@@ -141,13 +151,17 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         """
         return self
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X, roi=None, perspective=None):
         """Place points on density maps, as many on each as its rounded sum.
 
         Parameters
         ----------
         X : ndarray of shape (n_images, height, width), or sequence of ndarray of shape (height, width)
             Objects per pixel, as `transform` or a regressor's `predict_density` make them.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest, as for `transform`: only what is inside is summed and searched.
+        perspective : array of shape (height, width), sequence of such arrays, or None, default=None
+            Relative scale of the objects, as for `transform`.
 
         Returns
         -------
@@ -157,12 +171,33 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         Raises
         ------
         ValueError
-            If a map is not two-dimensional, or holds NaN or infinity.
+            If a map is not two-dimensional, or holds NaN or infinity, or a mask or scale is not valid.
         """
         self._validate_params()
-        return PointAnnotations([find_points(m, self.sigma, self.truncate) for m in check_maps(X)])
+        maps = check_maps(X)
+        belongings = _per_image([m.shape for m in maps], roi, perspective)
+        return PointAnnotations([self.place_points(m, **b) for m, b in zip(maps, belongings, strict=True)])
 
-    def make_map(self, points, image_shape, window=None):
+    def place_points(self, density, roi=None, perspective=None):
+        """Place points on one map that was checked before.
+
+        Parameters
+        ----------
+        density : ndarray of shape (height, width)
+            Objects per pixel.
+        roi : ndarray of shape (height, width), bool, or None, default=None
+            The region of interest.
+        perspective : ndarray of shape (height, width) or None, default=None
+            Relative scale of the objects at each pixel, > 0.
+
+        Returns
+        -------
+        ndarray of shape (n_points, 2), float64
+            (row, col) in pixels, as many as the rounded sum.
+        """
+        return find_points(density, self.sigma, self.truncate, roi=roi, perspective=perspective)
+
+    def make_map(self, points, image_shape, window=None, roi=None, perspective=None):
         """Make one map, or a window of it, from points that were checked before.
 
         Parameters
@@ -173,13 +208,19 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
             Size of the image, in pixels.
         window : (top, left, height, width) or None, default=None
             The part of the map to compute; None computes all of it.
+        roi : ndarray of shape (height, width), bool, or None, default=None
+            The region of interest of the whole image.
+        perspective : ndarray of shape (height, width) or None, default=None
+            Relative scale of the objects at each pixel of the whole image, > 0.
 
         Returns
         -------
         ndarray of shape (height, width), float32
             Objects per pixel.
         """
-        return gaussian_density(points, image_shape, self.sigma, self.truncate, window)
+        return gaussian_density(
+            points, image_shape, self.sigma, self.truncate, window, roi=roi, perspective=perspective
+        )
 
     def check_outside(self, points, image_shapes):
         """Warn of or refuse points outside their image, as `outside` says.
@@ -211,6 +252,16 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         tags.requires_fit = False
         tags.input_tags.two_d_array = False
         return tags
+
+
+def _per_image(shapes, roi, perspective):
+    """What belongs to each image, as the arguments of the functions for one image."""
+    roi, perspective = check_roi(roi, shapes), check_perspective(perspective, shapes)
+    for index in range(len(shapes)):
+        yield {
+            "roi": roi and roi.read(index),
+            "perspective": perspective and perspective.read(index),
+        }
 
 
 def check_image_shapes(image_shape, n_images):

@@ -9,9 +9,16 @@ from skcount.metrics._counts import (
     count_root_mean_squared_error,
 )
 from skcount.metrics._game import grid_average_mean_absolute_error
-from skcount.metrics._scorers import GAMEScorer, count_mae_scorer, count_nae_scorer, count_rmse_scorer
+from skcount.metrics._scorers import (
+    CountScorer,
+    GAMEScorer,
+    count_mae_scorer,
+    count_nae_scorer,
+    count_rmse_scorer,
+)
 
 __all__ = [
+    "CountScorer",
     "GAMEScorer",
     "check_counts",
     "check_weights",

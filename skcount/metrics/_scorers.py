@@ -1,20 +1,87 @@
-"""Scorers: for `scoring=` in cross_val_score, GridSearchCV and their kin. Larger is better."""
+"""Scorers: for `scoring=` in cross_val_score, GridSearchCV and their kin. Larger is better.
 
-from sklearn.metrics import make_scorer
+Unlike scorers made of a metric alone they see the images, and so the region of interest that goes with them: what lies
+outside is counted neither in the prediction nor in the truth.
+"""
 
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.metadata_routing import UNUSED
+
+from skcount._validation import check_images, entry_ndim, is_list_like, is_map, without_index
 from skcount.metrics._counts import (
     count_mean_absolute_error,
     count_normalized_absolute_error,
     count_root_mean_squared_error,
 )
 from skcount.metrics._game import grid_average_mean_absolute_error
-
-count_mae_scorer = make_scorer(count_mean_absolute_error, greater_is_better=False)
-count_rmse_scorer = make_scorer(count_root_mean_squared_error, greater_is_better=False)
-count_nae_scorer = make_scorer(count_normalized_absolute_error, greater_is_better=False)
+from skcount.points import PointAnnotations, check_points
 
 
-class GAMEScorer:
+class CountScorer(BaseEstimator):
+    """Score an estimator by minus an error of its counts.
+
+    Parameters
+    ----------
+    metric : callable
+        Takes true counts, predicted counts and the keyword `sample_weight`, and returns an error, >= 0.
+
+    See Also
+    --------
+    count_mean_absolute_error : The metric of `count_mae_scorer`.
+
+    Notes
+    -----
+    Where the images carry a region of interest, or one is passed as `roi`, only points inside are counted. With
+    metadata routing, ask for it by ``clone(count_mae_scorer).set_score_request(roi=True)``.
+
+    Examples
+    --------
+    >>> from skcount.datasets import make_cells
+    >>> from sklearn.dummy import DummyRegressor
+    >>> X, points = make_cells(n_samples=4, image_shape=(64, 64), random_state=0, return_X_y=True)
+    >>> dummy = DummyRegressor().fit(X, points)
+    >>> CountScorer(count_mean_absolute_error)(dummy, X, points) == count_mae_scorer(dummy, X, points)
+    True
+    """
+
+    __metadata_request__score = {"estimator": UNUSED, "y_true": UNUSED}
+
+    def __init__(self, metric):
+        self.metric = metric
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.metric.__name__})"
+
+    def __call__(self, estimator, X, y_true, sample_weight=None, roi=None):
+        return self.score(estimator, X, y_true, sample_weight, roi)
+
+    def score(self, estimator, X, y_true, sample_weight=None, roi=None):
+        """Count and compare.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted one.
+        X : sequence of images
+            Images.
+        y_true : points, density maps or counts
+            The truth.
+        sample_weight : array-like of shape (n_images,) or None, default=None
+            Weight of each image.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest; None takes those that `X` carries.
+
+        Returns
+        -------
+        float
+            Minus the error; 0 is perfect.
+        """
+        predicted = estimator.predict(X, **_given(roi))
+        return -self.metric(_counts(_inside(y_true, X, roi)), predicted, sample_weight=sample_weight)
+
+
+class GAMEScorer(BaseEstimator):
     """Score an estimator by minus its grid average mean absolute error.
 
     Parameters
@@ -37,10 +104,15 @@ class GAMEScorer:
     (2,)
     """
 
+    __metadata_request__score = {"estimator": UNUSED, "y_true": UNUSED}
+
     def __init__(self, level=2):
         self.level = level
 
-    def __call__(self, estimator, X, y_true, sample_weight=None):
+    def __call__(self, estimator, X, y_true, sample_weight=None, roi=None):
+        return self.score(estimator, X, y_true, sample_weight, roi)
+
+    def score(self, estimator, X, y_true, sample_weight=None, roi=None):
         """Predict densities and compare them with points.
 
         Parameters
@@ -53,17 +125,44 @@ class GAMEScorer:
             True places.
         sample_weight : array-like of shape (n_images,) or None, default=None
             Weight of each image.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest; None takes those that `X` carries.
 
         Returns
         -------
         float
             Minus GAME(level), in objects an image.
         """
-        predicted = estimator.predict_density(X)
-        game = grid_average_mean_absolute_error(
-            y_true, list(predicted), self.level, sample_weight=sample_weight
-        )
-        return -game
+        predicted = list(estimator.predict_density(X, **_given(roi)))
+        true = _inside(y_true, X, roi)
+        return -grid_average_mean_absolute_error(true, predicted, self.level, sample_weight=sample_weight)
 
-    def __repr__(self):
-        return f"{type(self).__name__}(level={self.level})"
+
+def _given(roi):
+    """Pass a region only where there is one: other estimators know no such thing."""
+    return {} if roi is None else {"roi": roi}
+
+
+def _inside(y_true, X, roi):
+    """What of the truth lies inside the region of interest, if there is one."""
+    if roi is None and getattr(X, "roi", None) is None:
+        return y_true
+    images = check_images(X, roi=roi)
+    y = without_index(y_true)
+    in_places = any(map(entry_ndim, y)) if is_list_like(y) else np.ndim(y) == 3
+    if not in_places:
+        return y
+    if not isinstance(y, PointAnnotations) and all(map(is_map, y)):
+        return [np.where(images.roi.read(index), density, 0) for index, density in enumerate(y)]
+    return check_points(y, len(images)).inside(images.shapes, images.roi)
+
+
+def _counts(y):
+    """Add up density maps; leave points and counts to the metric."""
+    maps = is_list_like(y) and not isinstance(y, PointAnnotations) and len(y) > 0 and all(map(is_map, y))
+    return np.array([np.sum(density, dtype=np.float64) for density in y]) if maps else y
+
+
+count_mae_scorer = CountScorer(count_mean_absolute_error)
+count_rmse_scorer = CountScorer(count_root_mean_squared_error)
+count_nae_scorer = CountScorer(count_normalized_absolute_error)

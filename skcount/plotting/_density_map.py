@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from skcount._validation import check_roi
 from skcount.density import check_maps
-from skcount.points import check_points
+from skcount.points import check_points, in_region
 
 
 class DensityMapDisplay:
@@ -19,6 +20,8 @@ class DensityMapDisplay:
         Objects per pixel.
     points : ndarray of shape (n_points, 2) or None, default=None
         True points as (row, col) in pixels.
+    roi : ndarray of shape (height, width), bool, or None, default=None
+        Region of interest, drawn as a line.
 
     Attributes
     ----------
@@ -42,13 +45,14 @@ class DensityMapDisplay:
     'counted 2.0, true 2'
     """
 
-    def __init__(self, image, density, points=None):
+    def __init__(self, image, density, points=None, roi=None):
         self.image = image
         self.density = density
         self.points = points
+        self.roi = roi
 
     @classmethod
-    def from_estimator(cls, estimator, image, points=None, *, ax=None, cmap="viridis", alpha=0.7):
+    def from_estimator(cls, estimator, image, points=None, *, roi=None, ax=None, cmap="viridis", alpha=0.7):
         """Predict an image's density map and draw it.
 
         Parameters
@@ -60,6 +64,8 @@ class DensityMapDisplay:
             One image.
         points : array-like of shape (n_points, 2) or None, default=None
             Its true points as (row, col) in pixels.
+        roi : array-like of shape (height, width) or None, default=None
+            Its region of interest, a boolean mask.
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes new axes.
         cmap : str, default="viridis"
@@ -72,11 +78,12 @@ class DensityMapDisplay:
         DensityMapDisplay
             The display, drawn.
         """
-        density = estimator.predict_density([np.asarray(image)])[0]
-        return cls.from_predictions(image, density, points, ax=ax, cmap=cmap, alpha=alpha)
+        inside = {} if roi is None else {"roi": [roi]}
+        density = estimator.predict_density([np.asarray(image)], **inside)[0]
+        return cls.from_predictions(image, density, points, roi=roi, ax=ax, cmap=cmap, alpha=alpha)
 
     @classmethod
-    def from_predictions(cls, image, density, points=None, *, ax=None, cmap="viridis", alpha=0.7):
+    def from_predictions(cls, image, density, points=None, *, roi=None, ax=None, cmap="viridis", alpha=0.7):
         """Draw a density map that was predicted before.
 
         Parameters
@@ -87,6 +94,8 @@ class DensityMapDisplay:
             Its density map, in objects per pixel.
         points : array-like of shape (n_points, 2) or None, default=None
             Its true points as (row, col) in pixels.
+        roi : array-like of shape (height, width) or None, default=None
+            Its region of interest, a boolean mask.
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes new axes.
         cmap : str, default="viridis"
@@ -102,12 +111,15 @@ class DensityMapDisplay:
         Raises
         ------
         ValueError
-            If the map or the points are not valid, or the map is not of the image's size.
+            If the map, the points or the mask are not valid, or not of the image's size.
         """
         image = np.asarray(image)
         density = check_maps([density], [image.shape[:2]])[0]
         points = None if points is None else check_points([points])[0]
-        return cls(image, density, points).plot(ax=ax, cmap=cmap, alpha=alpha)
+        roi = None if roi is None else check_roi([roi], [image.shape[:2]]).read(0)
+        if points is not None and roi is not None:
+            points = points[in_region(points, image.shape[:2], roi)]
+        return cls(image, density, points, roi).plot(ax=ax, cmap=cmap, alpha=alpha)
 
     def plot(self, ax=None, *, cmap="viridis", alpha=0.7):
         """Draw the image, the density over it, and the points.
@@ -133,6 +145,8 @@ class DensityMapDisplay:
         ax.imshow(_grey(self.image), cmap="gray")
         relative = self.density / (self.density.max() or 1)
         self.overlay_ = ax.imshow(self.density, cmap=cmap, alpha=alpha * relative**0.5)
+        if self.roi is not None and not self.roi.all():
+            ax.contour(self.roi, levels=[0.5], colors="white", linewidths=1)
         self.points_ = None
         title = f"counted {self.density.sum(dtype=np.float64):.1f}"
         if self.points is not None:

@@ -60,7 +60,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, roi=None, perspective=None):
         """Learn to count from images and points.
 
         Parameters
@@ -74,6 +74,13 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             or a list of maps where the images differ in size.
         sample_weight : array-like of shape (n_images,) or None, default=None
             Weight of each image in the loss, >= 0. An image of weight zero is left out altogether.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest: boolean masks, one for all images or one for each. The loss looks only inside;
+            each point inside adds exactly 1 there, each point outside nothing. None takes those that an `ImageSet` carries.
+        perspective : array of shape (height, width), sequence of such arrays, or None, default=None
+            Relative scale of the objects at each pixel, > 0, one map for all images or one for each: the kernel of a
+            point grows with it.
+            None takes those that an `ImageSet` carries.
 
         Returns
         -------
@@ -88,10 +95,11 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             If the training diverges.
         """
         fresh = not (self.warm_start and hasattr(self, "module_"))
-        return self._fit(X, y, sample_weight, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True)
+        data = self._check_training_data(X, y, sample_weight, roi, perspective, fresh)
+        return self._fit(X, y, data, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None, roi=None, perspective=None):
         """Train for one more epoch, at a constant learning rate.
 
         Parameters
@@ -102,6 +110,8 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             As for `fit`.
         sample_weight : array-like of shape (n_images,) or None, default=None
             Weight of each image in the loss, as for `fit`.
+        roi, perspective : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest and relative scales, as for `fit`.
 
         Returns
         -------
@@ -109,63 +119,82 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             The fitted regressor.
         """
         fresh = not hasattr(self, "module_")
-        return self._fit(X, y, sample_weight, fresh, max_epochs=1, one_cycle_schedule=False)
+        data = self._check_training_data(X, y, sample_weight, roi, perspective, fresh)
+        return self._fit(X, y, data, fresh, max_epochs=1, one_cycle_schedule=False)
 
-    def predict(self, X):
+    def predict(self, X, roi=None):
         """Count the objects in each image.
 
         Parameters
         ----------
         X : array of shape (n_images, height, width[, n_channels]), or sequence of images
             Images like those of `fit`, of any size.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest: boolean masks, one for all images or one for each. Only what is inside is counted.
+            None takes those that an `ImageSet` carries.
 
         Returns
         -------
         ndarray of shape (n_images,), float64
             Objects in each image: the sum of its density map.
         """
-        return np.array([density.sum(dtype=np.float64) for density in self.iter_density(X)])
+        return np.array([density.sum(dtype=np.float64) for density in self.iter_density(X, roi)])
 
-    def predict_density(self, X):
+    def predict_density(self, X, roi=None):
         """Predict the density map of each image.
 
         Parameters
         ----------
         X : array of shape (n_images, height, width[, n_channels]), or sequence of images
             Images like those of `fit`, of any size.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest: boolean masks, one for all images or one for each. Outside the density is 0.
+            None takes those that an `ImageSet` carries.
 
         Returns
         -------
         ndarray of shape (n_images, height, width), or list of ndarray of shape (height, width)
             Objects per pixel, never negative. A list where the sizes of the images differ.
         """
-        maps = list(self.iter_density(X))
+        maps = list(self.iter_density(X, roi))
         return np.stack(maps) if len({m.shape for m in maps}) == 1 else maps
 
-    def predict_points(self, X):
+    def predict_points(self, X, roi=None, perspective=None):
         """Place as many points on each image as are counted in it.
 
         Parameters
         ----------
         X : array of shape (n_images, height, width[, n_channels]), or sequence of images
             Images like those of `fit`, of any size.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest: boolean masks, one for all images or one for each. Points are placed inside only.
+            None takes those that an `ImageSet` carries.
+        perspective : array of shape (height, width), sequence of such arrays, or None, default=None
+            Relative scale of the objects at each pixel, > 0, one map for all images or one for each: how large the
+            objects are that are looked for.
+            None takes those that an `ImageSet` carries.
 
         Returns
         -------
         PointAnnotations
             Points of each image as (row, col) in pixels; their number is the rounded count.
         """
+        check_is_fitted(self, "module_")
+        images = self._check_images(X, reset=False, roi=roi, perspective=perspective)
         # One map at a time: the points of many large maps fit in memory, the maps may not.
-        maps = self.iter_density(X)
-        return PointAnnotations([self.density_.inverse_transform([density])[0] for density in maps])
+        maps = enumerate(self._iter_density(images))
+        return PointAnnotations([self.density_.place_points(m, **images.belongings(i)) for i, m in maps])
 
-    def iter_density(self, X):
+    def iter_density(self, X, roi=None):
         """Predict one density map after the other, holding one at a time.
 
         Parameters
         ----------
         X : array of shape (n_images, height, width[, n_channels]), or sequence of images
             Images like those of `fit`, of any size.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest: boolean masks, one for all images or one for each. Outside the density is 0.
+            None takes those that an `ImageSet` carries.
 
         Returns
         -------
@@ -180,10 +209,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             If an image is not valid, or has another number of channels than those of `fit`.
         """
         check_is_fitted(self, "module_")
-        images = self._check_images(X, reset=False)
-        return self._iter_density(images)
+        return self._iter_density(self._check_images(X, reset=False, roi=roi))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None, roi=None):
         """Return minus the mean absolute error of the counts: larger is better, 0 is perfect.
 
         The measure of the field, defined for a single image too. For R2 use ``scoring="r2"``.
@@ -196,6 +224,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             As for `fit`. The true count of an image is the number of its points.
         sample_weight : array-like of shape (n_images,) or None, default=None
             Weight of each image.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest: boolean masks, one for all images or one for each. Only what is inside is counted, of
+            points and maps too; counts as `y` are taken as they are. None takes those that an `ImageSet` carries.
 
         Returns
         -------
@@ -203,8 +234,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             Minus the mean absolute error, in objects an image.
         """
         check_is_fitted(self, "module_")
-        true = check_target(y, self._check_images(X, reset=False).shapes, self.density_).counts
-        return -count_mean_absolute_error(true, self.predict(X), sample_weight=sample_weight)
+        images = self._check_images(X, reset=False, roi=roi)
+        true = check_target(y, images, self.density_).counts
+        return -count_mean_absolute_error(true, self.predict(X, roi), sample_weight=sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -213,10 +245,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         tags.input_tags.three_d_array = True
         return tags
 
-    def _fit(self, X, y, sample_weight, fresh, max_epochs, one_cycle_schedule):
-        """Check everything, then build the network where it is fresh, and train it."""
-        density = self._make_density()
-        images, target, weights, channels = self._check_training_data(X, y, sample_weight, density, fresh)
+    def _fit(self, X, y, data, fresh, max_epochs, one_cycle_schedule):
+        """Build the network where it is fresh, and train it on what was checked."""
+        images, target, weights, channels, density = data
         with _own_randomness(self.random_state, self._torch_device()):
             module = self._make_module(channels, target.peak(weights)) if fresh else self._continue_module()
             crops = Crops(images, target, self._patch_shape(images, target), weights, self._augments(images))
@@ -251,25 +282,26 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         tasks.end()
         return self
 
-    def _check_training_data(self, X, y, sample_weight, density, fresh):
+    def _check_training_data(self, X, y, sample_weight, roi, perspective, fresh):
         """Check all that `fit` is given; nothing is trained before all of it is right."""
+        density = self._make_density()
         self._torch_device()
         if not fresh and self._network_params != self._get_network_params():
             raise ValueError(
                 f"The network was fitted with {self._network_params} and is to be trained on with "
                 f"{self._get_network_params()}; expected the same. Fit afresh: clone it, or set warm_start=False."
             )
-        images = self._check_images(X, reset=fresh, y=y)
-        target = check_target(y, images.shapes, density)
+        images = self._check_images(X, reset=fresh, y=y, roi=roi, perspective=perspective)
+        target = check_target(y, images, density)
         weights = _check_weights(sample_weight, len(images))
         if isinstance(target, PointTarget):
             density.check_outside(target.points, images.shapes)
-            target = PointTarget(target.points.inside(images.shapes), images.shapes, density)
+            target = target.inside()
         channels = _channel_statistics(images, weights)
         if not weights.all():
             kept = np.flatnonzero(weights)
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
-        return images, target, weights / weights.mean(), channels
+        return images, target, weights / weights.mean(), channels, density
 
     def _store(self, fitted, history, fresh, columns):
         """Keep what was learnt: only now, so that a fit that fails leaves an earlier one as it was."""
@@ -280,7 +312,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             vars(self).pop(name, None)
         vars(self).update(fitted, **(columns or {}))
 
-    def _check_images(self, X, reset, y=None):
+    def _check_images(self, X, reset, y=None, roi=None, perspective=None):
         """Check images, or a table that stands for them; `reset` for those of a new fit."""
         # A table is two-dimensional, and its y can only be counts.
         table = is_table(X) and not is_ragged(y) if reset else hasattr(self, "n_features_in_") and is_table(X)
@@ -289,8 +321,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             checked = copy(self)
             X = validate_data(checked, X, reset=reset, dtype=[np.float64, np.float32])
             columns = {name: getattr(checked, name) for name in TABLE_ATTRIBUTES if hasattr(checked, name)}
+            _refuse_belongings(roi, perspective)
             return Images(X, [(1, X.shape[1])] * len(X), 1, self.dtype, columns)
-        images = check_images(X, self.dtype)
+        images = check_images(X, self.dtype, roi, perspective)
         if not reset:
             self._check_same_kind(images)
         return images
@@ -357,14 +390,17 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
     def _iter_density(self, images):
         for index, image in enumerate(images):
             check_finite(image, index)
-            yield _apply(self.module_, image)
+            yield _apply(self.module_, image, images.roi and images.roi.read(index))
 
 
-def _apply(module, image):
+def _apply(module, image, roi):
     """Predict one image's density map, (height, width): alone, so that it depends on no other."""
     parameter = module.eval().output_scale
     with torch.inference_mode():
-        return module(torch.from_numpy(image)[None].to(parameter.device, parameter.dtype))[0, 0].cpu().numpy()
+        density = (
+            module(torch.from_numpy(image)[None].to(parameter.device, parameter.dtype))[0, 0].cpu().numpy()
+        )
+    return density if roi is None else np.where(roi, density, 0)
 
 
 def _remove_bias(module, images, counts, weights):
@@ -374,12 +410,21 @@ def _remove_bias(module, images, counts, weights):
     that: its counts come out a few percent off, all the same way. One number, fitted on whole images, takes it out.
     """
     sample = np.unique(np.linspace(0, len(images) - 1, BIAS_IMAGES).round().astype(int))
-    predicted = np.array([_apply(module, images[i]).sum(dtype=np.float64) for i in sample])
+    maps = (_apply(module, images[i], images.roi and images.roi.read(i)) for i in sample)
+    predicted = np.array([density.sum(dtype=np.float64) for density in maps])
     total = np.sum(weights[sample] * predicted)
     ratio = np.sum(weights[sample] * counts[sample]) / total if total > 0 else 0
     # Further off is a network that has not learnt to count yet, which no factor makes up for.
     if 0.8 < ratio < 1.25:
         module.output_scale *= ratio
+
+
+def _refuse_belongings(roi, perspective):
+    for name, given in (("roi", roi), ("perspective", perspective)):
+        if given is not None:
+            raise ValueError(
+                f"X is a table and {name} was passed; expected images, for a table has no {name}."
+            )
 
 
 def _check_weights(sample_weight, n_images):

@@ -12,15 +12,15 @@ from skcount.training import CountTarget, MapTarget, PointTarget
 _MANY_OUTSIDE = 0.1
 
 
-def check_target(y, shapes, density):
+def check_target(y, images, density):
     """Tell what `y` is and check it against the images.
 
     Parameters
     ----------
     y : object
         Points, counts or density maps of n_images images.
-    shapes : list of (height, width)
-        Size of each image, in pixels.
+    images : Images
+        The images, with what belongs to them.
     density : DensityMapTransformer
         Makes maps of points.
 
@@ -34,15 +34,16 @@ def check_target(y, shapes, density):
     ValueError
         If `y` is none of the three, has another length than the images, or has invalid values.
     """
+    shapes = images.shapes
     kind, y = _classify(without_index(y), shapes)
     check_length(len(shapes), len(y))
     if kind == "counts":
-        return CountTarget(_check_counts(y), shapes)
+        return CountTarget(_check_counts(y), images)
     if kind == "maps":
-        return MapTarget(check_maps(y, shapes))
+        return MapTarget(check_maps(y, shapes), images)
     points = check_points(y)
     check_not_swapped(points, shapes)
-    return PointTarget(points, shapes, density)
+    return PointTarget(points, images, density)
 
 
 def is_ragged(y):

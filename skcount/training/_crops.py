@@ -14,7 +14,7 @@ class Crops(Dataset):
     An epoch holds one crop of each image, or as many as cover its pixels once on average. A crop's target is
     that crop of the full image's map. Where a crop cuts through an image, the network sees padding instead of
     the image's continuation; a margin along such an edge does not enter the loss, so that what the network
-    learns about borders it learns from true ones.
+    learns about borders it learns from true ones. Neither does what is outside the region of interest.
 
     Parameters
     ----------
@@ -66,12 +66,10 @@ class Crops(Dataset):
 
     def _draw(self, index, rng):
         """Draw one crop: image (c, h, w), target (1, h, w) or scalar, mask (1, h, w), weight."""
-        shape = self.images.shapes[index]
-        spans = [_draw_span(rng, *sizes) for sizes in zip(shape, self.patch_shape, strict=True)]
-        window = (spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+        window, valid = self._draw_window(index, rng)
         image = _pad(self.images.read(index, window), self.patch_shape, "edge")
         target = self.target.crop(index, window)
-        mask = _pad(_valid(spans, shape)[None], self.patch_shape, "constant")
+        mask = _pad(valid[None], self.patch_shape, "constant")
         if self.target.is_map:
             target = _pad(target[None], self.patch_shape, "constant")
         if self.augment:
@@ -79,6 +77,18 @@ class Crops(Dataset):
             image, mask = symmetry(image), symmetry(mask)
             target = symmetry(target) if self.target.is_map else target
         return image, target, mask, self.weights[index]
+
+    def _draw_window(self, index, rng):
+        """Draw (top, left, height, width), and the pixels in it that the loss looks at: there is one at least."""
+        shape, roi = self.images.shapes[index], self.images.roi and self.images.roi.read(index)
+        axes = list(zip(shape, self.patch_shape, strict=True))
+        spans = [_draw_span(rng, *sizes) for sizes in axes]
+        valid = _valid(spans, shape, roi)
+        if not valid.any():
+            pixel = np.argwhere(roi)[rng.integers(np.count_nonzero(roi))]
+            spans = [_draw_span_around(rng, p, *sizes) for p, sizes in zip(pixel, axes, strict=True)]
+            valid = _valid(spans, shape, roi)
+        return (spans[0][0], spans[1][0], spans[0][1], spans[1][1]), valid
 
 
 def keep_batch(batch):
@@ -110,12 +120,21 @@ def _draw_span(rng, size, patch):
     return int(np.clip(start, 0, size - patch)), patch
 
 
+def _draw_span_around(rng, pixel, size, patch):
+    """Draw (start, length) along one axis such that a pixel is in it, and not in a margin."""
+    if size <= patch:
+        return 0, size
+    margin = _margin(patch)
+    start = pixel - rng.integers(margin, patch - margin)
+    return int(np.clip(start, 0, size - patch)), patch
+
+
 def _margin(patch):
     return min(MARGIN, patch // 4)
 
 
-def _valid(spans, shape):
-    """Mark the pixels of a crop that are not within a margin of an edge that cuts through the image."""
+def _valid(spans, shape, roi):
+    """Mark the pixels of a crop inside the region and not within a margin of an edge that cuts through the image."""
     axes = []
     for (start, length), size in zip(spans, shape, strict=True):
         valid = np.ones(length)
@@ -124,7 +143,10 @@ def _valid(spans, shape):
         if start + length < size:
             valid[length - _margin(length) :] = 0
         axes.append(valid)
-    return axes[0][:, None] * axes[1]
+    valid = axes[0][:, None] * axes[1]
+    if roi is not None:
+        valid *= roi[tuple(slice(start, start + length) for start, length in spans)]
+    return valid
 
 
 def _pad(array, patch_shape, mode):

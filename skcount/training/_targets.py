@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skcount.points import pixels_of
+
 
 class PointTarget:
     """Density maps of points, computed for each crop when it is drawn.
@@ -10,37 +12,62 @@ class PointTarget:
     ----------
     points : PointAnnotations
         (row, col) in pixels, one array an image.
-    shapes : sequence of (height, width)
-        Size of each image, in pixels.
+    images : Images
+        The images, for their sizes, regions of interest and perspective.
     density : DensityMapTransformer
         Makes the maps.
     """
 
     is_map = True
 
-    def __init__(self, points, shapes, density):
+    def __init__(self, points, images, density):
         self.points = points
-        self.shapes = shapes
+        self.images = images
         self.density = density
 
     @property
     def counts(self):
-        """Number of points of each image, ndarray of shape (n_images,), float64."""
-        return np.array([len(p) for p in self.points], dtype=np.float64)
+        """Number of points of each image, in its region of interest if it has one: (n_images,), float64."""
+        points = self.points if self.images.roi is None else self._counted()
+        return points.counts
+
+    def inside(self):
+        """Leave out the points that add nothing, outside their image or its region of interest."""
+        return PointTarget(self._counted(), self.images, self.density)
+
+    def _counted(self):
+        return self.points.inside(self.images.shapes, self.images.roi)
 
     def take(self, indices):
         """Keep the images at `indices`, in that order."""
-        return PointTarget(self.points[indices], [self.shapes[i] for i in indices], self.density)
+        return PointTarget(self.points[indices], self.images.take(indices), self.density)
 
     def crop(self, index, window):
         """Compute a window (top, left, height, width) of the map of image `index`."""
-        return self.density.make_map(self.points[index], self.shapes[index], window)
+        shape, belongings = self.images.shapes[index], self.images.belongings(index)
+        return self.density.make_map(self.points[index], shape, window, **belongings)
 
     def peak(self, weights):  # noqa: ARG002 - the same whatever the images weigh
-        """Height of one object in the middle of the largest image, in objects per pixel."""
-        height, width = max(self.shapes)
+        """Height of one object of middling size in the middle of the largest image, in objects per pixel."""
+        height, width = max(self.images.shapes)
         row, col = height // 2, width // 2
-        return float(self.density.make_map(np.array([[row, col]]), (height, width), (row, col, 1, 1)).item())
+        scale = np.full((height, width), _middling_scale(self.points, self.images))
+        point, window = np.array([[row, col]]), (row, col, 1, 1)
+        return float(self.density.make_map(point, (height, width), window, perspective=scale).item())
+
+
+def _middling_scale(points, images, n_sample=100):
+    """The median scale at the points of some images; 1 without a perspective map."""
+    if images.perspective is None:
+        return 1.0
+    counted = points.inside(images.shapes)
+    sample = np.unique(np.linspace(0, len(images) - 1, n_sample).round().astype(int))
+    scales = []
+    for index in sample:
+        rows, cols = pixels_of(counted[index], images.shapes[index]).T
+        scales.append(images.perspective.read(index)[rows, cols])
+    scales = np.concatenate(scales)
+    return float(np.median(scales if len(scales) else images.perspective.read(0)))
 
 
 class MapTarget:
@@ -50,21 +77,28 @@ class MapTarget:
     ----------
     maps : sequence of ndarray of shape (height, width)
         Objects per pixel, one map an image.
+    images : Images
+        The images, for their regions of interest.
     """
 
     is_map = True
 
-    def __init__(self, maps):
+    def __init__(self, maps, images):
         self.maps = maps
+        self.images = images
 
     @property
     def counts(self):
-        """Sum of each map, ndarray of shape (n_images,), float64."""
-        return np.array([np.sum(m, dtype=np.float64) for m in self.maps])
+        """Sum of each map, in its region of interest if it has one, ndarray of shape (n_images,), float64."""
+        roi = self.images.roi
+        inside = (roi.read(i) if roi else True for i in range(len(self.maps)))
+        return np.array(
+            [np.sum(m, dtype=np.float64, where=r) for m, r in zip(self.maps, inside, strict=True)]
+        )
 
     def take(self, indices):
         """Keep the images at `indices`, in that order."""
-        return MapTarget([self.maps[i] for i in indices])
+        return MapTarget([self.maps[i] for i in indices], self.images.take(indices))
 
     def crop(self, index, window):
         """Cut a window (top, left, height, width) from the map of image `index`."""
@@ -82,20 +116,20 @@ class CountTarget:
     Parameters
     ----------
     counts : ndarray of shape (n_images,)
-        Objects in each image.
-    shapes : sequence of (height, width)
-        Size of each image, in pixels.
+        Objects in each image, in its region of interest if it has one.
+    images : Images
+        The images, for their sizes and regions of interest.
     """
 
     is_map = False
 
-    def __init__(self, counts, shapes):
+    def __init__(self, counts, images):
         self.counts = counts
-        self.shapes = shapes
+        self.images = images
 
     def take(self, indices):
         """Keep the images at `indices`, in that order."""
-        return CountTarget(self.counts[indices], [self.shapes[i] for i in indices])
+        return CountTarget(self.counts[indices], self.images.take(indices))
 
     def crop(self, index, window):  # noqa: ARG002 - a count belongs to the whole image
         """Return the count of image `index`."""
@@ -103,5 +137,8 @@ class CountTarget:
 
     def peak(self, weights):
         """Weighted mean density over all images; 1 where all are empty."""
-        n_pixels = np.array([height * width for height, width in self.shapes])
+        roi = self.images.roi
+        n_pixels = np.array(
+            [roi.read(i).sum() if roi else h * w for i, (h, w) in enumerate(self.images.shapes)]
+        )
         return float(np.sum(weights * self.counts) / np.sum(weights * n_pixels)) or 1.0

@@ -179,3 +179,85 @@ def test_the_kernel_ends_where_truncate_says():
     density = gaussian_density(np.array([[20.0, 20.0]]), (41, 41), sigma=2.0, truncate=3.0)
     rows, cols = np.nonzero(density)
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (14, 26, 14, 26)
+
+
+# --- regions of interest and perspective --------------------------------------------------------------------------
+
+
+@st.composite
+def regions(draw):
+    """A scene, a mask of its size with a pixel inside, and a perspective map."""
+    shape, points = draw(scenes(anywhere).filter(lambda scene: max(scene[0]) <= 40))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    roi = rng.random(shape) < draw(st.sampled_from([0.02, 0.5, 0.95]))
+    roi[tuple(rng.integers(0, shape))] = True
+    perspective = np.exp(rng.uniform(-2, 2, shape)) if draw(st.booleans()) else None
+    return shape, points, roi, perspective
+
+
+def pixels_inside(points, roi):
+    """Whether the pixel of each point is inside, in plain words."""
+    height, width = roi.shape
+    return np.array(
+        [
+            -0.5 <= row < height - 0.5
+            and -0.5 <= col < width - 0.5
+            and roi[min(int(np.floor(row + 0.5)), height - 1), min(int(np.floor(col + 0.5)), width - 1)]
+            for row, col in points
+        ],
+        dtype=bool,
+    )
+
+
+@law
+@given(regions(), sigmas, truncates)
+def test_each_point_inside_the_region_adds_exactly_one_inside_it(scene, sigma, truncate):
+    shape, points, roi, perspective = scene
+    inside = pixels_inside(points, roi)
+    for _ in both_ways():
+        density = gaussian_density(points, shape, sigma, truncate, roi=roi, perspective=perspective)
+        assert not density[~roi].any()
+        assert (density >= 0).all()
+        np.testing.assert_allclose(density.sum(dtype=np.float64), inside.sum(), rtol=1e-5)
+        alone = gaussian_density(points[inside], shape, sigma, truncate, roi=roi, perspective=perspective)
+        np.testing.assert_array_equal(density, alone)
+
+
+@law
+@given(regions(), sigmas, truncates, st.data())
+def test_a_window_is_that_crop_of_the_regions_map(scene, sigma, truncate, data):
+    shape, points, roi, perspective = scene
+    (top, bottom), (left, right) = (
+        sorted(data.draw(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)))) for size in shape
+    )
+    window = (top, left, bottom - top + 1, right - left + 1)
+    full = gaussian_density(points, shape, sigma, truncate, roi=roi, perspective=perspective)
+    part = gaussian_density(points, shape, sigma, truncate, window, roi=roi, perspective=perspective)
+    assert_same_map(part, full[top : bottom + 1, left : right + 1])
+
+
+@law
+@given(scenes(anywhere), sigmas)
+def test_a_region_of_everything_and_a_scale_of_one_change_nothing(scene, sigma):
+    shape, points = scene
+    everything = {"roi": np.ones(shape, dtype=bool), "perspective": np.ones(shape)}
+    assert_same_map(
+        gaussian_density(points, shape, sigma, **everything), gaussian_density(points, shape, sigma)
+    )
+
+
+@law
+@given(st.floats(0.5, 3), st.floats(0.25, 4), st.tuples(st.floats(-0.5, 39.49), st.floats(-0.5, 46.49)))
+def test_the_kernel_grows_with_the_scale_at_its_point(sigma, scale, point):
+    perspective = np.full((40, 47), 77.0)
+    perspective[tuple(np.floor(np.array(point) + 0.5).astype(int))] = scale
+    density = gaussian_density(np.array([point]), (40, 47), sigma, perspective=perspective)
+    assert_same_map(density, gaussian_density(np.array([point]), (40, 47), sigma * scale))
+
+
+def test_beside_the_border_of_a_region_the_kernel_is_cut_and_not_moved():
+    roi = np.zeros((41, 41), dtype=bool)
+    roi[:, :21] = True
+    whole = gaussian_density(np.array([[20.0, 20.0]]), (41, 41), 3.0).astype(np.float64)
+    cut = gaussian_density(np.array([[20.0, 20.0]]), (41, 41), 3.0, roi=roi)
+    np.testing.assert_allclose(cut, np.where(roi, whole, 0) / whole[roi].sum(), rtol=1e-5)

@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
 from skcount.density import find_points, gaussian_density
+from skcount.points import in_region
 
 law = settings(max_examples=50, deadline=None)
 small_shapes = st.tuples(st.integers(1, 20), st.integers(1, 20))
@@ -127,3 +128,59 @@ def test_faint_objects_are_placed_where_they_are(height, seed):
     found = find_points(density, 2.0)
     assert len(found) == round(density.sum())
     assert (np.abs(found[:, None] - points[None]).max(axis=2).min(axis=1) < 0.5).all()
+
+
+# --- regions of interest and perspective --------------------------------------------------------------------------
+
+
+@law
+@given(
+    arrays(np.float32, small_shapes, elements=st.floats(-1, 1.5, width=32)),
+    st.floats(-2, 2).map(lambda exponent: 10.0**exponent),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+)
+def test_any_map_gives_as_many_points_as_its_rounded_sum_in_the_region_and_all_inside(
+    density, sigma, seed, scaled
+):
+    rng = np.random.default_rng(seed)
+    roi = rng.random(density.shape) < 0.6
+    roi[tuple(rng.integers(0, density.shape))] = True
+    perspective = np.exp(rng.uniform(-2, 2, density.shape)) if scaled else None
+    found = find_points(density, sigma, roi=roi, perspective=perspective)
+    assert len(found) == max(0, round(density[roi].sum(dtype=np.float64)))
+    assert_inside(found, density.shape)
+    assert in_region(found, density.shape, roi).all()
+
+
+@law
+@given(st.integers(0, 2**32 - 1))
+def test_points_beside_the_border_of_a_region_come_back(seed):
+    rng = np.random.default_rng(seed)
+    roi = np.arange(50)[:, None] + np.arange(60) < 55
+    points = rng.uniform(0, (49, 59), (40, 2))
+    points = points[in_region(points, roi.shape, roi)]
+    apart = [p for i, p in enumerate(points) if (np.abs(points[:i] - p).max(axis=1) > 12).all()]
+    points = np.array(apart)
+    found = find_points(gaussian_density(points, roi.shape, 1.5, roi=roi), 1.5, roi=roi)
+    assert largest_error(found, points) < 1.0
+
+
+@law
+@given(st.integers(0, 2**32 - 1))
+def test_small_objects_far_away_and_large_ones_near_come_back(seed):
+    rng = np.random.default_rng(seed)
+    perspective = np.repeat(np.linspace(0.3, 1.2, 160)[:, None], 120, axis=1)
+    centres = np.array(
+        [(5, 10), (7, 30), (8, 60), (30, 20), (32, 90), (75, 30), (80, 90), (140, 40), (137, 100)]
+    )
+    points = centres + rng.uniform(-3, 3, centres.shape)
+    density = gaussian_density(points, perspective.shape, 6.0, perspective=perspective)
+    found = find_points(density, 6.0, perspective=perspective)
+    assert largest_error(found, points) < 0.75
+
+
+def test_a_scale_of_one_changes_nothing():
+    density = gaussian_density(np.array([[3.0, 4.0], [9.3, 9.1], [9.3, 9.1]]), (12, 14), 1.3)
+    everything = {"roi": np.ones((12, 14), dtype=bool), "perspective": np.ones((12, 14))}
+    np.testing.assert_allclose(find_points(density, 1.3, **everything), find_points(density, 1.3), atol=1e-6)

@@ -260,3 +260,25 @@ def test_maps_as_targets_must_fit_their_images_and_not_be_negative():
 def test_what_is_no_points_is_refused_by_fit(transformer):
     with pytest.raises(ValueError, match="sample axis"):
         transformer.fit(np.ones((4, 2)))
+
+
+# --- regions of interest and perspective --------------------------------------------------------------------------
+
+
+def test_one_region_for_all_and_one_for_each_say_the_same(transformer):
+    roi = np.zeros((12, 14), dtype=bool)
+    roi[3:, :9] = True
+    scale = np.linspace(0.5, 2, 12 * 14).reshape(12, 14)
+    points = [[(5, 5), (1, 1)], [(2.4, 3), (2.6, 3), (11, 8.4)]]
+    shared = transformer.transform(points, (12, 14), roi=roi, perspective=scale)
+    each = transformer.transform(points, (12, 14), roi=[roi, roi], perspective=np.stack([scale] * 2))
+    np.testing.assert_array_equal(shared, each)
+    np.testing.assert_allclose(shared.sum(axis=(1, 2)), [1, 2], rtol=1e-6)
+    back = transformer.inverse_transform(shared, roi=roi, perspective=scale)
+    assert back == back.inside((12, 14), roi)
+    assert back.counts.tolist() == [1, 2]
+
+
+def test_a_region_of_another_size_than_its_image_is_refused(transformer):
+    with pytest.raises(ValueError, match=r"roi has shape \(4, 5\) and image 0 is of 5 x 4 pixels"):
+        transformer.transform([[(1, 1)]], (5, 4), roi=np.ones((4, 5), dtype=bool))

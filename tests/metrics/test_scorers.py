@@ -2,11 +2,13 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn import config_context
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 
 from skcount import PointAnnotations
+from skcount.datasets import ImageSet
 from skcount.density import gaussian_density
 from skcount.metrics import (
     GAMEScorer,
@@ -20,6 +22,7 @@ from skcount.metrics import (
 )
 
 SHAPE = (16, 20)
+LEFT = np.repeat([[True] * 9 + [False] * 11], 16, axis=0)
 SCORERS = {
     count_mae_scorer: count_mean_absolute_error,
     count_rmse_scorer: count_root_mean_squared_error,
@@ -122,4 +125,52 @@ def test_scorers_go_through_pickle_and_several_at_once(images, points):
     results = cross_validate(Shifted(2), images, points, scoring=scoring, cv=2, error_score="raise")
     assert (results["test_game"] <= 0).all()
     assert (results["test_mae"] < 0).all()
-    assert repr(GAMEScorer(2)) == "GAMEScorer(level=2)"
+    assert repr(GAMEScorer(3)) == "GAMEScorer(level=3)"
+    assert repr(count_mae_scorer) == "CountScorer(count_mean_absolute_error)"
+
+
+# --- regions of interest ------------------------------------------------------------------------------------------
+
+
+class Masked(Shifted):
+    """Counts inside a region that is passed or that X carries, as our regressors do."""
+
+    def predict_density(self, X, roi=None):
+        roi = getattr(X, "roi", None) if roi is None else roi
+        density = super().predict_density(X)
+        return density if roi is None else density * roi
+
+    def predict(self, X, roi=None):
+        return self.predict_density(X, roi).sum(axis=(1, 2))
+
+
+@pytest.mark.parametrize("kind", [PointAnnotations, list, "maps"])
+@pytest.mark.parametrize("scorer", [count_mae_scorer, count_rmse_scorer, GAMEScorer(2)], ids=str)
+def test_what_lies_outside_the_region_counts_on_neither_side(scorer, kind, images, points):
+    beside = PointAnnotations([np.concatenate([p, [(5, 15), (6, 16)]]) for p in points])
+    crowded = np.stack([gaussian_density(p, SHAPE, 0.1) for p in beside])
+    y = crowded if kind == "maps" else kind(beside)
+    carried = ImageSet(crowded, roi=LEFT)
+    assert scorer(Masked(), carried, y) == pytest.approx(0, abs=1e-5)
+    assert scorer(Masked(), crowded, y, roi=LEFT) == pytest.approx(0, abs=1e-5)
+    assert scorer(Shifted(), carried, y) < -1.4
+    assert cross_val_score(Masked(), carried, y, scoring=scorer, cv=3) == pytest.approx([0] * 3, abs=1e-5)
+
+
+def test_counts_are_taken_as_those_of_the_region(images, points):
+    assert count_mae_scorer(Masked(), ImageSet(images, roi=LEFT), points.counts) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("scorer", [count_mae_scorer, GAMEScorer(1)], ids=["mae", "game"])
+def test_a_region_can_be_routed_to_a_scorer(scorer, images, points):
+    beside = PointAnnotations([np.concatenate([p, [(5, 15)]]) for p in points])
+    with config_context(enable_metadata_routing=True):
+        scores = cross_val_score(
+            Masked(),
+            images,
+            beside,
+            scoring=clone(scorer).set_score_request(roi=True),
+            params={"roi": np.stack([LEFT] * len(images))},
+            cv=2,
+        )
+    assert scores == pytest.approx([0, 0], abs=1e-5)

@@ -40,3 +40,15 @@ def test_images_of_any_number_of_channels_and_an_empty_map(shape):
 def test_a_map_of_another_size_is_refused():
     with pytest.raises(ValueError, match="same size"):
         DensityMapDisplay.from_predictions(np.ones((5, 6)), np.zeros((6, 5)))
+
+
+@pytest.mark.parametrize("columns", [11, 22])
+def test_a_region_is_drawn_and_only_what_is_inside_counts(columns, noise):
+    X, points = noise
+    roi = np.arange(22) + np.zeros((17, 1)) < columns
+    regressor = UNetRegressor(4, max_epochs=1, random_state=0).fit(X, points)
+    display = DensityMapDisplay.from_estimator(regressor, X[2], points[2], roi=roi)
+    display.figure_.canvas.draw()
+    assert not display.density[~roi].any()
+    assert (display.points[:, 1] < columns).all()
+    assert display.ax_.get_title().endswith(f"true {(points[2][:, 1] < columns - 0.5).sum()}")

@@ -8,9 +8,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -21,6 +22,7 @@ from skcount import (
     PointAnnotations,
     UNetRegressor,
 )
+from skcount.datasets import ImageSet, make_cells
 from skcount.metrics import count_mae_scorer
 
 
@@ -640,3 +642,145 @@ def test_folds_do_not_leak_weights(noise):
     train, test = next(KFold(2).split(X))
     direct = clone(regressor).fit(X[train], points[train]).score(X[test], points[test])
     assert cross_val_score(regressor, X, points, cv=2)[0] == direct
+
+
+# --- regions of interest and perspective --------------------------------------------------------------------------
+
+TOP = np.arange(17)[:, None] + np.zeros(22) < 9
+
+
+def test_predictions_look_only_inside_the_region(noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    everywhere, inside = regressor.predict_density(X), regressor.predict_density(X, roi=TOP)
+    np.testing.assert_array_equal(inside, everywhere * TOP)
+    counts = inside.sum(axis=(1, 2), dtype=np.float64)
+    np.testing.assert_allclose(regressor.predict(X, roi=TOP), counts, rtol=1e-12)
+    np.testing.assert_allclose(regressor.predict(X, roi=[TOP] * 6), counts, rtol=1e-12)
+    np.testing.assert_allclose(regressor.predict(ImageSet(X, roi=TOP)), counts, rtol=1e-12)
+    places = regressor.predict_points(X, roi=TOP, perspective=np.full(TOP.shape, 0.7))
+    assert places == places.inside(X.shape[1:3], TOP)
+    assert places.counts.tolist() == np.round(counts).tolist()
+
+
+def test_a_score_counts_only_what_is_inside_the_region(noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    inside = points.inside((17, 22), TOP)
+    expected = -np.abs(inside.counts - regressor.predict(X, roi=TOP)).mean()
+    assert regressor.score(X, points, roi=TOP) == pytest.approx(expected)
+    assert regressor.score(X, inside.counts, roi=TOP) == pytest.approx(expected)
+    carried = ImageSet(X, roi=TOP)
+    assert regressor.score(carried, points) == pytest.approx(expected)
+    assert count_mae_scorer(regressor, carried, points) == pytest.approx(expected)
+    maps = DensityMapTransformer().transform(points, (17, 22), roi=TOP)
+    assert regressor.score(X, maps, roi=TOP) == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_lies_outside_the_region_teaches_nothing(noise):
+    X, points = noise
+    outside = PointAnnotations([np.concatenate([p, [(12, 5), (15, 3)]]) for p in points])
+    models = [
+        small().fit(X, points, roi=TOP),
+        small().fit(X, outside, roi=TOP),
+        small().fit(ImageSet(X, roi=[TOP] * 6), outside.inside((17, 22), TOP)),
+    ]
+    counts = [model.predict(X) for model in models]
+    np.testing.assert_array_equal(counts[0], counts[1])
+    np.testing.assert_array_equal(counts[0], counts[2])
+    assert not np.array_equal(counts[0], small().fit(X, points).predict(X))
+
+
+@pytest.mark.parametrize("as_counts", [False, True])
+def test_it_learns_to_count_inside_a_region(as_counts):
+    X, points = make_cells(n_samples=12, image_shape=(40, 48), random_state=0, return_X_y=True)
+    roi = np.arange(48) + np.zeros((40, 1)) < 20
+    y = points.inside((40, 48), roi).counts if as_counts else points
+    regressor = small(max_epochs=40, lr=0.01).fit(X, y, roi=roi)
+    inside = points.inside((40, 48), roi).counts
+    blind = np.abs(inside - inside.mean()).mean()
+    assert -regressor.score(X, points, roi=roi) < 0.6 * blind
+
+
+def test_the_kernel_of_a_fit_grows_with_the_perspective(noise, monkeypatch):
+    X, points = noise
+    seen = []
+    make = DensityMapTransformer.make_map
+    monkeypatch.setattr(
+        DensityMapTransformer,
+        "make_map",
+        lambda self, *a, **k: seen.append(k.get("perspective")) or make(self, *a, **k),
+    )
+    scale = np.linspace(0.5, 2, 17 * 22).reshape(17, 22)
+    by_argument = small().fit(X, points, perspective=scale)
+    assert any(s is not None and np.array_equal(s, scale) for s in seen)
+    carried = small().fit(ImageSet(X, perspective=np.stack([scale] * 6)), points)
+    np.testing.assert_array_equal(by_argument.predict(X), carried.predict(X))
+    assert not np.array_equal(by_argument.predict(X), small().fit(X, points).predict(X))
+
+
+def test_regions_and_perspective_go_through_cross_validation_by_routing(noise):
+    X, points = noise
+    masks = np.stack([np.roll(TOP, i, axis=0) for i in range(6)])
+    scales = np.stack([np.full((17, 22), 1 + i / 4) for i in range(6)])
+    cv = KFold(3)
+    with config_context(enable_metadata_routing=True):
+        regressor = (
+            small()
+            .set_fit_request(roi=True, perspective=True)
+            .set_score_request(roi=True)
+            .set_predict_request(roi=True)
+        )
+        by_routing = cross_validate(
+            regressor, X, points, params={"roi": masks, "perspective": scales}, cv=cv, error_score="raise"
+        )["test_score"]
+        pipeline = Pipeline([("same", FunctionTransformer()), ("count", regressor)]).fit(X, points, roi=masks)
+        np.testing.assert_array_equal(
+            pipeline.predict(X, roi=masks), small().fit(X, points, roi=masks).predict(X, roi=masks)
+        )
+    by_hand = [
+        small().fit(X[a], points[a], roi=masks[a], perspective=scales[a]).score(X[b], points[b], roi=masks[b])
+        for a, b in cv.split(X)
+    ]
+    carried = cross_val_score(small(), ImageSet(X, roi=masks, perspective=scales), points, cv=cv)
+    np.testing.assert_array_equal(by_routing, by_hand)
+    np.testing.assert_array_equal(by_routing, carried)
+
+
+def test_a_grid_search_in_workers_takes_what_the_images_carry(noise):
+    X, points = noise
+    images = ImageSet(X, roi=TOP, perspective=np.full(TOP.shape, 1.5), groups=[0, 0, 1, 1, 2, 2])
+    scores = [
+        GridSearchCV(small(max_epochs=1), {"sigma": [1, 2]}, cv=GroupKFold(3), n_jobs=n, error_score="raise")
+        .fit(images, points, groups=images.groups)
+        .cv_results_["mean_test_score"]
+        for n in (1, 2)
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_many_sizes_with_a_region_each():
+    rng = np.random.default_rng(0)
+    shapes = [(9, 14), (20, 8), (31, 33)]
+    X = [rng.random(shape, dtype=np.float32) for shape in shapes]
+    masks = [np.arange(h)[:, None] + np.zeros(w) < h // 2 for h, w in shapes]
+    points = [[(1, 2), (8, 3)], [(15, 4)], [(3, 3), (5, 5)]]
+    regressor = small().fit(X, points, roi=masks)
+    for density, mask in zip(regressor.predict_density(X, roi=masks), masks, strict=True):
+        assert not density[~mask].any()
+
+
+@pytest.mark.parametrize("method", ["fit", "predict", "predict_density", "predict_points", "score"])
+def test_a_region_that_does_not_fit_is_refused_before_anything_else(method, noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    y = () if method.startswith("predict") else (points,)
+    with pytest.raises(ValueError, match=r"roi has shape \(22, 17\) and image 0 is of 17 x 22 pixels"):
+        getattr(regressor, method)(X, *y, roi=TOP.T)
+    with pytest.raises(ValueError, match="6 images and roi holds 2"):
+        getattr(regressor, method)(X, *y, roi=[TOP, TOP])
+
+
+def test_a_table_has_no_region():
+    with pytest.raises(ValueError, match="X is a table and roi was passed"):
+        small().fit(np.zeros((4, 5)), np.arange(4.0), roi=np.ones((1, 5), dtype=bool))

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from skcount import DensityMapTransformer, PointAnnotations
+from skcount._validation import check_images
 from skcount.regressors._target import check_not_swapped, check_target, is_ragged
 from skcount.training import CountTarget, MapTarget, PointTarget
 
 POINTS = [[(1, 2)], [], [(3, 4), (0, 0)]]
 SHAPES = [(6, 8)] * 3
+IMAGES = check_images(np.zeros((3, 6, 8)))
 
 
 def ragged_array(entries):
@@ -32,18 +34,19 @@ def ragged_array(entries):
     ],
 )
 def test_what_y_is_told_from_its_shape(y, kind):
-    target = check_target(y, SHAPES, DensityMapTransformer())
+    target = check_target(y, IMAGES, DensityMapTransformer())
     assert type(target) is kind
     assert target.counts.shape == (3,)
 
 
 def test_an_array_of_the_images_shape_is_density_even_where_it_could_be_points():
-    assert isinstance(check_target(np.zeros((3, 6, 2)), [(6, 2)] * 3, DensityMapTransformer()), MapTarget)
+    images = check_images(np.zeros((3, 6, 2)))
+    assert isinstance(check_target(np.zeros((3, 6, 2)), images, DensityMapTransformer()), MapTarget)
 
 
 def test_a_column_of_counts_is_taken_with_a_warning():
     with pytest.warns(UserWarning, match="column-vector"):
-        target = check_target(np.ones((3, 1)), SHAPES, DensityMapTransformer())
+        target = check_target(np.ones((3, 1)), IMAGES, DensityMapTransformer())
     np.testing.assert_array_equal(target.counts, [1, 1, 1])
 
 

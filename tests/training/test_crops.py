@@ -16,8 +16,12 @@ def make_crops(shapes, patch_shape, augment=True, seed=0):
     points = PointAnnotations([rng.uniform((-0.5, -0.5), np.array(s) - 0.6, (7, 2)) for s in shapes])
     density = DensityMapTransformer(sigma=1.7)
     images = [density.make_map(p, s) for p, s in zip(points, shapes, strict=True)]
-    target = PointTarget(points, list(shapes), density)
-    return Crops(check_images(images), target, patch_shape, np.arange(1.0, 1 + len(shapes)), augment)
+    checked = check_images(images)
+    target = PointTarget(points, checked, density)
+    return Crops(checked, target, patch_shape, np.arange(1.0, 1 + len(shapes)), augment)
+
+
+BLANK = [np.zeros((4, 5)), np.zeros((6, 7))]
 
 
 @settings(max_examples=60, deadline=None)
@@ -96,18 +100,18 @@ def test_a_crop_that_is_not_square_is_not_turned():
 
 def test_counts_come_with_whole_images():
     X = np.random.default_rng(0).random((4, 8, 8))
-    target = CountTarget(np.array([1.0, 2.0, 3.0, 4.0]), [(8, 8)] * 4)
-    crops = Crops(check_images(X), target, (8, 8), np.ones(4), augment=False)
+    target = CountTarget(np.array([1.0, 2.0, 3.0, 4.0]), check_images(X))
+    crops = Crops(target.images, target, (8, 8), np.ones(4), augment=False)
     images, batch = crops.__getitems__([2, 0])
     assert batch["target"].tolist() == [3.0, 1.0]
     np.testing.assert_allclose(images[:, 0], X[[2, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "make", [lambda s: CountTarget(np.zeros(2), s), lambda s: MapTarget([np.zeros(t) for t in s])]
+    "make", [lambda images: CountTarget(np.zeros(2), images), lambda images: MapTarget(BLANK, images)]
 )
 def test_the_peak_of_an_empty_target_is_a_number_to_divide_by(make):
-    assert make([(4, 5), (6, 7)]).peak(np.ones(2)) == 1.0
+    assert make(check_images(BLANK)).peak(np.ones(2)) == 1.0
 
 
 @pytest.mark.parametrize("patch", range(1, 9))
@@ -115,3 +119,19 @@ def test_small_crops_keep_pixels_in_the_loss(patch):
     crops = make_crops([(24, 24)], (patch, patch))
     torch.manual_seed(0)
     assert crops.__getitems__([0] * 20)[1]["mask"].mean() > 0.2
+
+
+def test_the_loss_looks_only_inside_the_region_and_every_crop_touches_it():
+    rng = np.random.default_rng(0)
+    roi = np.zeros((64, 64), dtype=bool)
+    roi[40:44, 50:55] = True
+    # Pixels say whether they are inside, so that flips and turns must take the mask along.
+    images = check_images(np.repeat(roi[None], 4, axis=0).astype(float), roi=roi)
+    target = PointTarget(PointAnnotations([rng.uniform(0, 63, (9, 2))] * 4), images, DensityMapTransformer())
+    crops = Crops(images, target, (24, 24), np.ones(4), augment=True)
+    torch.manual_seed(0)
+    pixels, batch = crops.__getitems__([0, 1, 2, 3] * 10)
+    mask = batch["mask"].bool()
+    assert pixels[mask].all()
+    assert (mask.sum(dim=(1, 2, 3)) > 0).all()
+    assert not batch["target"][pixels == 0].any()

@@ -39,9 +39,7 @@ def test_every_image_is_drawn_in_every_epoch(noise):
     from skcount.networks import DensityNetwork, UNet
 
     images = check_images(X)
-    crops = Spy(
-        images, PointTarget(points, images.shapes, DensityMapTransformer()), (17, 22), np.ones(6), True
-    )
+    crops = Spy(images, PointTarget(points, images, DensityMapTransformer()), (17, 22), np.ones(6), True)
     network = DensityNetwork(UNet(3, 4), [0.5] * 3, [0.3] * 3)
     torch.manual_seed(0)
     history = train(network, crops, LOSSES["mse"](0.01), max_epochs=2, lr=1e-3, batch_size=4, device="cpu")

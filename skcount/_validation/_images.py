@@ -1,17 +1,11 @@
-"""User input -> clean arrays: the one door through which images and targets come in.
-
-Inside the package nothing is checked again. An image is read as a float array
-``(n_channels, height, width)``: integer pixels scaled by their type's range, float pixels as they are.
-
->>> import numpy as np
->>> images = check_images(np.zeros((3, 8, 10), dtype=np.uint8))
->>> len(images), images.n_channels, images.shapes[0]
-(3, 1, (8, 10))
-"""
+"""Images: checked, and read one at a time."""
 
 from collections.abc import Sequence
 
 import numpy as np
+
+from skcount._validation._kinds import is_array, without_index
+from skcount._validation._maps import Subset, check_perspective, check_roi
 
 
 class Images(Sequence):
@@ -30,14 +24,20 @@ class Images(Sequence):
     columns : dict or None, default=None
         None for images. For a 2-D table, each row of which is one image of 1 x n_features: what is to be kept of its
         columns, attribute by attribute.
+    roi, perspective : ImageMaps or None, default=None
+        What belongs to each image beside its pixels.
     """
 
-    def __init__(self, source, shapes, n_channels, dtype=np.float32, columns=None):
+    def __init__(
+        self, source, shapes, n_channels, dtype=np.float32, columns=None, roi=None, perspective=None
+    ):
         self.source = source
         self.shapes = shapes
         self.n_channels = n_channels
         self.dtype = np.dtype(dtype)
         self.columns = columns
+        self.roi = roi
+        self.perspective = perspective
 
     @property
     def is_table(self):
@@ -78,29 +78,23 @@ class Images(Sequence):
             pixels = pixels[top : top + height, left : left + width]
         return scale_pixels(pixels.transpose(2, 0, 1), self.dtype)
 
+    def belongings(self, index):
+        """Return the region of interest and the perspective map of image `index`, by name; None where there is none."""
+        return {
+            "roi": self.roi and self.roi.read(index),
+            "perspective": self.perspective and self.perspective.read(index),
+        }
+
     def take(self, indices):
         """Return the images at `indices`, in that order, as another `Images`."""
         return Images(
-            _Subset(self.source, indices),
+            Subset(self.source, indices),
             [self.shapes[i] for i in indices],
             self.n_channels,
             self.dtype,
             self.columns,
+            *(maps and maps.take(indices) for maps in (self.roi, self.perspective)),
         )
-
-
-class _Subset(Sequence):
-    """Some items of a sequence, by index."""
-
-    def __init__(self, source, indices):
-        self.source = source
-        self.indices = indices
-
-    def __len__(self):
-        return len(self.indices)
-
-    def __getitem__(self, index):
-        return self.source[int(self.indices[index])]
 
 
 def scale_pixels(pixels, dtype=np.float32):
@@ -131,8 +125,8 @@ def scale_pixels(pixels, dtype=np.float32):
     return scaled
 
 
-def check_images(X, dtype=np.float32):
-    """Check images and open them for reading one at a time.
+def check_images(X, dtype=np.float32, roi=None, perspective=None):
+    """Check images, with what belongs to them, and open them for reading one at a time.
 
     Parameters
     ----------
@@ -141,6 +135,8 @@ def check_images(X, dtype=np.float32):
         many sizes, or an `ImageSet`.
     dtype : dtype, default=float32
         The floating type that the images are read as.
+    roi, perspective : array of shape (height, width), sequence of such arrays, or None, default=None
+        Regions of interest and scales, one for all images or one for each; None takes what `X` carries.
 
     Returns
     -------
@@ -151,15 +147,26 @@ def check_images(X, dtype=np.float32):
     ------
     ValueError
         If `X` holds no image, a single image without its sample axis, images of different numbers
-        of channels, or something that is no image.
+        of channels, or something that is no image; or if a mask or scale is not valid.
 
     Notes
     -----
     Pixel values are checked where they are first read (:func:`check_finite`): images may be larger
     than memory.
     """
-    X = without_index(X)
-    if _is_array(X):
+    images = _open_images(without_index(X), dtype)
+    images.roi = check_roi(_carried(X, "roi", roi), images.shapes)
+    images.perspective = check_perspective(_carried(X, "perspective", perspective), images.shapes)
+    return images
+
+
+def _carried(X, name, given):
+    """What was given, or else what an image set carries."""
+    return getattr(X, name, None) if given is None and hasattr(X, "shapes") else given
+
+
+def _open_images(X, dtype):
+    if is_array(X):
         return _check_image_array(np.asarray(X), dtype)
     is_sequence = hasattr(X, "__getitem__") and hasattr(X, "__len__") and getattr(X, "shape", None) != ()
     if isinstance(X, str | bytes | dict) or not is_sequence:
@@ -199,130 +206,6 @@ def check_finite(image, index, name="X"):
         f"Image {index} of {name} holds {int(bad.sum())} pixels that are NaN or infinity (the first: {value} "
         f"at row {row}, column {col}, channel {channel}). Fill them first, for example with numpy.nan_to_num."
     )
-
-
-def check_length(n_images, n_targets, what="y"):
-    """Refuse a target of another length than the images.
-
-    Parameters
-    ----------
-    n_images, n_targets : int
-        The two lengths.
-    what : str, default="y"
-        Name of the other argument.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ.
-    """
-    if n_images != n_targets:
-        raise ValueError(
-            f"X holds {n_images} images and {what} holds {n_targets} entries, inconsistent numbers of samples; "
-            f"expected one entry of {what} an image. A single image needs its sample axis: X[None]."
-        )
-
-
-def is_table(X):
-    """Whether `X` is a 2-D table or data frame rather than a stack or list of images.
-
-    Parameters
-    ----------
-    X : object
-        What the user passed as images.
-
-    Returns
-    -------
-    bool
-        True for a 2-D array, a data frame, a sparse matrix, or nested lists of numbers.
-    """
-    X = without_index(X)
-    if hasattr(X, "iloc") or hasattr(X, "toarray"):
-        return True
-    if isinstance(X, np.ndarray) and X.dtype == object:
-        return X.ndim == 2
-    if _is_array(X):
-        return np.asarray(X).ndim <= 2
-    return isinstance(X, list | tuple) and len(X) > 0 and entry_ndim(X[0]) <= 1
-
-
-def is_list_like(y):
-    """Whether `y` is a sequence of separate entries: a list, a tuple or an array of objects.
-
-    Parameters
-    ----------
-    y : object
-        What the user passed.
-
-    Returns
-    -------
-    bool
-        False for arrays of numbers and whatever else.
-    """
-    return isinstance(y, list | tuple) or (isinstance(y, np.ndarray) and y.dtype.hasobject)
-
-
-def entry_ndim(entry):
-    """Return the number of dimensions of one entry of a sequence; 2 for nested lists that fit in no array.
-
-    Parameters
-    ----------
-    entry : object
-        What stands for one image: its points, its map, its count.
-
-    Returns
-    -------
-    int
-        0 for a number. Ragged lists are left to whoever says which shape was expected.
-    """
-    try:
-        return np.ndim(entry)
-    except ValueError:
-        return 2
-
-
-def is_map(entry):
-    """Whether an entry can be no array of points: it has two dimensions, pixels, and not two columns.
-
-    Parameters
-    ----------
-    entry : object
-        What stands for one image.
-
-    Returns
-    -------
-    bool
-        False for points, counts and nested lists that fit in no array.
-    """
-    try:
-        shape = np.shape(entry)
-    except ValueError:
-        return False
-    return len(shape) == 2 and shape[1] != 2 and 0 not in shape
-
-
-def without_index(values):
-    """Take the values of a pandas Series, which is indexed by label, and leave anything else as it is.
-
-    Parameters
-    ----------
-    values : object
-        What the user passed.
-
-    Returns
-    -------
-    object
-        An array, or what came.
-    """
-    return values.to_numpy() if hasattr(values, "iloc") and values.ndim == 1 else values
-
-
-def _is_array(X):
-    """Whether `X` is one array in memory, of numbers, and not a sequence of arrays."""
-    if isinstance(X, np.ndarray):
-        return X.dtype != object
-    # What can be indexed is read one image at a time: it may be a file larger than memory.
-    return hasattr(X, "__array__") and not (hasattr(X, "__getitem__") and hasattr(X, "__len__"))
 
 
 def _check_image_array(X, dtype):

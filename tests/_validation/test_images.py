@@ -11,9 +11,6 @@ from skcount._validation import (
     Images,
     check_finite,
     check_images,
-    check_length,
-    is_list_like,
-    is_table,
     scale_pixels,
 )
 from skcount.datasets import ImageSet
@@ -342,29 +339,3 @@ def test_infinities_that_cancel_and_sums_that_overflow_neither_warn_nor_deceive(
         with pytest.raises(ValueError, match="holds 2 pixels"):
             check_finite(np.array([[[np.inf, -np.inf]]]), 0)
         check_finite(np.full((1, 2, 2), 1e308), 0)
-
-
-# small questions
-
-
-def test_other_lengths_are_refused_with_both_numbers():
-    check_length(3, 3)
-    with pytest.raises(ValueError, match=r"X holds 3 images and roi holds 2 entries.*X\[None\]"):
-        check_length(3, 2, "roi")
-
-
-def test_tables_are_told_from_images():
-    pandas = pytest.importorskip("pandas")
-    table = np.ones((3, 4))
-    for X in (table, table.tolist(), list(table), pandas.DataFrame(table), table.astype(object)):
-        assert is_table(X)
-    for X in (table[None], [table, table], [table[..., None]], ImageSet(table[None]), [], None, "a"):
-        assert not is_table(X)
-
-
-def test_sequences_of_entries_are_told_from_arrays_of_numbers():
-    objects = np.empty(1, dtype=object)
-    for y in ([1], (1,), [], objects):
-        assert is_list_like(y)
-    for y in (np.ones(2), np.ones((2, 3, 2)), None, "ab", 5):
-        assert not is_list_like(y)

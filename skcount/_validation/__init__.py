@@ -1,0 +1,37 @@
+"""User input -> clean arrays: the one door through which images and targets come in.
+
+Inside the package nothing is checked again. An image is read as a float array
+``(n_channels, height, width)``: integer pixels scaled by their type's range, float pixels as they are.
+
+>>> import numpy as np
+>>> images = check_images(np.zeros((3, 8, 10), dtype=np.uint8))
+>>> len(images), images.n_channels, images.shapes[0]
+(3, 1, (8, 10))
+"""
+
+from skcount._validation._images import Images, check_finite, check_images, scale_pixels
+from skcount._validation._kinds import (
+    check_length,
+    entry_ndim,
+    is_list_like,
+    is_map,
+    is_table,
+    without_index,
+)
+from skcount._validation._maps import ImageMaps, check_perspective, check_roi
+
+__all__ = [
+    "ImageMaps",
+    "Images",
+    "check_finite",
+    "check_images",
+    "check_length",
+    "check_perspective",
+    "check_roi",
+    "entry_ndim",
+    "is_list_like",
+    "is_map",
+    "is_table",
+    "scale_pixels",
+    "without_index",
+]

@@ -1,0 +1,192 @@
+"""What belongs to images beside their pixels: regions of interest and perspective maps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skcount._validation._kinds import check_length, entry_ndim
+
+
+class Subset(Sequence):
+    """Some items of a sequence, by index."""
+
+    def __init__(self, source, indices):
+        self.source = source
+        self.indices = indices
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        return self.source[int(self.indices[index])]
+
+
+class ImageMaps:
+    """Checked masks or scales that go with images: one for all, or one for each.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (height, width), or sequence of array-like of shape (height, width)
+        One map for all images where it is an array of two dimensions.
+    shapes : list of (height, width)
+        The size of each image, in pixels.
+    check : callable or None, default=None
+        Takes a map and its position, and returns it as an array; raises ValueError if its values are not valid. None
+        where the maps were checked before.
+    """
+
+    def __init__(self, maps, shapes, check=None):
+        self.maps = maps
+        self.shapes = shapes
+        self.check = check
+
+    @property
+    def is_shared(self):
+        """Whether one map is for all images."""
+        return isinstance(self.maps, np.ndarray) and self.maps.ndim == 2
+
+    def read(self, index):
+        """Return the map of image `index`, ndarray of shape (height, width)."""
+        if self.is_shared:
+            return self.maps
+        return self.maps[index] if self.check is None else self.check(self.maps[index], index)
+
+    def take(self, indices):
+        """Return the maps of the images at `indices`, in that order."""
+        maps = self.maps if self.is_shared else Subset(self.maps, indices)
+        return ImageMaps(maps, [self.shapes[i] for i in indices], self.check)
+
+
+def check_roi(roi, shapes):
+    """Check the regions of interest of images.
+
+    Parameters
+    ----------
+    roi : array of shape (height, width), array of shape (n_images, height, width), or sequence of masks; or None
+        Boolean masks, or ones of 0 and 1: one for all images or one for each.
+    shapes : list of (height, width)
+        The size of each image, in pixels.
+
+    Returns
+    -------
+    ImageMaps or None
+        The masks; their `read` gives boolean arrays.
+
+    Raises
+    ------
+    ValueError
+        If a mask has another size than its image, is not boolean, or leaves nothing of it; or if their number is not
+        the number of images.
+
+    Examples
+    --------
+    >>> check_roi([[0, 1], [1, 1]], [(2, 2)]).read(0)
+    array([[False,  True],
+           [ True,  True]])
+    """
+    return _check_maps(roi, shapes, "roi", _check_mask)
+
+
+def check_perspective(perspective, shapes):
+    """Check the perspective maps of images.
+
+    Parameters
+    ----------
+    perspective : array of shape (height, width), array of shape (n_images, height, width), or sequence; or None
+        Relative scale of the objects at each pixel, > 0: one map for all images or one for each.
+    shapes : list of (height, width)
+        The size of each image, in pixels.
+
+    Returns
+    -------
+    ImageMaps or None
+        The maps.
+
+    Raises
+    ------
+    ValueError
+        If a map has another size than its image, is not finite or not above 0; or if their number is not the number
+        of images.
+    """
+    return _check_maps(perspective, shapes, "perspective", _check_scale)
+
+
+def _check_maps(maps, shapes, name, check_values):
+    if maps is None or isinstance(maps, ImageMaps):
+        return maps
+
+    def check(one, index):
+        one = np.asarray(one)
+        # By its shape first: a map that was split like a sample has lost its size before all else.
+        if one.shape != tuple(shapes[index]):
+            raise ValueError(
+                f"The {name} of image {index} has shape {one.shape} and the image is of {_size(shapes[index])} pixels; "
+                f"expected the same (height, width). {_HOW_TO_CARRY.format(name=name)}"
+            )
+        return check_values(one, f"The {name} of image {index}")
+
+    if _is_shared(maps):
+        other = next((index for index, shape in enumerate(shapes) if tuple(shape) != np.shape(maps)), None)
+        if other is not None:
+            raise ValueError(
+                f"{name} has shape {np.shape(maps)} and image {other} is of {_size(shapes[other])} pixels; expected one "
+                f"map of the size of all images, or one for each. {_HOW_TO_CARRY.format(name=name)}"
+            )
+        return ImageMaps(check_values(np.asarray(maps), name), shapes)
+    if (
+        isinstance(maps, str | bytes | dict)
+        or not hasattr(maps, "__len__")
+        or not hasattr(maps, "__getitem__")
+    ):
+        raise ValueError(
+            f"{name} is a {type(maps).__name__}; expected an array of shape (height, width), or a sequence of one an image."
+        )
+    check_length(len(shapes), len(maps), name)
+    if isinstance(maps, np.ndarray | list | tuple):  # what is lazy is checked when it is read
+        return ImageMaps([check(one, index) for index, one in enumerate(maps)], shapes)
+    return ImageMaps(maps, shapes, check)
+
+
+_HOW_TO_CARRY = (
+    "If scikit-learn has split an array of (height, width) like samples, because the images are as many as its rows, pass "
+    "one {name} an image, or ImageSet(images, {name}={name}) as X."
+)
+
+
+def _is_shared(maps):
+    """Whether there is one map for all: an array, or nested lists, of two dimensions."""
+    lazy = not isinstance(maps, np.ndarray | list | tuple) and hasattr(maps, "__getitem__")
+    return not lazy and (np.ndim(maps) == 2 if isinstance(maps, np.ndarray) else _is_nested(maps))
+
+
+def _is_nested(maps):
+    return hasattr(maps, "__len__") and len(maps) > 0 and entry_ndim(maps[0]) == 1
+
+
+def _size(shape):
+    return f"{shape[0]} x {shape[1]}"
+
+
+def _check_mask(mask, what):
+    if mask.dtype != bool:
+        if mask.dtype.kind not in "iu" or ((mask != 0) & (mask != 1)).any():
+            raise ValueError(
+                f"{what} has dtype {mask.dtype} and values from {mask.min()} to {mask.max()}; expected a boolean mask, True "
+                "inside: pass for example mask > 0."
+            )
+        mask = mask.astype(bool)
+    if not mask.any():
+        raise ValueError(
+            f"{what} has no pixel inside; expected at least one. Leave out images that are not to be counted."
+        )
+    return mask
+
+
+def _check_scale(scale, what):
+    if scale.dtype.kind not in "iuf" or not np.isfinite(scale).all() or (scale <= 0).any():
+        smallest = scale.min() if scale.dtype.kind in "iuf" else "of no number"
+        raise ValueError(
+            f"{what} has dtype {scale.dtype} and a smallest value {smallest}; expected the relative scale of the objects at "
+            "each pixel, finite and above 0."
+        )
+    return scale
