@@ -57,6 +57,51 @@ def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None, *, r
     (1.0, 0.0)
     """
     top, left, height, width = window or (0, 0, *image_shape)
+    _, rows, cols = _kernels(
+        points, image_shape, sigma, truncate, (top, left, height, width), roi, perspective
+    )
+    if len(rows[0]) * height * width <= _PRODUCT_LIMIT:
+        density = _spread(*rows, height).T @ _spread(*cols, width)
+    else:
+        density = _stamp(*rows, *cols, (height, width))
+    if roi is not None:
+        density *= roi[top : top + height, left : left + width]
+    return density.astype(np.float32)
+
+
+def point_masses(points, image_shape, sigma, truncate, window, inside, *, roi=None, perspective=None):
+    """How much of each point's kernel lies on some pixels of a window: what `gaussian_density` adds there, by point.
+
+    Parameters
+    ----------
+    points, image_shape, sigma, truncate, roi, perspective
+        As for `gaussian_density`.
+    window : (top, left, height, width)
+        A part of the image.
+    inside : ndarray of shape (height, width)
+        The pixels of the window to look at: 1 there, 0 elsewhere; none of them outside the region of interest.
+
+    Returns
+    -------
+    ndarray of shape (n_near, 3), float64
+        (row, col) in pixels of the window and the mass, in [0, 1], of each point whose kernel may reach the window.
+
+    Examples
+    --------
+    >>> points = np.array([[4.0, 4.0], [1.0, 1.0]])
+    >>> point_masses(points, (9, 9), 1.0, 4.0, (4, 0, 5, 9), np.ones((5, 9))).round(2)
+    array([[ 0. ,  4. ,  0.7],
+           [-3. ,  1. ,  0. ]])
+    """
+    points, rows, cols = _kernels(points, image_shape, sigma, truncate, window, roi, perspective)
+    across = _spread(*rows, window[2]) @ inside
+    masses = (across * _spread(*cols, window[3])).sum(axis=1)
+    return np.column_stack([points - window[:2], masses])
+
+
+def _kernels(points, image_shape, sigma, truncate, window, roi, perspective):
+    """The points whose kernels reach a window, and their pixels and weights there along each axis."""
+    top, left, height, width = window
     points = points[in_region(points, image_shape, roi)]
     sigmas = local_sigma(points, image_shape, sigma, perspective)
     reach = axis_reach(sigmas, truncate, max(image_shape))[:, None] + 0.5
@@ -69,14 +114,7 @@ def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None, *, r
     cols, col_weights = axis_windows(points[:, 1], image_shape[1], sigmas, truncate)
     if roi is not None:
         row_weights = row_weights / _masses(rows, row_weights, cols, col_weights, roi)[:, None]
-    rows, cols = rows - top, cols - left
-    if len(points) * height * width <= _PRODUCT_LIMIT:
-        density = _spread(rows, row_weights, height).T @ _spread(cols, col_weights, width)
-    else:
-        density = _stamp(rows, row_weights, cols, col_weights, (height, width))
-    if roi is not None:
-        density *= roi[top : top + height, left : left + width]
-    return density.astype(np.float32)
+    return points, (rows - top, row_weights), (cols - left, col_weights)
 
 
 def local_sigma(points, image_shape, sigma, perspective):

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skcount._validation import check_perspective, check_roi
-from skcount.density._gaussian import gaussian_density
+from skcount.density._gaussian import gaussian_density, point_masses
 from skcount.density._peaks import find_points
 from skcount.points import PointAnnotations, check_points, is_inside
 
@@ -221,6 +221,32 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         return gaussian_density(
             points, image_shape, self.sigma, self.truncate, window, roi=roi, perspective=perspective
         )
+
+    def point_masses(self, points, image_shape, window, inside, roi=None, perspective=None):
+        """Say how much of each point a map has on some pixels of a window, of points that were checked before.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_points, 2)
+            One image's points as (row, col) in pixels.
+        image_shape : (height, width)
+            Size of the image, in pixels.
+        window : (top, left, height, width)
+            A part of the image.
+        inside : ndarray of shape (height, width)
+            The pixels of the window to look at: 1 there, 0 elsewhere.
+        roi : ndarray of shape (height, width), bool, or None, default=None
+            The region of interest of the whole image.
+        perspective : ndarray of shape (height, width) or None, default=None
+            Relative scale of the objects at each pixel of the whole image, > 0.
+
+        Returns
+        -------
+        ndarray of shape (n_near, 3), float64
+            (row, col) in pixels of the window and the mass there, of each point that may reach it.
+        """
+        belongings = {"roi": roi, "perspective": perspective}
+        return point_masses(points, image_shape, self.sigma, self.truncate, window, inside, **belongings)
 
     def check_outside(self, points, image_shapes):
         """Warn of or refuse points outside their image, as `outside` says.

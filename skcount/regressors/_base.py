@@ -19,7 +19,7 @@ from skcount.networks import DensityNetwork
 from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
 from skcount.regressors._target import check_target, is_ragged
-from skcount.training import LOSSES, BlankPenalty, Crops, PointTarget, train
+from skcount.training import LOSSES, BlankPenalty, Crops, MapTarget, PointTarget, train
 
 # Chosen on images held out of VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
@@ -250,7 +250,10 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         images, target, weights, channels, density = data
         with _own_randomness(self.random_state, self._torch_device()):
             module = self._make_module(channels, target.peak(weights)) if fresh else self._continue_module()
-            crops = Crops(images, target, self._patch_shape(images, target), weights, self._augments(images))
+            loss = LOSSES[self.loss](float(module.output_scale), density.sigma)
+            patch_shape, augment = self._patch_shape(images, target), self._augments(images)
+            with_points = loss.needs_points and target.is_map
+            crops = Crops(images, target, patch_shape, weights, augment, with_points)
             epochs = _auto_epochs(len(crops), self.batch_size) if max_epochs == "auto" else max_epochs
             fitted = {
                 "module_": module,
@@ -263,7 +266,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             history = train(
                 module,
                 crops,
-                LOSSES[self.loss](float(module.output_scale)),
+                loss,
                 penalty=_blank_penalty(images, channels, crops.patch_shape, module),
                 max_epochs=epochs,
                 lr=self.lr,
@@ -294,6 +297,10 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         images = self._check_images(X, reset=fresh, y=y, roi=roi, perspective=perspective)
         target = check_target(y, images, density)
         weights = _check_weights(sample_weight, len(images))
+        if LOSSES[self.loss].needs_points and isinstance(target, MapTarget):
+            raise ValueError(
+                f"loss={self.loss!r} looks at points and y is density maps; expected points, or another loss."
+            )
         if isinstance(target, PointTarget):
             density.check_outside(target.points, images.shapes)
             target = target.inside()

@@ -28,14 +28,17 @@ class Crops(Dataset):
         Weight of each image in the loss, 1 on average.
     augment : bool
         Whether to flip the crops, and turn square ones by 90 degrees, at random.
+    with_points : bool, default=False
+        Whether the batches hold the points near each crop, too: only of a PointTarget.
     """
 
-    def __init__(self, images, target, patch_shape, weights, augment):
+    def __init__(self, images, target, patch_shape, weights, augment, with_points=False):
         self.images = images
         self.target = target
         self.patch_shape = patch_shape
         self.weights = weights
         self.augment = augment
+        self.with_points = with_points
         self.index = np.repeat(np.arange(len(images)), self._crops_per_image())
 
     def _crops_per_image(self):
@@ -55,28 +58,33 @@ class Crops(Dataset):
         # torch's generator: seeded for the fit, and a different one in each of a data loader's workers.
         rng = np.random.default_rng(int(torch.empty((), dtype=torch.int64).random_()))
         crops = [self._draw(self.index[item], rng) for item in items]
-        images, targets, masks, weights = (np.stack(part) for part in zip(*crops, strict=True))
+        *parts, points = zip(*crops, strict=True)
+        images, targets, masks, weights = map(np.stack, parts)
         dtype = images.dtype
         target = {
             "target": torch.from_numpy(targets.astype(dtype)),
             "mask": torch.from_numpy(masks.astype(dtype)),
             "weight": torch.from_numpy(weights.astype(dtype)),
         }
+        if self.with_points:
+            target["points"] = [torch.from_numpy(p.astype(dtype)) for p in points]
         return torch.from_numpy(images), target
 
     def _draw(self, index, rng):
-        """Draw one crop: image (c, h, w), target (1, h, w) or scalar, mask (1, h, w), weight."""
+        """Draw one crop: image (c, h, w), target (1, h, w) or scalar, mask (1, h, w), weight, points (k, 3) or None."""
         window, valid = self._draw_window(index, rng)
         image = _pad(self.images.read(index, window), self.patch_shape, "edge")
         target = self.target.crop(index, window)
         mask = _pad(valid[None], self.patch_shape, "constant")
+        points = self.target.masses(index, window, valid) if self.with_points else None
         if self.target.is_map:
             target = _pad(target[None], self.patch_shape, "constant")
         if self.augment:
             symmetry = _draw_symmetry(rng, self.patch_shape)
             image, mask = symmetry(image), symmetry(mask)
             target = symmetry(target) if self.target.is_map else target
-        return image, target, mask, self.weights[index]
+            points = symmetry.of_points(points) if self.with_points else None
+        return image, target, mask, self.weights[index], points
 
     def _draw_window(self, index, rng):
         """Draw (top, left, height, width), and the pixels in it that the loss looks at: there is one at least."""
@@ -155,12 +163,30 @@ def _pad(array, patch_shape, mode):
     return np.pad(array, ((0, 0), (0, bottom), (0, right)), mode=mode) if bottom or right else array
 
 
+class _Symmetry:
+    """One of the symmetries of a crop."""
+
+    def __init__(self, flip_rows, flip_cols, transpose, patch_shape):
+        self.flips = flip_rows, flip_cols
+        self.transpose = transpose
+        self.patch_shape = patch_shape
+
+    def __call__(self, array):
+        """Turn an array (k, h, w)."""
+        array = array[:, :: -1 if self.flips[0] else 1, :: -1 if self.flips[1] else 1]
+        return array.transpose(0, 2, 1) if self.transpose else array
+
+    def of_points(self, points):
+        """Turn points, whose first two columns are (row, col)."""
+        points = points.copy()
+        for axis, (flip, size) in enumerate(zip(self.flips, self.patch_shape, strict=True)):
+            if flip:
+                points[:, axis] = size - 1 - points[:, axis]
+        if self.transpose:
+            points[:, :2] = points[:, 1::-1]
+        return points
+
+
 def _draw_symmetry(rng, patch_shape):
-    """Draw one of the symmetries of a crop, as a function on arrays (k, h, w)."""
     flip_rows, flip_cols, transpose = rng.random(3) < 0.5
-
-    def symmetry(array):
-        array = array[:, :: -1 if flip_rows else 1, :: -1 if flip_cols else 1]
-        return array.transpose(0, 2, 1) if transpose and patch_shape[0] == patch_shape[1] else array
-
-    return symmetry
+    return _Symmetry(flip_rows, flip_cols, transpose and patch_shape[0] == patch_shape[1], patch_shape)

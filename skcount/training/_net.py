@@ -37,7 +37,7 @@ class CountingNet(NeuralNet):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):  # noqa: ARG002 - skorch's signature
         """Compare a batch with its targets, and refuse a loss that is not finite."""
-        batch = {name: value.to(y_pred.device) for name, value in y_true.items()}
+        batch = {name: _to(value, y_pred.device) for name, value in y_true.items()}
         loss = self.criterion_(y_pred, batch)
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -203,6 +203,11 @@ def _override(params, net_params):
     if "optimizer" in net_params:
         params = {name: value for name, value in params.items() if not name.startswith("optimizer__")}
     return {**params, **net_params}
+
+
+def _to(value, device):
+    """Move a tensor, or each of a list, to a device."""
+    return [part.to(device) for part in value] if isinstance(value, list) else value.to(device)
 
 
 def _count_mae(density, batch):

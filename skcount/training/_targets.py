@@ -47,6 +47,11 @@ class PointTarget:
         shape, belongings = self.images.shapes[index], self.images.belongings(index)
         return self.density.make_map(self.points[index], shape, window, **belongings)
 
+    def masses(self, index, window, inside):
+        """Points near a window, (row, col) in its pixels, and how much of each is on the pixels `inside`: (k, 3)."""
+        shape, belongings = self.images.shapes[index], self.images.belongings(index)
+        return self.density.point_masses(self.points[index], shape, window, inside, **belongings)
+
     def peak(self, weights):  # noqa: ARG002 - the same whatever the images weigh
         """Height of one object of middling size in the middle of the largest image, in objects per pixel."""
         height, width = max(self.images.shapes)

@@ -24,6 +24,7 @@ from skcount import (
 )
 from skcount.datasets import ImageSet, make_cells
 from skcount.metrics import count_mae_scorer
+from skcount.training import LOSSES
 
 
 def small(**params):
@@ -784,3 +785,25 @@ def test_a_region_that_does_not_fit_is_refused_before_anything_else(method, nois
 def test_a_table_has_no_region():
     with pytest.raises(ValueError, match="X is a table and roi was passed"):
         small().fit(np.zeros((4, 5)), np.arange(4.0), roi=np.ones((1, 5), dtype=bool))
+
+
+# --- losses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_every_loss_teaches_to_count(loss):
+    X, points = make_cells(
+        n_samples=12, image_shape=(40, 48), n_cells=(0, 20), random_state=0, return_X_y=True
+    )
+    regressor = small(loss=loss, filters=8, max_epochs=40, lr=0.01).fit(X, points)
+    blind = np.abs(points.counts - points.counts.mean()).mean()
+    assert -regressor.score(X, points) < 0.4 * blind
+
+
+def test_a_loss_of_points_refuses_maps_and_takes_counts(noise):
+    X, points = noise
+    maps = DensityMapTransformer().transform(points, X.shape[1:3])
+    with pytest.raises(ValueError, match="loss='bayesian' looks at points and y is density maps"):
+        small(loss="bayesian").fit(X, maps)
+    same = [small(loss=loss).fit(X, points.counts).predict(X) for loss in ("bayesian", "mse")]
+    np.testing.assert_array_equal(*same)

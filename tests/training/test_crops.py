@@ -135,3 +135,22 @@ def test_the_loss_looks_only_inside_the_region_and_every_crop_touches_it():
     assert pixels[mask].all()
     assert (mask.sum(dim=(1, 2, 3)) > 0).all()
     assert not batch["target"][pixels == 0].any()
+
+
+def test_points_are_turned_with_their_crop_and_add_up_to_what_the_loss_looks_at():
+    rng = np.random.default_rng(0)
+    density = DensityMapTransformer(sigma=1.2)
+    points = PointAnnotations([rng.uniform(0, (39, 29), (9, 2)), rng.uniform(0, (11, 13), (3, 2))])
+    roi = [np.arange(40)[:, None] + np.zeros(30) < 25, np.ones((12, 14), dtype=bool)]
+    images = check_images([np.zeros((40, 30)), np.zeros((12, 14))], roi=roi)
+    target = PointTarget(points, images, density)
+    crops = Crops(images, target, (20, 20), np.ones(2), augment=True, with_points=True)
+    torch.manual_seed(0)
+    for _ in range(30):
+        _, batch = crops.__getitems__([0, len(crops) - 1])
+        for i, near in enumerate(batch["points"]):
+            mass = (batch["target"][i] * batch["mask"][i]).sum()
+            torch.testing.assert_close(near[:, 2].sum(), mass, rtol=1e-5, atol=1e-5)
+            for row, col, _ in near[near[:, 2] > 0.9]:
+                peak = batch["target"][i, 0, max(round(row.item()), 0), max(round(col.item()), 0)]
+                assert peak > 0.03
