@@ -23,8 +23,8 @@ def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None, *, r
         nothing.
     image_shape : (height, width)
         Size of the image, in pixels.
-    sigma : float
-        Standard deviation of the Gaussian, in pixels, > 0.
+    sigma : float or ndarray of shape (n_points,)
+        Standard deviation of the Gaussian, in pixels, > 0; one for all points or one for each.
     truncate : float, default=4.0
         The kernel ends at this many standard deviations from its point.
     window : (top, left, height, width) or None, default=None
@@ -102,8 +102,10 @@ def point_masses(points, image_shape, sigma, truncate, window, inside, *, roi=No
 def _kernels(points, image_shape, sigma, truncate, window, roi, perspective):
     """The points whose kernels reach a window, and their pixels and weights there along each axis."""
     top, left, height, width = window
-    points = points[in_region(points, image_shape, roi)]
-    sigmas = local_sigma(points, image_shape, sigma, perspective)
+    inside = in_region(points, image_shape, roi)
+    points, sigmas = points[inside], np.broadcast_to(np.float64(sigma), len(points))[inside]
+    if perspective is not None:
+        sigmas = sigmas * perspective[tuple(pixels_of(points, image_shape).T)]
     reach = axis_reach(sigmas, truncate, max(image_shape))[:, None] + 0.5
     near = (points >= np.array([top, left]) - reach) & (
         points <= np.array([top + height, left + width]) + reach
@@ -115,14 +117,6 @@ def _kernels(points, image_shape, sigma, truncate, window, roi, perspective):
     if roi is not None:
         row_weights = row_weights / _masses(rows, row_weights, cols, col_weights, roi)[:, None]
     return points, (rows - top, row_weights), (cols - left, col_weights)
-
-
-def local_sigma(points, image_shape, sigma, perspective):
-    """Standard deviation of each point's kernel, in pixels: (n_points,)."""
-    if perspective is None:
-        return np.full(len(points), float(sigma))
-    rows, cols = pixels_of(points, image_shape).T
-    return sigma * perspective[rows, cols].astype(np.float64)
 
 
 def axis_reach(sigma, truncate, size):

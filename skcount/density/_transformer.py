@@ -1,22 +1,23 @@
 """The transformer that holds the parameters of a density map."""
 
 import warnings
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skcount._validation import check_perspective, check_roi
+from skcount.density._adaptive import neighbor_sigma
 from skcount.density._gaussian import gaussian_density, point_masses
 from skcount.density._peaks import find_points
-from skcount.points import PointAnnotations, check_points, is_inside
+from skcount.points import PointAnnotations, check_points, in_region, is_inside, pixels_of
 
 
 class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Turn points into density maps, and density maps into points.
 
-    Each point becomes a Gaussian of total mass 1, so a map's sum is the number of points inside the image: at
+    Each point becomes a Gaussian of total mass 1 [1]_, so a map's sum is the number of points inside the image: at
     any sigma, at the border and in the corner too. Two points on one pixel add 2. With a region of interest the same
     holds inside the region. Stateless: `fit` only checks.
 
@@ -25,8 +26,14 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
     sigma : float, default=2.0
         Standard deviation of the Gaussian kernel, in pixels, > 0. About a third of an object's radius separates
         neighbours well; larger values are easier to learn.
-    kernel : {"gaussian"}, default="gaussian"
-        Shape of the kernel.
+    kernel : {"gaussian", "adaptive"}, default="gaussian"
+        "gaussian" has the same `sigma` for all objects, times the perspective where there is one. "adaptive" is as wide
+        as the neighbours are far [2]_: `beta` times the mean distance to the `n_neighbors` nearest; `sigma` is that of a
+        lone object, and a perspective map does not matter.
+    n_neighbors : int, default=3
+        How many neighbours an adaptive kernel looks at, >= 1.
+    beta : float, default=0.3
+        Width of an adaptive kernel relative to the distance of the neighbours, > 0.
     truncate : float, default=4.0
         The kernel ends at this many standard deviations, >= 1.
     outside : {"warn", "raise", "ignore"}, default="warn"
@@ -42,7 +49,9 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
 
     References
     ----------
-    V. Lempitsky and A. Zisserman, "Learning to count objects in images", NeurIPS 2010.
+    .. [1] V. Lempitsky and A. Zisserman, "Learning to count objects in images", NeurIPS 2010.
+    .. [2] Y. Zhang, D. Zhou, S. Chen, S. Gao and Y. Ma, "Single-image crowd counting via multi-column convolutional
+       neural network", CVPR 2016.
 
     Examples
     --------
@@ -59,15 +68,29 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
 
     _parameter_constraints = {
         "sigma": [Interval(Real, 0, None, closed="neither")],
-        "kernel": [StrOptions({"gaussian"})],
+        "kernel": [StrOptions({"gaussian", "adaptive"})],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "beta": [Interval(Real, 0, None, closed="neither")],
         "truncate": [Interval(Real, 1, None, closed="left")],
         "outside": [StrOptions({"warn", "raise", "ignore"})],
         "image_shape": ["array-like", None],
     }
 
-    def __init__(self, sigma=2.0, *, kernel="gaussian", truncate=4.0, outside="warn", image_shape=None):
+    def __init__(
+        self,
+        sigma=2.0,
+        *,
+        kernel="gaussian",
+        n_neighbors=3,
+        beta=0.3,
+        truncate=4.0,
+        outside="warn",
+        image_shape=None,
+    ):
         self.sigma = sigma
         self.kernel = kernel
+        self.n_neighbors = n_neighbors
+        self.beta = beta
         self.truncate = truncate
         self.outside = outside
         self.image_shape = image_shape
@@ -218,9 +241,8 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         ndarray of shape (height, width), float32
             Objects per pixel.
         """
-        return gaussian_density(
-            points, image_shape, self.sigma, self.truncate, window, roi=roi, perspective=perspective
-        )
+        sigma, belongings = self._kernels(points, image_shape, roi, perspective)
+        return gaussian_density(points, image_shape, sigma, self.truncate, window, **belongings)
 
     def point_masses(self, points, image_shape, window, inside, roi=None, perspective=None):
         """Say how much of each point a map has on some pixels of a window, of points that were checked before.
@@ -245,8 +267,42 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         ndarray of shape (n_near, 3), float64
             (row, col) in pixels of the window and the mass there, of each point that may reach it.
         """
-        belongings = {"roi": roi, "perspective": perspective}
-        return point_masses(points, image_shape, self.sigma, self.truncate, window, inside, **belongings)
+        sigma, belongings = self._kernels(points, image_shape, roi, perspective)
+        return point_masses(points, image_shape, sigma, self.truncate, window, inside, **belongings)
+
+    def local_sigma(self, points, image_shape, roi=None, perspective=None):
+        """Say how wide the kernel of each point is, of one image's points that were checked before.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_points, 2)
+            One image's points as (row, col) in pixels, all inside.
+        image_shape : (height, width)
+            Size of the image, in pixels.
+        roi : ndarray of shape (height, width), bool, or None, default=None
+            The region of interest of the whole image.
+        perspective : ndarray of shape (height, width) or None, default=None
+            Relative scale of the objects at each pixel of the whole image, > 0.
+
+        Returns
+        -------
+        ndarray of shape (n_points,)
+            Standard deviations in pixels.
+        """
+        sigma, belongings = self._kernels(points, image_shape, roi, perspective)
+        sigmas = np.broadcast_to(sigma, len(points))
+        if belongings["perspective"] is None:
+            return sigmas
+        return sigmas * perspective[tuple(pixels_of(points, image_shape).T)]
+
+    def _kernels(self, points, image_shape, roi, perspective):
+        """The standard deviation for all points or for each, and what else makes their kernels."""
+        if self.kernel == "gaussian":
+            return self.sigma, {"roi": roi, "perspective": perspective}
+        inside = in_region(points, image_shape, roi)
+        sigmas = np.full(len(points), float(self.sigma))
+        sigmas[inside] = neighbor_sigma(points[inside], self.n_neighbors, self.beta, self.sigma)
+        return sigmas, {"roi": roi, "perspective": None}
 
     def check_outside(self, points, image_shapes):
         """Warn of or refuse points outside their image, as `outside` says.

@@ -1,8 +1,7 @@
 """Targets that a crop can ask for: made from points as they are needed, or cut from maps."""
 
 import numpy as np
-
-from skcount.points import pixels_of
+from sklearn.base import clone
 
 
 class PointTarget:
@@ -56,23 +55,21 @@ class PointTarget:
         """Height of one object of middling size in the middle of the largest image, in objects per pixel."""
         height, width = max(self.images.shapes)
         row, col = height // 2, width // 2
-        scale = np.full((height, width), _middling_scale(self.points, self.images))
         point, window = np.array([[row, col]]), (row, col, 1, 1)
-        return float(self.density.make_map(point, (height, width), window, perspective=scale).item())
+        alone = clone(self.density).set_params(kernel="gaussian", sigma=self._middling_sigma())
+        return float(alone.make_map(point, (height, width), window).item())
 
-
-def _middling_scale(points, images, n_sample=100):
-    """The median scale at the points of some images; 1 without a perspective map."""
-    if images.perspective is None:
-        return 1.0
-    counted = points.inside(images.shapes)
-    sample = np.unique(np.linspace(0, len(images) - 1, n_sample).round().astype(int))
-    scales = []
-    for index in sample:
-        rows, cols = pixels_of(counted[index], images.shapes[index]).T
-        scales.append(images.perspective.read(index)[rows, cols])
-    scales = np.concatenate(scales)
-    return float(np.median(scales if len(scales) else images.perspective.read(0)))
+    def _middling_sigma(self, n_sample=100):
+        """The median width of the kernels of some images; that of a lone object where there is none."""
+        counted = self._counted()
+        sample = np.unique(np.linspace(0, len(counted) - 1, n_sample).round().astype(int))
+        sigmas = [
+            self.density.local_sigma(counted[i], self.images.shapes[i], **self.images.belongings(i))
+            for i in sample
+        ]
+        return float(
+            np.median(np.concatenate([*sigmas, [] if any(map(len, sigmas)) else [self.density.sigma]]))
+        )
 
 
 class MapTarget:

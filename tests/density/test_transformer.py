@@ -76,10 +76,9 @@ def test_points_come_back_where_they_were_and_twice_where_there_were_two(transfo
 
 def test_clone_keeps_parameters_and_set_params_changes_them(transformer):
     assert clone(transformer).get_params() == transformer.get_params()
-    for params in ParameterGrid(
-        {"sigma": [1, 2.5], "truncate": [2.0], "outside": ["raise"], "image_shape": [None]}
-    ):
-        assert clone(transformer).set_params(**params).get_params() == {**params, "kernel": "gaussian"}
+    for params in ParameterGrid({"sigma": [1, 2.5], "kernel": ["adaptive"], "outside": ["raise"]}):
+        changed = clone(transformer).set_params(**params).get_params()
+        assert changed == {**transformer.get_params(), **params}
 
 
 def test_a_cloned_transformer_makes_the_same_maps_without_fit(transformer):
@@ -282,3 +281,37 @@ def test_one_region_for_all_and_one_for_each_say_the_same(transformer):
 def test_a_region_of_another_size_than_its_image_is_refused(transformer):
     with pytest.raises(ValueError, match=r"roi has shape \(4, 5\) and image 0 is of 5 x 4 pixels"):
         transformer.transform([[(1, 1)]], (5, 4), roi=np.ones((4, 5), dtype=bool))
+
+
+# --- adaptive kernels ---------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.floats(0.05, 2), st.booleans())
+def test_adaptive_kernels_keep_every_point(seed, n_neighbors, beta, in_a_region):
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(-3, (33, 43), (rng.integers(0, 12), 2)).repeat(1 + rng.integers(2), axis=0)
+    roi = rng.random((30, 40)) < 0.5 if in_a_region else None
+    transformer = DensityMapTransformer(
+        kernel="adaptive", n_neighbors=n_neighbors, beta=beta, outside="ignore"
+    )
+    annotations = PointAnnotations([points])
+    density = transformer.transform(annotations, (30, 40), roi=roi)
+    np.testing.assert_allclose(density.sum(), annotations.inside((30, 40), roi).counts, rtol=1e-5, atol=1e-6)
+    window = (5, 7, 12, 20)
+    part = transformer.make_map(points, (30, 40), window, roi=roi)
+    np.testing.assert_allclose(part, density[0, 5:17, 7:27], rtol=1e-5, atol=1e-9)
+
+
+def test_an_adaptive_kernel_is_as_wide_as_its_neighbours_are_far():
+    points = np.array([[20.0, 20.0], [20.0, 30.0], [80.0, 80.0]])
+    transformer = DensityMapTransformer(kernel="adaptive", n_neighbors=1, beta=0.2)
+    sigmas = transformer.local_sigma(points, (100, 100), perspective=np.full((100, 100), 9.0))
+    np.testing.assert_allclose(sigmas, [2, 2, 0.2 * np.hypot(60, 50)])
+    by_hand = [
+        DensityMapTransformer(sigma=s).make_map(p[None], (100, 100))
+        for s, p in zip(sigmas, points, strict=True)
+    ]
+    np.testing.assert_allclose(transformer.make_map(points, (100, 100)), sum(by_hand), rtol=1e-5, atol=1e-9)
+    alone = DensityMapTransformer(3.0, kernel="adaptive").make_map(points[:1], (100, 100))
+    np.testing.assert_array_equal(alone, DensityMapTransformer(3.0).make_map(points[:1], (100, 100)))
