@@ -12,12 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skcount._validation import Images, check_finite, check_images, is_table
+from skcount._validation import Images, check_finite, check_images, check_length, is_table
 from skcount.density import DensityMapTransformer
 from skcount.metrics import check_weights, count_mean_absolute_error
 from skcount.networks import DensityNetwork
 from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
+from skcount.regressors._hold_out import hold_out
 from skcount.regressors._target import check_target, is_ragged
 from skcount.training import LOSSES, BlankPenalty, Crops, MapTarget, PointTarget, train
 
@@ -49,6 +50,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "patch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "augment": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "dtype": [StrOptions({"float32", "float64"})],
         "warm_start": ["boolean"],
@@ -60,7 +64,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, roi=None, perspective=None):
+    def fit(self, X, y, sample_weight=None, groups=None, roi=None, perspective=None):
         """Learn to count from images and points.
 
         Parameters
@@ -74,6 +78,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             or a list of maps where the images differ in size.
         sample_weight : array-like of shape (n_images,) or None, default=None
             Weight of each image in the loss, >= 0. An image of weight zero is left out altogether.
+        groups : array-like of shape (n_images,) or None, default=None
+            One label an image, for `validation_fraction`: images of one group are trained on or held out together. None
+            takes those that an `ImageSet` carries.
         roi : array of shape (height, width), sequence of such arrays, or None, default=None
             Regions of interest: boolean masks, one for all images or one for each. The loss looks only inside;
             each point inside adds exactly 1 there, each point outside nothing. None takes those that an `ImageSet` carries.
@@ -95,7 +102,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             If the training diverges.
         """
         fresh = not (self.warm_start and hasattr(self, "module_"))
-        data = self._check_training_data(X, y, sample_weight, roi, perspective, fresh)
+        data = self._check_training_data(
+            X, y, sample_weight, roi, perspective, fresh, self._fraction(), groups
+        )
         return self._fit(X, y, data, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -247,7 +256,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
 
     def _fit(self, X, y, data, fresh, max_epochs, one_cycle_schedule):
         """Build the network where it is fresh, and train it on what was checked."""
-        images, target, weights, channels, density = data
+        images, target, weights, channels, density, held_out = data
         with _own_randomness(self.random_state, self._torch_device()):
             module = self._make_module(channels, target.peak(weights)) if fresh else self._continue_module()
             loss = LOSSES[self.loss](float(module.output_scale), density.sigma)
@@ -277,6 +286,8 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
                 callbacks=self.callbacks or (),
                 net_params=self.net_params,
                 after_epoch=tasks.end_epoch,
+                validate=held_out and (lambda: _count_error(module, *held_out)),
+                patience=self.n_iter_no_change if self.early_stopping else None,
             )
             if one_cycle_schedule and target.is_map:
                 _remove_bias(module, images, target.counts, weights)
@@ -285,7 +296,11 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         tasks.end()
         return self
 
-    def _check_training_data(self, X, y, sample_weight, roi, perspective, fresh):
+    def _fraction(self):
+        """Part of the images to hold out, or None."""
+        return 0.1 if self.early_stopping and self.validation_fraction is None else self.validation_fraction
+
+    def _check_training_data(self, X, y, sample_weight, roi, perspective, fresh, fraction=None, groups=None):
         """Check all that `fit` is given; nothing is trained before all of it is right."""
         density = self._make_density()
         self._torch_device()
@@ -304,11 +319,16 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         if isinstance(target, PointTarget):
             density.check_outside(target.points, images.shapes)
             target = target.inside()
-        channels = _channel_statistics(images, weights)
-        if not weights.all():
-            kept = np.flatnonzero(weights)
+        kept, held_out = np.flatnonzero(weights), None
+        if fraction is not None:
+            kept, valid = hold_out(kept, _carried_groups(X, groups, len(images)), fraction, self.random_state)
+            held_out = images.take(valid), target.take(valid).counts, weights[valid]
+            for index in valid:
+                check_finite(images[index], index)
+        channels = _channel_statistics(images, weights, kept)
+        if len(kept) < len(images):
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
-        return images, target, weights / weights.mean(), channels, density
+        return images, target, weights / weights.mean(), channels, density, held_out
 
     def _store(self, fitted, history, fresh, columns):
         """Keep what was learnt: only now, so that a fit that fails leaves an earlier one as it was."""
@@ -456,11 +476,29 @@ class ChannelStatistics(NamedTuple):
     high: np.ndarray
 
 
-def _channel_statistics(images, weights):
-    """Read all images once: check their pixels, and measure each channel; those of weight zero are left out."""
+def _count_error(module, images, counts, weights):
+    """Mean absolute error of the counts of some images, by the module as it is; it trains on after."""
+    training = module.training
+    predicted = [_apply(module, images[i], images.roi and images.roi.read(i)) for i in range(len(images))]
+    module.train(training)
+    predicted = np.array([density.sum(dtype=np.float64) for density in predicted])
+    return count_mean_absolute_error(counts, predicted, sample_weight=weights)
+
+
+def _carried_groups(X, groups, n_images):
+    """The labels that were given, or those that an image set carries, or None."""
+    groups = getattr(X, "groups", None) if groups is None and hasattr(X, "shapes") else groups
+    if groups is not None:
+        groups = np.asarray(groups)
+        check_length(n_images, len(groups), "groups")
+    return groups
+
+
+def _channel_statistics(images, weights, kept):
+    """Read the images at `kept` once: check their pixels, and measure each channel."""
     total, mean, squares = 0.0, np.zeros(images.n_channels), np.zeros(images.n_channels)
     low, high = np.full(images.n_channels, np.inf), np.full(images.n_channels, -np.inf)
-    for index in np.flatnonzero(weights):
+    for index in kept:
         image, weight = images[index], weights[index]
         check_finite(image, index)
         pixels = image.reshape(len(image), -1).astype(np.float64)

@@ -68,6 +68,9 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         batch_size=8,
         patch_size="auto",
         augment=True,
+        validation_fraction=None,
+        early_stopping=False,
+        n_iter_no_change=20,
         device="auto",
         dtype="float32",
         warm_start=False,
@@ -86,6 +89,9 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         self.batch_size = batch_size
         self.patch_size = patch_size
         self.augment = augment
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
         self.device = device
         self.dtype = dtype
         self.warm_start = warm_start

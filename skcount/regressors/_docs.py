@@ -24,6 +24,14 @@ patch_size : int or "auto", default="auto"
     are learnt from whole images.
 augment : bool, default=True
     Whether to flip the crops, and turn square ones by 90 degrees, at random.
+validation_fraction : float or None, default=None
+    Part of the images, in (0, 1), to hold out of the training, whole groups of them where there are groups. After each
+    epoch their count error is measured, and the weights with the smallest are kept. None holds out nothing, or a
+    tenth with `early_stopping`.
+early_stopping : bool, default=False
+    Whether to end the training when the error on held-out images has not become smaller for a while.
+n_iter_no_change : int, default=20
+    How many epochs that is, >= 1.
 device : str, default="auto"
     Where to compute, as torch calls it; "auto" is a CUDA device if there is one, else the CPU.
 dtype : {"float32", "float64"}, default="float32"
@@ -51,7 +59,8 @@ patch_size_ : (height, width)
 n_iter_ : int
     Number of epochs.
 history_ : list of dict
-    One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), dur (seconds)."""
+    One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), dur (seconds); with held-out
+    images valid_count_mae (objects an image)."""
 
 
 def document(cls):

@@ -70,6 +70,9 @@ class FCRNRegressor(BaseDensityMapRegressor):
         batch_size=8,
         patch_size="auto",
         augment=True,
+        validation_fraction=None,
+        early_stopping=False,
+        n_iter_no_change=20,
         device="auto",
         dtype="float32",
         warm_start=False,
@@ -89,6 +92,9 @@ class FCRNRegressor(BaseDensityMapRegressor):
         self.batch_size = batch_size
         self.patch_size = patch_size
         self.augment = augment
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
         self.device = device
         self.dtype = dtype
         self.warm_start = warm_start

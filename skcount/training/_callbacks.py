@@ -1,6 +1,7 @@
 """What happens beside the steps of a training run, as skorch callbacks."""
 
 import math
+from copy import deepcopy
 
 from skorch.callbacks import Callback
 
@@ -37,6 +38,41 @@ class ForgetBatches(Callback):
     def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
         """Drop them."""
         net.history[-1]["batches"] = []
+
+
+class KeepBest(Callback):
+    """Measure the error on held-out images after each epoch, and end with the weights that had the smallest.
+
+    Parameters
+    ----------
+    measure : callable
+        Returns the count error of the module as it is.
+    patience : int or None
+        The training ends after so many epochs without a smaller error; None: never.
+    """
+
+    def __init__(self, measure, patience):
+        self.measure = measure
+        self.patience = patience
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Start with no best."""
+        self.best_, self.best_epoch_, self.state_ = float("inf"), 0, None
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Measure, and keep the weights where they are the best so far."""
+        error, epoch = self.measure(), len(net.history)
+        net.history.record("valid_count_mae", error)
+        if error < self.best_:
+            self.best_, self.best_epoch_ = error, epoch
+            self.state_ = deepcopy(net.module_.state_dict())
+        elif self.patience is not None and epoch - self.best_epoch_ >= self.patience:
+            raise StopTraining
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Restore the best weights."""
+        if self.state_ is not None:
+            net.module_.load_state_dict(self.state_)
 
 
 class AfterEpoch(Callback):

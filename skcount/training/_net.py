@@ -7,7 +7,14 @@ from skorch import NeuralNet
 from skorch.callbacks import LRScheduler, PassthroughScoring
 from torch.optim.lr_scheduler import LambdaLR
 
-from skcount.training._callbacks import AfterEpoch, ForgetBatches, FreezeStatistics, StopTraining, one_cycle
+from skcount.training._callbacks import (
+    AfterEpoch,
+    ForgetBatches,
+    FreezeStatistics,
+    KeepBest,
+    StopTraining,
+    one_cycle,
+)
 from skcount.training._crops import keep_batch
 
 # Part of the steps after which the statistics of batch normalisations are frozen.
@@ -81,6 +88,8 @@ def train(
     callbacks=(),
     net_params=None,
     after_epoch=None,
+    validate=None,
+    patience=None,
 ):
     """Train a network on crops, in place.
 
@@ -113,11 +122,16 @@ def train(
         Parameters for skorch's NeuralNet, which override ours.
     after_epoch : callable or None, default=None
         Called with the number of each epoch that is over; a true value ends the training.
+    validate : callable or None, default=None
+        Returns the count error on held-out images; the network ends with the weights of the epoch with the smallest.
+    patience : int or None, default=None
+        The training ends after so many epochs without a smaller error on held-out images.
 
     Returns
     -------
     list of dict
-        One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), dur (seconds).
+        One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), dur (seconds), and, of held-out
+        images, valid_count_mae (objects an image).
 
     Raises
     ------
@@ -132,6 +146,8 @@ def train(
         ("count_mae", PassthroughScoring("count_mae", on_train=True)),
         *(_schedule(n_steps) if one_cycle_schedule else ()),
     ]
+    if validate is not None:
+        own_callbacks.append(("keep_best", KeepBest(validate, patience)))
     if after_epoch is not None:
         own_callbacks.append(("after_epoch", AfterEpoch(after_epoch)))
     params = {
@@ -220,5 +236,5 @@ def _count_mae(density, batch):
 
 def _plain(row):
     """Keep the plain numbers of a row of skorch's history."""
-    names = ("epoch", "train_loss", "count_mae", "dur")
-    return {name: row[name] if name == "epoch" else float(row[name]) for name in names}
+    names = ("train_loss", "count_mae", "valid_count_mae", "dur")
+    return {"epoch": row["epoch"], **{name: float(row[name]) for name in names if name in row}}

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
+from skorch.callbacks import Callback
 
 from skcount import (
     DensityMapRegressor,
@@ -24,7 +25,8 @@ from skcount import (
 )
 from skcount.datasets import ImageSet, make_cells
 from skcount.metrics import count_mae_scorer
-from skcount.training import LOSSES
+from skcount.regressors._hold_out import hold_out
+from skcount.training import LOSSES, PointTarget
 
 
 def small(**params):
@@ -807,3 +809,82 @@ def test_a_loss_of_points_refuses_maps_and_takes_counts(noise):
         small(loss="bayesian").fit(X, maps)
     same = [small(loss=loss).fit(X, points.counts).predict(X) for loss in ("bayesian", "mse")]
     np.testing.assert_array_equal(*same)
+
+
+# --- held-out images ----------------------------------------------------------------------------------------------
+
+
+def test_the_weights_with_the_smallest_error_on_held_out_images_are_kept(cells):
+    X, points = cells
+    seen = []
+
+    class Monitor(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(copy.deepcopy(net.module_.state_dict()))
+
+    regressor = small(max_epochs=12, lr=0.05, validation_fraction=0.25, callbacks=[Monitor()]).fit(X, points)
+    errors = [row["valid_count_mae"] for row in regressor.history_]
+    best = int(np.argmin(errors))
+    assert 0 < best < 11  # or the test shows nothing
+    kept, expected = regressor.module_.state_dict(), seen[best]
+    assert all(torch.equal(kept[name], expected[name]) for name in kept if name != "output_scale")
+    assert not all(torch.equal(kept[name], seen[-1][name]) for name in kept if name != "output_scale")
+
+
+def test_held_out_images_teach_nothing(cells, monkeypatch):
+    X, points = cells
+    drawn = set()
+    crop = PointTarget.crop
+    monkeypatch.setattr(
+        PointTarget, "crop", lambda self, i, w: drawn.add(len(self.points[i])) or crop(self, i, w)
+    )
+    distinct = PointAnnotations([p[: i + 1] for i, p in enumerate([points.coordinates] * 8)]).inside((40, 48))
+    small(validation_fraction=0.4, max_epochs=20).fit(X, distinct)
+    assert len(drawn) == 5
+
+
+def test_groups_are_held_out_as_a_whole():
+    groups = np.array(["a", "b", "a", "c", "b", "c", "d", "d"])
+    for seed in range(5):
+        train, valid = hold_out(np.arange(8), groups, 0.25, seed)
+        assert sorted([*train, *valid]) == list(range(8))
+        assert not set(groups[train]) & set(groups[valid])
+        assert len(set(groups[valid])) == 1
+
+
+def test_groups_are_carried_or_passed_to_the_split(cells, monkeypatch):
+    X, points = cells
+    groups = np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    given = []
+    monkeypatch.setattr("skcount.regressors._base.hold_out", lambda *a: given.append(a[1]) or hold_out(*a))
+    regressor = small(validation_fraction=0.25)
+    counts = [
+        regressor.fit(X, points, groups=groups).predict(X),
+        regressor.fit(ImageSet(X, groups=groups), points).predict(X),
+    ]
+    np.testing.assert_array_equal(*counts)
+    np.testing.assert_array_equal(given, [groups, groups])
+    with pytest.raises(ValueError, match="8 images and groups holds 2"):
+        regressor.fit(X, points, groups=[1, 2])
+
+
+def test_early_stopping_ends_when_nothing_becomes_better(cells):
+    X, points = cells
+    regressor = small(max_epochs=200, lr=1e-9, early_stopping=True, n_iter_no_change=3).fit(X, points)
+    errors = [row["valid_count_mae"] for row in regressor.history_]
+    assert regressor.n_iter_ == np.argmin(errors) + 1 + 3 < 200
+
+
+def test_one_image_cannot_be_held_out_of_one(cells):
+    X, points = cells
+    with pytest.raises(ValueError, match="There is 1 of the images to learn from"):
+        small(early_stopping=True).fit(X[:1], points[:1])
+    with pytest.raises(ValueError, match="There is 1 of the groups to learn from"):
+        small(validation_fraction=0.5).fit(X, points, groups=np.zeros(8))
+
+
+def test_a_held_out_pixel_that_is_not_finite_is_found_before_training():
+    X = np.zeros((4, 8, 8), dtype=np.float32)
+    X[:, 3, 3] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        small(validation_fraction=0.5).fit(X, [[]] * 4)
