@@ -213,12 +213,11 @@ class ImageSet(Sequence):
 
     def __getstate__(self):
         source, index = self.source.pack(self._index)
-        # As bytes: joblib hashes an array's strides too, and those of equal selections can differ.
-        return {**self.__dict__, "source": source, "_index": index.tobytes()}
+        return {**self.__dict__, "source": source, "_index": _pack(index), "_groups": _pack(self._groups)}
 
     def __setstate__(self, state):
-        self.__dict__.update(state, _index=np.frombuffer(state["_index"], dtype=np.int64))
-        for carried in (self._roi, self._perspective, self._groups):
+        self.__dict__.update(state, _index=_unpack(state["_index"]), _groups=_unpack(state["_groups"]))
+        for carried in (self._roi, self._perspective):
             if isinstance(carried, np.ndarray):
                 _read_only(carried)
 
@@ -504,6 +503,15 @@ def _select_maps(maps, key):
 def _read_only(array):
     array.setflags(write=False)
     return array
+
+
+def _pack(array):
+    """Return type and bytes: joblib hashes an array's strides too, and those of equal selections can differ."""
+    return None if array is None else (array.dtype.str, array.tobytes())
+
+
+def _unpack(packed):
+    return None if packed is None else np.frombuffer(packed[1], dtype=packed[0])
 
 
 def _check_key(key):

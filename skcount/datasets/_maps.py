@@ -79,7 +79,7 @@ def check_map_dtype(name, dtype, owner):
     dtype('float64')
     """
     if name == "roi":
-        if dtype.kind not in "bui":
+        if dtype.kind not in "iub":
             raise ValueError(
                 f"{owner} has dtype {dtype}; expected booleans, True inside: compare it, as in mask > 0."
             )
@@ -138,7 +138,7 @@ def check_groups(groups, n_images):
     array(['plate 1', 'plate 2'], dtype='<U7')
     """
     labels = np.asarray(groups)
-    if labels.dtype.kind in "OT" and all(isinstance(label, str) for label in labels.flat):
+    if labels.dtype.kind in {"O", "T"} and all(isinstance(label, str) for label in labels.flat):
         labels = labels.astype(str)  # a column of a data frame
     if labels.shape != (n_images,):
         raise ValueError(

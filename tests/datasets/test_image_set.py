@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, train_test_split
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, train_test_split
 from sklearn.utils import _safe_indexing, indexable, resample
 
 from skcount._validation import check_images
@@ -187,6 +187,203 @@ def test_an_object_array_is_a_sequence():
 def test_what_is_no_set_of_images_is_refused(bad, message):
     with pytest.raises(ValueError, match=message):
         ImageSet(bad)
+
+
+# --- What goes along with the images -------------------------------------------------------------
+
+GROUPS = ["a", "a", "b", "b", "c", "c", "c"]
+MASK = np.arange(30).reshape(5, 6) > 4
+MASKS = np.array([np.arange(30).reshape(5, 6) > number for number in range(N_IMAGES)])
+SCALES = np.array([np.full((5, 6), 0.5 + number) for number in range(N_IMAGES)])
+
+
+@pytest.fixture(params=["array", "list", "set", "file"])
+def carrying(request, tmp_path):
+    """A set whose maps are one an image, in each kind of storage."""
+    maps = {"roi": MASKS, "perspective": SCALES, "groups": GROUPS}
+    if request.param == "list":
+        maps |= {"roi": list(MASKS), "perspective": tuple(SCALES)}
+    if request.param == "set":
+        maps |= {"roi": ImageSet(MASKS), "perspective": ImageSet(list(SCALES))}
+    if request.param == "file":
+        save_hdf5(tmp_path / "a.h5", PIXELS, [[]] * N_IMAGES, **maps)
+        with load_hdf5(tmp_path / "a.h5").images as images:
+            yield images
+    else:
+        yield ImageSet(PIXELS, **maps)
+
+
+@given(first=keys(), second=st.integers(0, 3), ellipsis=st.booleans())
+def test_what_is_carried_is_selected_along(first, second, ellipsis):
+    images = ImageSet(PIXELS, roi=MASKS, perspective=SCALES, groups=GROUPS)
+    selected = images[(first, ...) if ellipsis else first][second:][::-1]
+    numbers = np.arange(N_IMAGES)[first][second:][::-1]
+    assert_array_equal(np.asarray(selected.roi), MASKS[numbers])
+    assert_array_equal(np.asarray(selected.perspective), SCALES[numbers])
+    assert_array_equal(selected.groups, np.array(GROUPS)[numbers])
+
+
+def test_every_storage_carries_the_same(carrying):
+    assert repr(carrying).endswith(", with roi, perspective, groups)")
+    assert isinstance(carrying[2], np.ndarray)
+    assert carrying.roi.shape == carrying.perspective.shape == (N_IMAGES, 5, 6)
+    assert (carrying.roi.dtype, carrying.perspective.dtype) == (bool, np.float64)
+    chosen = carrying[[6, 1]]
+    for maps, expected in ((chosen.roi, MASKS), (chosen.perspective, SCALES)):
+        assert_array_equal(maps[0], expected[6], strict=True)
+        assert_array_equal(maps[1], expected[1], strict=True)
+    assert chosen.groups.tolist() == ["c", "a"]
+
+
+def test_a_map_of_all_images_is_kept_once():
+    images = ImageSet(PIXELS, roi=MASK, perspective=SCALES[0].astype(np.float32))
+    assert_array_equal(images.roi, MASK, strict=True)
+    assert images.perspective.dtype == np.float32
+    assert images[2:][[0]].roi is images.roi
+    assert images.groups is None
+    for carried in (images.roi, images.perspective, ImageSet(PIXELS, groups=GROUPS)[1:].groups):
+        for array in (carried, pickle.loads(pickle.dumps(images)).roi):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = array[0]
+
+
+def test_a_map_is_the_callers_no_more():
+    mask = MASK.copy()
+    images = ImageSet(PIXELS, roi=mask)
+    mask[:] = False
+    assert_array_equal(images.roi, MASK)
+
+
+def test_an_image_set_of_an_image_set_carries_the_same_but_what_is_given(carrying):
+    assert ImageSet(carrying).roi is carrying.roi
+    other = ImageSet(carrying, roi=MASK, groups=range(N_IMAGES))
+    assert_array_equal(other.roi, MASK)
+    assert other.groups.tolist() == list(range(N_IMAGES))
+    assert_array_equal(other.perspective[3], SCALES[3])
+    assert_array_equal(carrying.roi[3], MASKS[3])
+    again = ImageSet(PIXELS[:3], roi=carrying[2:5].roi)
+    assert_array_equal(np.asarray(again.roi), MASKS[2:5])
+
+
+def test_images_of_many_sizes_carry_a_map_each():
+    pixels = mixed_images()
+    images = ImageSet(
+        pixels, roi=[image > image.min() for image in pixels], perspective=[p + 1 for p in pixels]
+    )
+    assert_array_equal(images[[3]].roi[0], pixels[3] > pixels[3].min())
+    assert_array_equal(images.perspective[1], pixels[1] + 1)
+
+
+def test_zeros_and_ones_are_a_mask_and_whole_numbers_are_scales():
+    images = ImageSet(PIXELS, roi=MASKS.astype(np.uint8), perspective=np.full((5, 6), 2))
+    assert_array_equal(images.roi[2], MASKS[2], strict=True)
+    assert_array_equal(images.perspective, np.full((5, 6), 2.0), strict=True)
+    mixed = ImageSet(PIXELS[:2], roi=[MASK, MASK.astype(int)], perspective=[SCALES[1], np.ones((5, 6), "f4")])
+    assert_array_equal(mixed.roi[1], MASK, strict=True)
+    assert mixed.perspective[1].dtype == np.float64
+
+
+def test_a_mask_in_a_file_is_checked_when_it_is_read(tmp_path):
+    masks = MASKS.astype(np.uint8)
+    masks[4], masks[5] = 0, 255
+    save_hdf5(tmp_path / "masks.h5", masks, [[]] * N_IMAGES)
+    with load_hdf5(tmp_path / "masks.h5").images as lazy:
+        images = ImageSet(PIXELS, roi=lazy)
+        assert_array_equal(images[1:].roi[1], MASKS[2], strict=True)
+        assert_array_equal(pickle.loads(pickle.dumps(images[[3]])).roi[0], MASKS[3], strict=True)
+        with pytest.raises(ValueError, match="roi of image 4 has no pixel inside"):
+            images.roi[4]
+        with pytest.raises(ValueError, match=r"roi of image 5 holds integers from 255 to 255; .*mask > 0"):
+            images.roi[5]
+        with pytest.raises(ValueError, match=r"The roi of image 0 has shape \(5, 6\); expected \(4, 6\)"):
+            ImageSet(PIXELS[:, :4], roi=lazy)
+        with pytest.raises(ValueError, match="7 maps and there are 6 images"):
+            ImageSet(PIXELS[:6], roi=lazy)
+        images.close()
+
+
+@pytest.mark.parametrize(
+    ("carried", "message"),
+    [
+        (
+            {"roi": MASK.T},
+            r"The roi has shape \(6, 5\); expected \(5, 6\), the \(height, width\) of the image",
+        ),
+        ({"roi": MASKS[:, :4]}, r"The roi of image 0 has shape \(4, 6\); expected \(5, 6\)"),
+        ({"roi": [*MASKS[:6], MASK.T]}, r"The roi of image 6 has shape \(6, 5\)"),
+        ({"roi": MASKS[:6]}, "6 maps and there are 7 images"),
+        ({"roi": MASK.tolist()}, r"5 maps and there are 7 images; .*one array \(height, width\) for all"),
+        ({"roi": MASK.astype(float)}, r"The roi has dtype float64; expected booleans, .*mask > 0"),
+        ({"roi": MASK * np.uint8(255)}, r"The roi holds integers from 0 to 255; .*mask > 0"),
+        ({"roi": np.zeros((5, 6), bool)}, "The roi has no pixel inside"),
+        ({"roi": [*MASKS[:3], np.zeros((5, 6), bool), *MASKS[4:]]}, "The roi of image 3 has no pixel inside"),
+        ({"roi": PIXELS}, r"The roi of image 0 has shape \(5, 6, 3\)"),
+        ({"roi": "mask.png"}, "The roi is a str"),
+        ({"roi": 1}, "The roi is a int"),
+        (
+            {"perspective": np.zeros((5, 6))},
+            "The perspective is 0.0 at row 0, column 0; expected finite scales",
+        ),
+        ({"perspective": np.where(MASK, 1, np.nan)}, "The perspective is nan at row 0, column 0"),
+        ({"perspective": [*SCALES[:6], -SCALES[6]]}, "The perspective of image 6 is -6.5"),
+        ({"perspective": MASK}, "The perspective has dtype bool; expected real floats"),
+        ({"groups": GROUPS[:6]}, r"groups has shape \(6,\) and there are 7 images"),
+        ({"groups": "abcdefg"}, r"groups has shape \(\)"),
+        ({"groups": np.arange(7.0)}, "groups has dtype float64; expected integers or strings"),
+        ({"groups": ["a", None, *GROUPS[2:]]}, "groups has dtype object"),
+    ],
+)
+def test_what_does_not_fit_the_images_is_refused(carried, message):
+    with pytest.raises(ValueError, match=message):
+        ImageSet(PIXELS, **carried)
+
+
+def test_one_map_for_images_of_many_sizes_is_refused():
+    with pytest.raises(ValueError, match="for images of 3 sizes; expected one map for each image"):
+        ImageSet(mixed_images(), roi=np.ones((4, 5), dtype=bool))
+
+
+def test_no_images_carry_nothing():
+    with pytest.raises(ValueError, match="no images that could have a roi"):
+        ImageSet(ImageSet(PIXELS)[:0], roi=MASK)
+
+
+def test_groups_may_be_a_column_of_a_data_frame():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"clip": GROUPS, "number": range(N_IMAGES)})
+    assert ImageSet(PIXELS, groups=frame["clip"]).groups.tolist() == GROUPS
+    assert ImageSet(PIXELS, groups=frame["number"]).groups.tolist() == list(range(N_IMAGES))
+
+
+def test_groups_keep_clips_on_one_side_of_a_split(carrying):
+    for train, test in GroupKFold(3).split(carrying, groups=carrying.groups):
+        assert not set(carrying[train].groups) & set(carrying[test].groups)
+
+
+@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_copies_and_pickles_carry_the_same(carrying, twin):
+    for selection in (carrying, carrying[[5, 1, 1]], carrying[::-2], carrying[:0]):
+        same = twin(selection)
+        assert_array_equal(np.asarray(same.roi), np.asarray(selection.roi))
+        assert_array_equal(np.asarray(same.perspective), np.asarray(selection.perspective))
+        assert_array_equal(same.groups, selection.groups)
+        assert joblib.hash(same) == joblib.hash(selection)
+        same.close()
+
+
+def test_the_hash_sees_what_is_carried(carrying):
+    assert joblib.hash(carrying[1:3]) == joblib.hash(carrying[[1, 2]])
+    assert joblib.hash(carrying[::3]) == joblib.hash(carrying[[0, 3, 6]])
+    changed = MASKS.copy()
+    changed[-1, 0, 0] ^= True
+    changes = [{"roi": changed}, {"roi": MASK}, {"perspective": SCALES + 1}, {"groups": GROUPS[::-1]}]
+    found = {joblib.hash(carrying), *(joblib.hash(ImageSet(carrying, **change)) for change in changes)}
+    assert len(found) == 5
+
+
+def test_a_pickle_in_memory_is_as_small_as_the_selection_of_its_maps():
+    images = ImageSet(np.zeros((100, 8, 8), np.uint8), roi=np.ones((100, 8, 8), bool), groups=["clip"] * 100)
+    assert len(pickle.dumps(images[:2])) < 2 * 2 * 8 * 8 + 2000
 
 
 # --- scikit-learn, pickle, joblib ---------------------------------------------------------------
