@@ -1,7 +1,6 @@
-import builtins
 import os
-import shutil
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -9,9 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skcount.datasets import _vgg_cells
-from skcount.datasets._hdf5 import save_hdf5
-from skcount.datasets._vgg_cells import fetch_vgg_cells, get_data_home
+from skcount.datasets import _fetch, _vgg_cells
+from skcount.datasets._vgg_cells import VGG_CELLS, fetch_vgg_cells
 
 Image = pytest.importorskip("PIL.Image", reason="pillow reads the archive")
 
@@ -22,38 +20,15 @@ needs_data = pytest.mark.skipif(
 )
 
 
+# --- The data as published -----------------------------------------------------------------------
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A cache folder with the data in it, filled once."""
     home = tmp_path_factory.mktemp("home")
-    fetch_vgg_cells(data_home=home)
+    fetch_vgg_cells(data_home=home, download_if_missing=False)
     return home
-
-
-@pytest.fixture
-def no_archive(monkeypatch):
-    monkeypatch.delenv("SKCOUNT_DATA", raising=False)
-
-
-def png(pixels):
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, format="png")
-    return buffer.getvalue()
-
-
-def write_archive(path, changes=None, folder=""):
-    """A small archive of the layout of the published one; `changes` replaces members, None removes one."""
-    cell = png(np.zeros((256, 256, 3), dtype=np.uint8))
-    members = {f"{n:03d}{kind}.png": cell for n in range(1, 201) for kind in ("cell", "dots")}
-    members |= changes or {}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            if content is not None:
-                archive.writestr(folder + name, content)
-    return path
-
-
-# --- The data as published -----------------------------------------------------------------------
 
 
 @needs_data
@@ -88,120 +63,94 @@ def test_images_and_points_are_those_of_the_archive_in_its_order(home, number):
 
 
 @needs_data
-def test_the_cache_is_one_file_made_once(home, monkeypatch, no_archive):
-    assert [file.name for file in home.iterdir()] == ["vgg_cells.h5"]
-    monkeypatch.setattr(_vgg_cells, "_convert", lambda *_: pytest.fail("the data were made again"))
-    monkeypatch.setenv("SKCOUNT_CACHE", str(home))
-    images, points = fetch_vgg_cells(return_X_y=True)
-    assert (len(images), len(points)) == (200, 200)
-
-
-@needs_data
-def test_the_description_tells_origin_rule_and_protocols(home):
+def test_the_description_tells_origin_rule_protocols_and_copy(home):
     text = fetch_vgg_cells(data_home=home).DESCR
-    for word in ["Lempitsky", "Lehmussola", "35,192", "176 +- 61", "red is above 0", '"LZ"', '"random"']:
+    for word in [
+        "Lempitsky",
+        "Lehmussola",
+        "35,192",
+        "176 +- 61",
+        "red is above 0",
+        '"lz"',
+        '"random"',
+        '"article"',
+    ]:
         assert word in text
+    assert "(200) are byte for byte those that skcount was tested with" in text
 
 
 @needs_data
-def test_a_damaged_cache_is_made_again(home, tmp_path, monkeypatch):
-    whole, broken = home / "vgg_cells.h5", tmp_path / "vgg_cells.h5"
-    broken.write_bytes(whole.read_bytes()[:10_000])
-    archive = tmp_path / "renamed.zip"
-    archive.touch()
-    monkeypatch.setattr(_vgg_cells, "_convert", lambda source, target: shutil.copy(whole, target))
-    with fetch_vgg_cells(data_home=tmp_path, archive=archive).images as images:
-        assert images[199].shape == (256, 256, 3)
+def test_the_digests_are_of_the_files_that_are_read():
+    with _fetch.open_files(VGG_CELLS, [Path(DATA) / "vgg_cells.zip"]) as files:
+        read = {name: _fetch.digest(files.read(name)) for names in files.names.values() for name in names}
+    assert read == _fetch._read_digests("vgg_cells")
 
 
-# --- Where things are ----------------------------------------------------------------------------
+# --- Archives of a few small pictures ------------------------------------------------------------
 
 
-def test_a_missing_archive_says_where_it_was_looked_for_and_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("SKCOUNT_DATA", str(tmp_path / "data"))
-    with pytest.raises(
-        FileNotFoundError, match=r"(?s)Visual Geometry Group.*fetch_vgg_cells\(archive="
-    ) as info:
-        fetch_vgg_cells(data_home=tmp_path)
-    for place in (tmp_path / "vgg_cells.zip", tmp_path / "cells.zip", tmp_path / "data" / "cells.zip"):
-        assert str(place) in str(info.value)
+DOTS = np.zeros((6, 5, 3), dtype=np.uint8)
+DOTS[3, 2:4, 0] = 255, 1  # two touching cells
+DOTS[0, 0, 1:] = 255  # no red, no cell
 
 
-def test_an_archive_that_is_named_is_the_only_one_looked_for(tmp_path):
-    write_archive(tmp_path / "cells.zip")
-    with pytest.raises(FileNotFoundError, match=r"looked for .*other\.zip\. Get"):
-        fetch_vgg_cells(data_home=tmp_path, archive=tmp_path / "other.zip")
+@pytest.fixture
+def few(monkeypatch):
+    few = replace(VGG_CELLS, n_images=2, image_shape=(6, 5, 3), n_points=3)
+    monkeypatch.setattr(_vgg_cells, "VGG_CELLS", few)
+    return few
 
 
-@pytest.mark.parametrize("name", ["cells.zip", "vgg_cells.zip"])
-def test_the_archive_is_found_in_data_home(tmp_path, no_archive, name):
-    write_archive(tmp_path / name)
-    with pytest.raises(ValueError, match=rf"{name} holds images of shape .* and 0 points"):
-        fetch_vgg_cells(data_home=tmp_path)
+@pytest.fixture
+def members(encode):
+    one = np.where(np.arange(30).reshape(6, 5, 1) == 7, [255, 0, 0], 0).astype(np.uint8)
+    return {
+        "cells/001cell.png": encode(np.full((6, 5, 3), 1, dtype=np.uint8)),
+        "cells/001dots.png": encode(DOTS),
+        "cells/002cell.png": encode(np.full((6, 5, 3), 2, dtype=np.uint8)),
+        "cells/002dots.png": encode(one),
+    }
 
 
-def test_another_file_in_the_cache_is_not_taken_for_the_data(tmp_path, no_archive):
-    save_hdf5(tmp_path / "vgg_cells.h5", np.zeros((2, 4, 4)), [[], []])
-    with pytest.raises(FileNotFoundError, match="archive of the VGG cells was not found"):
-        fetch_vgg_cells(data_home=tmp_path)
+def test_every_red_pixel_is_a_cell(few, nowhere, write_zip, members):
+    write_zip(nowhere / "cells.zip", members)
+    cells = fetch_vgg_cells(download_if_missing=False)
+    with cells.images as images:
+        assert_array_equal([image[0, 0, 0] for image in images], [1, 2])
+    assert [points.tolist() for points in cells.points] == [[[3, 2], [3, 3]], [[1, 2]]]
 
 
-def test_the_cache_folder(tmp_path, monkeypatch):
-    assert get_data_home(tmp_path / "a" / "b") == tmp_path / "a" / "b"
-    assert (tmp_path / "a" / "b").is_dir()
-    monkeypatch.setenv("SKCOUNT_CACHE", str(tmp_path / "c"))
-    assert get_data_home() == tmp_path / "c"
-    monkeypatch.delenv("SKCOUNT_CACHE")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert get_data_home() == tmp_path / "skcount_data"
+def test_the_archive_may_be_a_tar_file(few, nowhere, tmp_path, members):
+    import tarfile
 
-
-# --- Archives that are not the data --------------------------------------------------------------
-
-DOTS = np.zeros((256, 256, 3), dtype=np.uint8)
-DOTS[3, 4:6, 0] = 255, 1  # two touching cells
-DOTS[9, 9, 1:] = 255  # no red, no cell
+    with tarfile.open(tmp_path / "cells.tar.gz", "w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, BytesIO(content))
+    cells = fetch_vgg_cells(archive=tmp_path / "cells.tar.gz")
+    with cells.images as images:
+        assert images.shape == (2, 6, 5, 3)
+    assert cells.points.counts.tolist() == [2, 1]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"007cell.png": None}, "holds 199 images NNNcell.png"),
-        ({"201dots.png": b""}, "holds 201 images NNNdots.png"),
-        ({"007dots.png": png(DOTS)}, "and 2 points"),
-        ({"007dots.png": png(DOTS[:9])}, r"007dots.png of shape \(9, 256, 3\)"),
-        ({"007dots.png": b"no image"}, "007dots.png that cannot be read"),
-        ({"007dots.png": png(DOTS)[:200]}, "007dots.png that cannot be read"),
+        ({"cells/002dots.png": None}, r"lacks 1 of 2 files, 002dots\.png first"),
+        ({"cells/003cell.png": b""}, r"holds 1 files too many, 003cell\.png first"),
+        ({"cells/002dots.png": "cells/001dots.png"}, "holds 4 dots"),
     ],
 )
-def test_an_archive_with_another_content_is_refused(tmp_path, changes, message):
-    archive = write_archive(tmp_path / "cells.zip", changes, folder="cells/")
-    with pytest.raises(ValueError, match=rf"cells.zip .*{message}.*; expected the VGG cells as published"):
-        fetch_vgg_cells(data_home=tmp_path / "home", archive=archive)
-    assert list((tmp_path / "home").iterdir()) == []
+def test_an_archive_with_another_content_is_refused(few, nowhere, write_zip, members, changes, message):
+    changes = {name: members.get(content, content) for name, content in changes.items()}
+    archive = write_zip(nowhere / "cells.zip", members | changes)
+    with pytest.raises(ValueError, match=rf"{message}; expected the VGG cells as published: 2 images"):
+        fetch_vgg_cells(archive=archive)
 
 
-def test_a_damaged_archive_is_refused(tmp_path):
-    archive = write_archive(tmp_path / "cells.zip")
-    content = bytearray(archive.read_bytes())
-    content[content.index(b"001dots.png") + 60] ^= 1
-    archive.write_bytes(content)
-    with pytest.raises(ValueError, match=r"001dots.png that cannot be read \(Bad CRC-32"):
-        fetch_vgg_cells(data_home=tmp_path)
-    archive.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"cells.zip is no zip file"):
-        fetch_vgg_cells(data_home=tmp_path)
-
-
-def test_without_pillow_the_message_says_how_to_install_it(tmp_path, monkeypatch):
-    def no_pillow(name, *args, **kwargs):
-        if name == "PIL":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    real = builtins.__import__
-    write_archive(tmp_path / "cells.zip")
-    monkeypatch.setattr(builtins, "__import__", no_pillow)
-    with pytest.raises(ImportError, match=r"pip install skcount\[data\]"):
-        fetch_vgg_cells(data_home=tmp_path)
+def test_a_missing_archive_says_how_to_get_it(nowhere):
+    with pytest.raises(
+        FileNotFoundError, match=r'The VGG cells were not found; .*Get "cells\.zip" from https://www'
+    ):
+        fetch_vgg_cells(download_if_missing=False)

@@ -1,0 +1,90 @@
+"""Format "imagej": selections of the point and multi-point tools of ImageJ and Fiji, .roi or a .zip of them.
+
+Since ImageJ 1.52u whole coordinates of a point are the centre of a pixel, as they are here. Older versions
+put it at +0.5 where one clicked at high zoom: pass ``origin=0.5`` for those.
+"""
+
+import zipfile
+import zlib
+
+import numpy as np
+
+from skcount.datasets._optional import import_optional
+from skcount.datasets._point_files._contents import by_slice
+
+__all__ = ["read_imagej"]
+
+_MAX_BYTES = 2**28  # of all selections in a zip: more than a million points
+
+
+def read_imagej(path, slices=None):
+    """Read points of ImageJ.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    slices : {"split", "merge"} or None, default=None
+        Whether the slices of a stack are images of their own, see :func:`by_slice`.
+
+    Returns
+    -------
+    Contents
+        Points as (x, y); labels are the numbers of the counters, "0" and on.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds a selection that is not made of points.
+    """
+    roifile = import_optional("roifile", "Reading selections of ImageJ")
+    points, labels, numbers = [np.empty((0, 2))], [], []
+    for name, content in _members(path):
+        roi = _decode(roifile, content, path, name)
+        found = np.asarray(roi.coordinates(), dtype=np.float64).reshape(-1, 2)
+        points.append(found)
+        counters = roi.counters if roi.counters is not None else np.zeros(len(found), dtype=np.int64)
+        labels += [str(counter) for counter in counters.tolist()]
+        on_slice = roi.counter_positions
+        numbers += (
+            [roi.position] * len(found) if on_slice is None or not on_slice.any() else on_slice.tolist()
+        )
+    return by_slice(path, np.concatenate(points), numbers, slices, labels)
+
+
+def _members(path):
+    """Names and contents of the selections in a file."""
+    if not zipfile.is_zipfile(path):
+        return [(path.name, path.read_bytes())]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # What a Mac adds when it packs a folder anew is no selection.
+            chosen = [m for m in archive.infolist() if not m.is_dir() and not _is_of_mac(m.filename)]
+            if sum(member.file_size for member in chosen) > _MAX_BYTES:
+                raise ValueError(
+                    f"{path} declares selections of more than {_MAX_BYTES} bytes; expected points only."
+                )
+            return [(member.filename, archive.read(member)) for member in chosen]
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+        raise ValueError(f"{path} cannot be read as a zip of selections: {error}. Save it anew.") from error
+
+
+def _is_of_mac(name):
+    return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
+
+
+def _decode(roifile, content, path, name):
+    where = f"{path}, {name}," if name != path.name else f"{path}"
+    try:
+        roi = roifile.ImagejRoi.frombytes(content)
+    except Exception as error:  # roifile's errors on damaged files are of any kind
+        raise ValueError(
+            f"{where} cannot be read as a selection of ImageJ: {error}. Save it anew."
+        ) from error
+    if roi.roitype != roifile.ROI_TYPE.POINT:
+        kind = "COMPOSITE" if roi.composite else roi.roitype.name
+        raise ValueError(
+            f"{where} is a selection of the kind {kind}; expected points. Delete it from the ROI Manager, or turn outlines "
+            "into points in ImageJ first."
+        )
+    return roi

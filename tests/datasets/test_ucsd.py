@@ -1,0 +1,300 @@
+import os
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcount.datasets import _fetch, _ucsd
+from skcount.datasets._protocols import Split
+from skcount.datasets._ucsd import UCSD, fetch_ucsd_pedestrians, ucsd_annotations
+
+pytest.importorskip("PIL.Image", reason="pillow reads the archive")
+
+DATA = os.environ.get("SKCOUNT_DATA")
+needs_data = pytest.mark.skipif(
+    not DATA or not (Path(DATA) / "ucsd_partial.zip").is_file(),
+    reason="SKCOUNT_DATA is not set to a folder that holds ucsd_partial.zip",
+)
+
+
+# --- The data as published, and the frames that the archive has ----------------------------------
+
+
+@pytest.fixture(scope="module")
+def annotations(tmp_path_factory):
+    return ucsd_annotations(data_home=tmp_path_factory.mktemp("home"), download_if_missing=False)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A cache folder with the data in it, filled once."""
+    home = tmp_path_factory.mktemp("home")
+    fetch_ucsd_pedestrians(data_home=home, download_if_missing=False)
+    return home
+
+
+@needs_data
+def test_the_points_inside_the_region_are_the_official_counts_on_every_frame(annotations):
+    inside = annotations.points.inside((158, 238), annotations.roi)
+    assert_array_equal(inside.counts, annotations.counts)
+    counts = annotations.counts
+    assert (len(counts), counts.min(), counts.max()) == (2000, 11, 45)
+    assert (round(counts.mean(), 2), round(counts.std(), 2)) == (24.75, 8.36)
+
+
+@needs_data
+def test_points_outside_the_frame_are_kept(annotations):
+    assert annotations.points.counts.sum() == 56_764
+    assert annotations.points.inside((158, 238)).counts.sum() == 56_764 - 497
+
+
+@needs_data
+def test_the_perspective_is_linear_in_the_row_and_grows_towards_the_camera(annotations):
+    assert annotations.perspective.dtype == np.float32
+    assert (annotations.perspective == annotations.perspective[:, :1]).all()
+    scale, rows = annotations.perspective[:, 0], np.arange(158)
+    assert_allclose(scale, np.polyval(np.polyfit(rows, scale, 1), rows), atol=3e-4)
+    assert_allclose(scale[[0, -1]], [0.364, 1.132], atol=0.001)
+
+
+@needs_data
+def test_the_frames_that_are_there_stand_beside_their_points(home, annotations):
+    ucsd = fetch_ucsd_pedestrians(data_home=home)
+    assert_array_equal(ucsd.frames, np.arange(1, 601))
+    assert ucsd.points == annotations.points[:600]
+    assert_array_equal(ucsd.groups, np.repeat([0, 1, 2], 200))
+    assert_array_equal(ucsd.roi, annotations.roi)
+    assert round(ucsd.roi.mean(), 3) == 0.519
+    with ucsd.images as images:
+        assert (images.shape, images.dtype) == ((600, 158, 238), np.uint8)
+        assert_array_equal(images.groups, ucsd.groups)
+
+
+@needs_data
+def test_each_frame_is_the_picture_of_its_number(home):
+    images, _ = fetch_ucsd_pedestrians(data_home=home, return_X_y=True)
+    with _fetch.open_files(UCSD, [Path(DATA) / "ucsd_partial.zip"]) as files, images:
+        for number, name in [(1, "000_f001"), (200, "000_f200"), (201, "001_f001"), (600, "002_f200")]:
+            assert_array_equal(images[number - 1], files.read_image(f"vidf1_33_{name}.png", "L"))
+
+
+@needs_data
+def test_that_frames_are_reconstructed_or_absent_is_said(home):
+    text = fetch_ucsd_pedestrians(data_home=home).DESCR
+    assert "Frames that are not in the archive: 601-2000." in text
+    assert "RECONSTRUCTED from a video" in text
+
+
+@needs_data
+def test_protocols_that_need_absent_frames_are_refused_and_those_of_the_annotations_are_not(
+    home, annotations
+):
+    ucsd = fetch_ucsd_pedestrians(data_home=home)
+    with pytest.raises(ValueError, match="for training 601-1400, for testing 1401-2000"):
+        ucsd.train_test_indices("standard")
+    train, test = annotations.train_test_indices("standard")
+    assert (len(train), len(test)) == (800, 1200)
+
+
+@needs_data
+def test_baselines_that_look_at_no_image_are_those_of_the_description(annotations):
+    def errors(counts, protocol):
+        train, test = annotations.train_test_indices(protocol)
+        last = dict(zip(annotations.groups[train], train, strict=True))
+        seen_last = counts[[last.get(clip, 0) for clip in annotations.groups[test]]]
+        guesses = {"mean": counts[train].mean(), "last": seen_last}
+        return {name: round(np.abs(counts[test] - guess).mean(), 2) for name, guess in guesses.items()}
+
+    assert errors(annotations.counts, "standard")["mean"] == 5.49
+    assert errors(annotations.points.counts, "article") == {"mean": 7.84, "last": 1.62}
+
+
+@needs_data
+def test_the_digests_are_of_the_files_that_are_read():
+    with _fetch.open_files(UCSD, [Path(DATA) / "ucsd_partial.zip"]) as files:
+        read = {name: _fetch.digest(files.read(name)) for names in files.names.values() for name in names}
+    assert read == _fetch._read_digests("ucsd_pedestrians")
+
+
+# --- Archives of two clips of two small frames ---------------------------------------------------
+
+
+# For each frame (x, y) counted from 1; the region is the columns 0 and 1, and 2.5 is rounded up, out of it.
+CLIPS = [[[(1, 1), (2.49, 3)], [(2.5, 1)]], [[(-3, 2), (9, 9)], [(2, 3), (2, 3), (1, 1)]]]
+INSIDE = [[2, 0], [0, 3]]
+
+
+@pytest.fixture
+def few(monkeypatch):
+    few = replace(
+        UCSD,
+        n_images=4,
+        image_shape=(3, 4),
+        n_points=8,
+        splits={"all": Split(train=[1, 2], test=[3, 4])},
+    )
+    monkeypatch.setattr(_ucsd, "CLIP_LENGTH", 2)
+    monkeypatch.setattr(_ucsd, "UCSD", few)
+    annotations = replace(_ucsd._ANNOTATIONS, n_images=4, image_shape=(3, 4), n_points=8, splits=few.splits)
+    monkeypatch.setattr(_ucsd, "_ANNOTATIONS", annotations)
+    return few
+
+
+def cells(values):
+    """A cell array of MATLAB, (1, n)."""
+    array = np.empty((1, len(values)), dtype=object)
+    array[0] = values
+    return array
+
+
+@pytest.fixture
+def mats(write_mat):
+    mats = {}
+    for clip, (frames, inside) in enumerate(zip(CLIPS, INSIDE, strict=True)):
+        located = [
+            {"loc": np.array([(*p, number) for p in frame], float)} for number, frame in enumerate(frames, 1)
+        ]
+        left = np.array([inside], dtype=np.uint8)
+        mats[f"vidf1_33_00{clip}_frame_full.mat"] = write_mat(frame=cells(located))
+        mats[f"vidf1_33_00{clip}_count_roi_mainwalkway.mat"] = write_mat(count=cells([left, left * 0]))
+        mats[f"vidf1_33_00{clip}_people_full.mat"] = b"not read"
+    mask = np.array([[1, 1, 0, 0]] * 3, dtype=np.uint8)
+    dmap = {"pmapxy": np.full((3, 4), 4.0), "pmapx": np.ones((3, 4))}
+    mats |= {"vidf1_33_roi_mainwalkway.mat": write_mat(roi={"mask": mask})}
+    mats |= {"vidf1_33_dmap3.mat": write_mat(dmap=dmap)}
+    return {f"vidf-cvpr/{name}": content for name, content in mats.items()}
+
+
+@pytest.fixture
+def frames(encode):
+    def name(clip, frame):
+        return f"ucsdpeds/vidf/vidf1_33_00{clip}.y/vidf1_33_00{clip}_f00{frame}.png"
+
+    pages = {
+        name(clip, frame): encode(np.full((3, 4), 10 * clip + frame, dtype=np.uint8))
+        for clip in (0, 1)
+        for frame in (1, 2)
+    }
+    # Both stand in the published archives: a segmentation of the same name, and a later clip.
+    return pages | {
+        "ucsdpeds/segm/vidf1_33_000.segm/vidf1_33_000_f001.png": b"not read",
+        "ucsdpeds/vidf/vidf1_33_010.y/vidf1_33_010_f001.png": b"not read",
+    }
+
+
+def assert_is_whole(ucsd):
+    with ucsd.images as images:
+        assert [int(image[0, 0]) for image in images] == [1, 2, 11, 12]
+    assert [points.tolist() for points in ucsd.points] == [
+        [[0, 0], [2, 1.4900000000000002]],
+        [[0, 1.5]],
+        [[1, -4], [8, 8]],
+        [[2, 1], [2, 1], [0, 0]],
+    ]
+    assert (ucsd.frames.tolist(), ucsd.groups.tolist()) == ([1, 2, 3, 4], [0, 0, 1, 1])
+    assert_array_equal(ucsd.perspective, np.full((3, 4), 0.5, dtype=np.float32))
+
+
+def test_frames_and_annotations_may_be_two_archives_or_one(few, nowhere, write_zip, frames, mats):
+    write_zip(nowhere / "ucsdpeds.zip", frames)
+    write_zip(nowhere / "vidf-cvpr.zip", mats)
+    assert_is_whole(fetch_ucsd_pedestrians(download_if_missing=False))
+    both = write_zip(nowhere / "both.zip", frames | mats)
+    assert_is_whole(fetch_ucsd_pedestrians(archive=both))
+    parts = [nowhere / "vidf-cvpr.zip", nowhere / "ucsdpeds.zip"]
+    assert_is_whole(fetch_ucsd_pedestrians(archive=parts))
+
+
+def test_all_that_was_published_is_said_to_be_neither_reconstructed_nor_absent(
+    few, nowhere, write_zip, frames, mats
+):
+    text = fetch_ucsd_pedestrians(archive=write_zip(nowhere / "both.zip", frames | mats)).DESCR
+    assert "RECONSTRUCTED" not in text
+    assert "not in the archive" not in text
+
+
+def test_a_readme_tells_that_frames_are_reconstructed(few, nowhere, write_zip, frames, mats):
+    readme = {"RECONSTRUCTED_FRAMES_README.txt": b"Read before use."}
+    text = fetch_ucsd_pedestrians(archive=write_zip(nowhere / "both.zip", frames | mats | readme)).DESCR
+    assert "RECONSTRUCTED from a video" in text
+
+
+def test_digests_tell_that_frames_are_reconstructed(few, nowhere, write_zip, frames, mats, monkeypatch):
+    digests = {
+        name.rpartition("/")[2]: _fetch.digest(content) for name, content in frames.items() if ".y/" in name
+    }
+    monkeypatch.setattr(_fetch, "_read_digests", lambda name: digests)
+    text = fetch_ucsd_pedestrians(archive=write_zip(nowhere / "both.zip", frames | mats)).DESCR
+    assert "RECONSTRUCTED from a video" in text
+
+
+def test_absent_frames_are_reported_and_the_others_keep_their_points(few, nowhere, write_zip, frames, mats):
+    frames["ucsdpeds/vidf/vidf1_33_000.y/vidf1_33_000_f002.png"] = None
+    ucsd = fetch_ucsd_pedestrians(archive=write_zip(nowhere / "both.zip", frames | mats))
+    assert "Frames that are not in the archive: 2." in ucsd.DESCR
+    assert ucsd.frames.tolist() == [1, 3, 4]
+    assert ucsd.points.counts.tolist() == [2, 2, 3]
+    with ucsd.images as images:
+        assert [int(image[0, 0]) for image in images] == [1, 11, 12]
+    with pytest.raises(ValueError, match="for training 2, for testing none"):
+        ucsd.train_test_indices("all")
+    train, test = pickle.loads(pickle.dumps(ucsd)).train_test_indices("all", allow_missing=True)
+    assert (train.tolist(), test.tolist()) == ([0], [1, 2])
+
+
+def test_the_whole_archive_replaces_what_was_made_of_a_part(few, nowhere, write_zip, frames, mats):
+    part = {name: content for name, content in frames.items() if "_f002" not in name}
+    assert len(fetch_ucsd_pedestrians(archive=write_zip(nowhere / "part.zip", part | mats)).frames) == 2
+    assert_is_whole(fetch_ucsd_pedestrians(archive=write_zip(nowhere / "whole.zip", frames | mats)))
+
+
+def test_annotations_are_read_without_frames(few, nowhere, write_zip, mats):
+    write_zip(nowhere / "vidf-cvpr.zip", mats)
+    ucsd = ucsd_annotations(download_if_missing=False)
+    assert ucsd.counts.tolist() == [2, 0, 0, 3]
+    assert_array_equal(ucsd.points.inside((3, 4), ucsd.roi).counts, ucsd.counts)
+    assert ucsd.frames.tolist() == [1, 2, 3, 4]
+    with pytest.raises(
+        ValueError, match="holds no frames \\(ucsd_annotations reads the annotations alone\\)"
+    ):
+        fetch_ucsd_pedestrians(archive=nowhere / "vidf-cvpr.zip")
+
+
+def test_missing_annotations_say_how_to_get_them(few, nowhere):
+    with pytest.raises(
+        FileNotFoundError, match=r'The annotations of .*looked for .*vidf-cvpr\.zip.*Get "vidf-cvpr'
+    ):
+        ucsd_annotations(download_if_missing=False)
+    with pytest.raises(FileNotFoundError, match=r'Get "ucsdpeds\.zip" and "vidf-cvpr\.zip" from http'):
+        fetch_ucsd_pedestrians(download_if_missing=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "message"),
+    [
+        ("000_frame_full", {"frame": cells([{"loc": np.ones((1, 3))}])}, "holds 6 points in 3 frames"),
+        (
+            "000_frame_full",
+            {"frame": cells([{"loc": np.ones((1, 3))}] * 2)},
+            "not those of the frames under which",
+        ),
+        ("000_frame_full", {"frame": 1}, "frame_full.mat of another content"),
+        (
+            "001_count_roi_mainwalkway",
+            {"count": cells([np.ones((1, 2))] * 2)},
+            r"not the official counts.*first: 3\)",
+        ),
+        ("001_count_roi_mainwalkway", {"count": cells([np.ones((1, 2))])}, "of another content"),
+        ("roi_mainwalkway", {"roi": {"mask": np.ones((2, 2))}}, r"maps of shape \(2, 2\) and \(3, 4\)"),
+        ("dmap3", {"other": 1}, "dmap3.mat of another content"),
+    ],
+)
+def test_annotations_of_another_content_are_refused(
+    few, nowhere, write_zip, write_mat, mats, name, variables, message
+):
+    mats[f"vidf-cvpr/vidf1_33_{name}.mat"] = write_mat(**variables)
+    with pytest.raises(ValueError, match=rf"{message}.*; expected the annotations of the UCSD pedestrians"):
+        ucsd_annotations(archive=write_zip(nowhere / "a.zip", mats))
