@@ -9,6 +9,7 @@ Inside the package nothing is checked again. An image is read as a float array
 (3, 1, (8, 10))
 """
 
+from skcount._validation._belongings import check_groups, check_map, check_map_dtype, map_owner
 from skcount._validation._images import Images, check_finite, check_images, scale_pixels
 from skcount._validation._kinds import (
     check_length,
@@ -24,14 +25,18 @@ __all__ = [
     "ImageMaps",
     "Images",
     "check_finite",
+    "check_groups",
     "check_images",
     "check_length",
+    "check_map",
+    "check_map_dtype",
     "check_perspective",
     "check_roi",
     "entry_ndim",
     "is_list_like",
     "is_map",
     "is_table",
+    "map_owner",
     "scale_pixels",
     "without_index",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from skcount._validation._belongings import check_map
 from skcount._validation._kinds import check_length, entry_ndim
 
 
@@ -84,7 +85,7 @@ def check_roi(roi, shapes):
     array([[False,  True],
            [ True,  True]])
     """
-    return _check_maps(roi, shapes, "roi", _check_mask)
+    return _check_maps(roi, shapes, "roi")
 
 
 def check_perspective(perspective, shapes):
@@ -108,31 +109,20 @@ def check_perspective(perspective, shapes):
         If a map has another size than its image, is not finite or not above 0; or if their number is not the number
         of images.
     """
-    return _check_maps(perspective, shapes, "perspective", _check_scale)
+    return _check_maps(perspective, shapes, "perspective")
 
 
-def _check_maps(maps, shapes, name, check_values):
+def _check_maps(maps, shapes, name):
     if maps is None or isinstance(maps, ImageMaps):
         return maps
 
     def check(one, index):
-        one = np.asarray(one)
-        # By its shape first: a map that was split like a sample has lost its size before all else.
-        if one.shape != tuple(shapes[index]):
-            raise ValueError(
-                f"The {name} of image {index} has shape {one.shape} and the image is of {_size(shapes[index])} pixels; "
-                f"expected the same (height, width). {_HOW_TO_CARRY.format(name=name)}"
-            )
-        return check_values(one, f"The {name} of image {index}")
+        return _check_one(one, name, f"The {name} of image {index}", index, shapes[index])
 
     if _is_shared(maps):
-        other = next((index for index, shape in enumerate(shapes) if tuple(shape) != np.shape(maps)), None)
-        if other is not None:
-            raise ValueError(
-                f"{name} has shape {np.shape(maps)} and image {other} is of {_size(shapes[other])} pixels; expected one "
-                f"map of the size of all images, or one for each. {_HOW_TO_CARRY.format(name=name)}"
-            )
-        return ImageMaps(check_values(np.asarray(maps), name), shapes)
+        shape = np.shape(maps)
+        index = next((index for index, other in enumerate(shapes) if tuple(other) != shape), 0)
+        return ImageMaps(_check_one(maps, name, f"The {name}", index, shapes[index]), shapes)
     if (
         isinstance(maps, str | bytes | dict)
         or not hasattr(maps, "__len__")
@@ -147,10 +137,15 @@ def _check_maps(maps, shapes, name, check_values):
     return ImageMaps(maps, shapes, check)
 
 
-_HOW_TO_CARRY = (
-    "If scikit-learn has split an array of (height, width) like samples, because the images are as many as its rows, pass "
-    "one {name} an image, or ImageSet(images, {name}={name}) as X."
-)
+def _check_one(one, name, owner, index, shape):
+    if np.shape(one) != tuple(shape):
+        raise ValueError(
+            f"{owner} has shape {np.shape(one)} and image {index} is of {shape[0]} x {shape[1]} pixels; expected the same "
+            "(height, width), of one map for all images or of one for each. If scikit-learn has split an array of "
+            "(height, width) like samples, because the images are as many as its rows, pass one an image, or "
+            f"ImageSet(images, {name}={name}) as X."
+        )
+    return check_map(name, one, None if owner.endswith(name) else index, shape)
 
 
 def _is_shared(maps):
@@ -161,32 +156,3 @@ def _is_shared(maps):
 
 def _is_nested(maps):
     return hasattr(maps, "__len__") and len(maps) > 0 and entry_ndim(maps[0]) == 1
-
-
-def _size(shape):
-    return f"{shape[0]} x {shape[1]}"
-
-
-def _check_mask(mask, what):
-    if mask.dtype != bool:
-        if mask.dtype.kind not in "iu" or ((mask != 0) & (mask != 1)).any():
-            raise ValueError(
-                f"{what} has dtype {mask.dtype} and values from {mask.min()} to {mask.max()}; expected a boolean mask, True "
-                "inside: pass for example mask > 0."
-            )
-        mask = mask.astype(bool)
-    if not mask.any():
-        raise ValueError(
-            f"{what} has no pixel inside; expected at least one. Leave out images that are not to be counted."
-        )
-    return mask
-
-
-def _check_scale(scale, what):
-    if scale.dtype.kind not in "iuf" or not np.isfinite(scale).all() or (scale <= 0).any():
-        smallest = scale.min() if scale.dtype.kind in "iuf" else "of no number"
-        raise ValueError(
-            f"{what} has dtype {scale.dtype} and a smallest value {smallest}; expected the relative scale of the objects at "
-            "each pixel, finite and above 0."
-        )
-    return scale

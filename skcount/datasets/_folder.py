@@ -20,6 +20,7 @@ from skcount.datasets._point_files import (
     pair_by_name,
     refuse_unpaired,
 )
+from skcount.datasets._stamp import check_stamp, file_stamp
 from skcount.points import PointAnnotations
 
 __all__ = ["FolderSource", "load_folder"]
@@ -175,14 +176,14 @@ class FolderSource(ImageSource):
         headers = [read_header(path) for path in paths]
         _check_kinds(paths, headers)
         self.paths = [str(path) for path in paths]
-        self.stamps = [_stamp(path) for path in paths]
+        self.stamps = [file_stamp(path) for path in paths]
         self.shapes = np.array([header.shape for header in headers], dtype=np.int64)
         self.dtype = headers[0].dtype
 
     def read(self, number):
         """Return picture `number`."""
         path = self.paths[number]
-        _check_stamp(path, self.stamps[number])
+        check_stamp(path, self.stamps[number])
         return read_picture(path)
 
     def describe(self):
@@ -376,26 +377,6 @@ def _check_kinds(paths, headers):
         )
         raise ValueError(
             f"{first}, and {second}; expected pictures of one type. Convert them, or load them apart."
-        )
-
-
-def _stamp(path):
-    """Size in bytes and time of last change in ns: what tells one version of a file from another."""
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
-
-
-def _check_stamp(path, stamp):
-    try:
-        found = _stamp(path)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{path} has vanished since it was loaded; put it back, or load the folder from where it is now."
-        ) from None
-    if found != stamp:
-        raise OSError(
-            f"{path} has changed since it was loaded (size and time of change: {stamp} before, {found} now); load the "
-            "folder again."
         )
 
 

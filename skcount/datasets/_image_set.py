@@ -18,8 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skcount._validation import check_images
-from skcount.datasets._maps import check_groups, check_map, check_map_dtype, map_owner
+from skcount._validation import check_groups, check_images, check_map, check_map_dtype, map_owner
 
 __all__ = ["ArraySource", "ImageSet", "ImageSource", "check_image", "image_kind"]
 

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skcount._validation import Images, check_finite, check_images, check_length, is_table
+from skcount._validation import Images, check_finite, check_groups, check_images, is_table
 from skcount.density import DensityMapTransformer
 from skcount.metrics import check_weights, count_mean_absolute_error
 from skcount.networks import DensityNetwork
@@ -488,10 +488,7 @@ def _count_error(module, images, counts, weights):
 def _carried_groups(X, groups, n_images):
     """The labels that were given, or those that an image set carries, or None."""
     groups = getattr(X, "groups", None) if groups is None and hasattr(X, "shapes") else groups
-    if groups is not None:
-        groups = np.asarray(groups)
-        check_length(n_images, len(groups), "groups")
-    return groups
+    return None if groups is None else check_groups(groups, n_images)
 
 
 def _channel_statistics(images, weights, kept):

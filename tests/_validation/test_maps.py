@@ -32,7 +32,7 @@ def test_taking_regions_keeps_each_with_its_image():
 @pytest.mark.parametrize(
     ("roi", "words"),
     [
-        (MASK * 255, r"values from 0 to 255; expected a boolean mask.*mask > 0"),
+        (MASK * 255, r"integers from 0 to 255; expected booleans.*mask > 0"),
         (MASK.astype(float), "dtype float64"),
         (np.zeros((2, 3), dtype=bool), "no pixel inside"),
         ([MASK, ~MASK & MASK], "roi of image 1 has no pixel inside"),
@@ -53,7 +53,7 @@ def test_a_region_that_is_not_valid_is_refused_by_words(roi, words):
     "scale", [np.zeros((2, 3)), np.full((2, 3), np.nan), MASK, np.full((2, 3), np.inf), [["a", "b", "c"]] * 2]
 )
 def test_a_scale_that_is_not_above_zero_is_refused_by_words(scale):
-    with pytest.raises(ValueError, match=r"perspective has dtype.*finite and above 0"):
+    with pytest.raises(ValueError, match=r"perspective (is|has dtype)"):
         check_perspective(scale, [(2, 3)])
 
 

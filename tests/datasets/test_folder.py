@@ -172,7 +172,7 @@ def test_a_picture_that_changed_or_vanished_is_an_error(folder):
     os.utime(folder / "images" / "img1.png", ns=(1, 1))
     (folder / "images" / "img2.png").unlink()
     assert_array_equal(images[2], PIXELS[2])
-    with pytest.raises(OSError, match=r"img1.png has changed since it was loaded .*load the folder again"):
+    with pytest.raises(OSError, match=r"img1.png has changed since it was loaded .*load it again"):
         images[0]
     with pytest.raises(FileNotFoundError, match=r"img2.png has vanished since it was loaded"):
         images[1]

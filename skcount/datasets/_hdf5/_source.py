@@ -6,11 +6,12 @@ import weakref
 
 import numpy as np
 
+from skcount._validation import map_owner
 from skcount.datasets._hdf5._codecs import CODECS, checksum, decode
 from skcount.datasets._hdf5._format import dataset_name
 from skcount.datasets._hdf5._h5py import open_file
 from skcount.datasets._image_set import ImageSource
-from skcount.datasets._maps import map_owner
+from skcount.datasets._stamp import check_stamp, file_stamp
 
 __all__ = ["HDF5Source", "LazyFile"]
 
@@ -83,7 +84,7 @@ class LazyFile:
     """
 
     def __init__(self, path):
-        self.__setstate__((path, _stamp(path)))
+        self.__setstate__((path, file_stamp(path)))
 
     def __getstate__(self):
         return self.path, self._stamp
@@ -108,17 +109,7 @@ class LazyFile:
 
     def check_stamp(self):
         """Refuse a file that is not the one that was loaded."""
-        try:
-            stamp = _stamp(self.path)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f"{self.path} has vanished since it was loaded; put it back, or load it from where it is now."
-            ) from None
-        if stamp != self._stamp:
-            raise OSError(
-                f"{self.path} has changed since it was loaded (size and time of change: {self._stamp} before, "
-                f"{stamp} now); load it again."
-            )
+        check_stamp(self.path, self._stamp)
 
     def close(self):
         """Close the file in this process."""
@@ -146,12 +137,6 @@ class LazyFile:
     def _forget(self):
         self._pid = self._bytes = self._close_bytes = None
         self._found = {}
-
-
-def _stamp(path):
-    """Size in bytes and time of last change in ns: what tells one version of a file from another."""
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
 
 
 def _find_chunks(dataset):

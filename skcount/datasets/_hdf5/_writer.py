@@ -4,11 +4,11 @@ from collections import Counter
 
 import numpy as np
 
+from skcount._validation import map_owner
 from skcount.datasets._hdf5._codecs import checksum, choose_codec, encode
 from skcount.datasets._hdf5._format import checksums_name, dataset_name
 from skcount.datasets._hdf5._h5py import create_stack, write_table
 from skcount.datasets._image_set import image_kind
-from skcount.datasets._maps import map_owner
 
 __all__ = ["StackWriter", "check_chunk"]
 
