@@ -69,9 +69,6 @@ def test_fit_and_predict_never_hold_all_images(path, monkeypatch):
     assert 1 <= most <= 4
 
 
-# Where psutil is installed, loky replaces a worker that has grown by 300 MB, as by the import of torch. It says so in the
-# thread that manages the workers, which dies if that is an error.
-@pytest.mark.filterwarnings("ignore:A worker stopped while some jobs were given:UserWarning")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_grid_search_runs_on_the_file(path, n_jobs):
     X, y = load_hdf5(path, return_X_y=True)
