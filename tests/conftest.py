@@ -27,3 +27,8 @@ def noise():
     X = rng.integers(0, 256, (6, 17, 22, 3), dtype=np.uint8)
     points = PointAnnotations([rng.uniform((0, 0), (16, 21), (k, 2)) for k in (3, 0, 5, 1, 2, 4)])
     return X, points
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the gallery scripts: one of them at the end would keep all other workers waiting."""
+    items.sort(key=lambda item: "test_examples" not in item.nodeid)
