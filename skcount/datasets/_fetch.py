@@ -280,9 +280,13 @@ def find_archives(data_set, home, download_if_missing):
 def _not_found(data_set, places):
     places = ", ".join(map(str, dict.fromkeys(places))) or "nothing"
     return FileNotFoundError(
-        f"{data_set.title[0].upper()}{data_set.title[1:]} were not found; looked for {places}. {data_set.by_hand} Or "
+        f"{_capital(data_set.title)} were not found; looked for {places}. {data_set.by_hand} Or "
         "leave out archive and download_if_missing: then they are downloaded."
     )
+
+
+def _capital(text):
+    return text[0].upper() + text[1:]
 
 
 def _download(data_set, name, home):
@@ -310,7 +314,7 @@ def _download(data_set, name, home):
         return Path(source.fetch(name, downloader=download))
     except OSError as error:
         raise OSError(
-            f"{data_set.title} could not be downloaded from {url} ({error}). {data_set.by_hand}"
+            f"{_capital(data_set.title)} could not be downloaded from {url} ({error}). {data_set.by_hand}"
         ) from error
 
 

@@ -403,7 +403,7 @@ def test_a_download_that_fails_says_how_to_get_the_archive_and_leaves_nothing(
 ):
     server = serve(answer)
     with pytest.raises(
-        OSError, match=rf"(?s)the book could not be .*{reason}.*Get \"book\.zip\" from the library"
+        OSError, match=rf"(?s)The book could not be .*{reason}.*Get \"book\.zip\" from the library"
     ):
         fetch(server.book)
     assert len(server.asked) == tries
