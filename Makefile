@@ -30,7 +30,8 @@ docs: .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
 bench: .venv/test
-	$(BIN)/python benchmarks/defaults.py
+	$(BIN)/python benchmarks/storage.py
+	$(BIN)/python benchmarks/accuracy.py
 
 clean:
 	rm -rf .venv build docs/_build docs/auto_examples docs/api

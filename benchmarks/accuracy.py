@@ -1,0 +1,233 @@
+"""Count errors under the published protocols, draw by draw, beside predictions that look at no image.
+
+``python benchmarks/accuracy.py --data vgg --protocol lz --n-train 64 --draws 5`` trains what is not in
+benchmarks/accuracy.jsonl yet, one line a draw, and prints a Markdown table; a run that was stopped goes on where it was.
+``--held-out`` compares settings on images held out of the training images: the test images are not read.
+``--set sigma=2 --set architecture=fcrn_a`` changes parameters of the regressor, ``--table`` prints all that is there.
+"""
+
+import argparse
+import json
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from skcount import DensityMapRegressor, PointAnnotations
+from skcount.datasets import ImageSet, fetch_mall, fetch_ucsd_pedestrians, fetch_vgg_cells
+from skcount.metrics import (
+    count_bias,
+    count_mean_absolute_error,
+    count_root_mean_squared_error,
+    grid_average_mean_absolute_error,
+)
+
+LOG = Path(__file__).with_name("accuracy.jsonl")
+FETCH = {"vgg": fetch_vgg_cells, "mall": fetch_mall, "ucsd": fetch_ucsd_pedestrians}
+# Chosen on held-out training images, see RESULTS.md.
+SETTINGS = {"vgg": {"sigma": 3}, "mall": {"sigma": 4}, "ucsd": {"sigma": 4}}
+PUBLISHED = {
+    ("vgg", "lz", 64): "FCRN-A 2.9 +- 0.2; Count-ception (N=50) 2.3 +- 0.4",
+    ("vgg", "lz", 32): "Count-ception 2.4 +- 0.4",
+    ("vgg", "random", 64): "PGC-Net 1.9 +- 0.1; MSCA-UNet 2.0 +- 0.2",
+    ("mall", "standard", None): "SAAN 1.28; LA-Batch 1.34; DecideNet 1.52; E3D 1.64; bi-ConvLSTM 2.10",
+    ("ucsd", "standard", None): "PaDNet 0.85; CSRNet 1.16",
+}
+# What tells one run from another.
+KEY = ("data", "protocol", "n_train", "scale", "held_out", "allow_missing", "params", "draw")
+
+
+def main():
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", choices=sorted(FETCH), default="vgg")
+    parser.add_argument("--protocol", help="name of a published split; default: lz or standard")
+    parser.add_argument("--n-train", type=int, help="how many training images the protocol draws")
+    parser.add_argument("--draws", type=int, default=5, help="training sets, or seeds where nothing is drawn")
+    parser.add_argument("--first-draw", type=int, default=0)
+    parser.add_argument(
+        "--scale", type=float, default=1.0, choices=[1.0, 0.5, 0.25], help="of the images' sides"
+    )
+    parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="leave out frames of the protocol that the archive lacks"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=JSON")
+    parser.add_argument("--table", action="store_true", help="print the table of all runs, and train nothing")
+    options = parser.parse_args()
+    if not options.table:
+        for draw in range(options.first_draw, options.first_draw + options.draws):
+            run_draw(options, draw)
+    print_table(read_log())
+
+
+def run_draw(options, draw):
+    """Train and test once, unless the log has it."""
+    protocol = options.protocol or ("lz" if options.data == "vgg" else "standard")
+    params = {**SETTINGS[options.data], **dict(map(parse_setting, options.set))}
+    if options.n_train is None and options.data == "vgg" and protocol != "article":
+        options.n_train = 64
+    run = {
+        "data": options.data,
+        "protocol": protocol,
+        "n_train": options.n_train,
+        "scale": options.scale,
+        "held_out": options.held_out,
+        "allow_missing": options.allow_missing,
+        "params": params,
+        "draw": draw,
+    }
+    if any(all(row[name] == run[name] for name in KEY) for row in read_log()):
+        return
+    X, points, train, test, groups = load(run)
+    regressor = DensityMapRegressor(random_state=draw).set_params(**params)
+    start = perf_counter()
+    regressor.fit(X[train], points[train])
+    seconds = perf_counter() - start
+    start = perf_counter()
+    density = list(regressor.iter_density(X[test]))
+    predicted = np.array([d.sum(dtype=np.float64) for d in density])
+    run |= {
+        "n_images": [len(train), len(test)],
+        **measure(points[test], predicted),
+        **{f"game{k}": grid_average_mean_absolute_error(points[test], density, k) for k in (1, 2, 3)},
+        "train_mae": count_mean_absolute_error(points[train[:200]], regressor.predict(X[train[:200]])),
+        "training_mean_mae": count_mean_absolute_error(
+            points[test], np.full(len(test), points[train].counts.mean())
+        ),
+        "last_frame_mae": last_frame_mae(points, train, test, groups),
+        "train_seconds": round(seconds, 1),
+        "test_seconds": round(perf_counter() - start, 1),
+        "n_parameters": sum(p.numel() for p in regressor.module_.parameters()),
+        "device": str(next(regressor.module_.parameters()).device),
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.machine()}, torch {torch.__version__}",
+        "date": f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}",
+    }
+    with LOG.open("a") as file:
+        file.write(json.dumps(run, default=float) + "\n")
+
+
+def parse_setting(text):
+    """Split PARAMETER=JSON; what is no JSON is text."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def load(run):
+    """Images, points, and the indices of training and test images."""
+    data = FETCH[run["data"]]()
+    indices = data.train_test_indices
+    drawn = {} if run["n_train"] is None else {"n_train": run["n_train"], "random_state": run["draw"]}
+    train, test = indices(run["protocol"], allow_missing=run["allow_missing"], **drawn)
+    if run["held_out"]:
+        pool = np.flatnonzero(np.isin(indices.numbers, indices.splits[run["protocol"]].train))
+        test = np.setdiff1d(pool, train)
+        if not len(test):  # the last fifth: frames of one video are alike
+            train, test = np.split(train, [len(train) * 4 // 5])
+    # All other protocols count in whole frames.
+    roi = data.roi if (run["data"], run["protocol"]) == ("ucsd", "standard") else None
+    images, points = shrink(data.images, data.points, roi, run["scale"])
+    return images, points.inside(images), train, test, data.groups
+
+
+def shrink(images, points, roi, scale):
+    """Average blocks of pixels; in memory where there is something to average."""
+    if scale == 1:
+        everywhere = np.ones(images.shape[1:3], dtype=bool)
+        return ImageSet(images, roi=everywhere if roi is None else roi), points
+    step = round(1 / scale)
+    small = np.stack([average(image, step) for image in images])
+    # The centre of a block of two pixels is half a pixel from the centre of the first.
+    moved = PointAnnotations.from_flat((points.coordinates - (step - 1) / 2) / step, points.lengths)
+    height, width = small.shape[1:3]
+    roi = None if roi is None else roi[: height * step : step, : width * step : step]
+    return ImageSet(small, roi=roi), moved
+
+
+def average(image, step):
+    """Mean of each block of pixels, rounded."""
+    height, width = (size // step for size in image.shape[:2])
+    blocks = image[: height * step, : width * step].reshape(height, step, width, step, *image.shape[2:])
+    return np.rint(blocks.mean(axis=(1, 3))).astype(image.dtype)
+
+
+def measure(points, predicted):
+    """Errors of the counts."""
+    measures = {
+        "mae": count_mean_absolute_error,
+        "rmse": count_root_mean_squared_error,
+        "bias": count_bias,
+    }
+    return {name: function(points, predicted) for name, function in measures.items()}
+
+
+def last_frame_mae(points, train, test, groups):
+    """Error of repeating the count of the last training frame of the clip; None where there are no clips to share."""
+    if groups is None or not set(groups[test]) <= set(groups[train]):
+        return None
+    last = {clip: points.counts[train[groups[train] == clip][-1]] for clip in set(groups[train])}
+    return count_mean_absolute_error(points[test], [last[clip] for clip in groups[test]])
+
+
+def read_log():
+    """Every finished draw, a list of dict."""
+    return [json.loads(line) for line in LOG.read_text().splitlines()] if LOG.exists() else []
+
+
+def print_table(rows):
+    """Print one line for the draws of each setting, and what was published."""
+    columns = [
+        *("data, protocol", "N", "settings", "draws", "MAE", "RMSE", "bias", "GAME 1, 2, 3", "training MAE"),
+        *("training mean, no image looked at", "seconds", "parameters", "published MAE"),
+    ]
+    print(f"| {' | '.join(columns)} |")
+    print("|" + " --- |" * len(columns))
+    settings = {}
+    for row in rows:
+        settings.setdefault(json.dumps([row[name] for name in KEY[:-1]]), []).append(row)
+    for draws in settings.values():
+        print(f"| {' | '.join(describe(draws))} |")
+
+
+def describe(draws):
+    """The cells of the line of some draws of one setting."""
+    first = draws[0]
+    mae, rmse, bias, game1, game2, game3, fitted, blind, seconds = (
+        np.array([row[name] for row in draws])
+        for name in (
+            *("mae", "rmse", "bias", "game1", "game2", "game3", "train_mae", "training_mean_mae"),
+            "train_seconds",
+        )
+    )
+    held_out = ", held-out images" * first["held_out"]
+    scale = f", {first['scale']} of the size" * (first["scale"] != 1)
+    missing = ", of the frames that exist" * first["allow_missing"]
+    published = PUBLISHED.get((first["data"], first["protocol"], first["n_train"]), "")
+    return [
+        f"{first['data']}, {first['protocol']}{held_out}{scale}{missing}",
+        str(first["n_images"][0]),
+        ", ".join(f"{name} {value}" for name, value in first["params"].items()),
+        str(len(draws)),
+        f"{mae.mean():.2f}" + (f" +- {mae.std(ddof=1):.2f}" if len(mae) > 1 else ""),
+        f"{rmse.mean():.2f}",
+        f"{bias.mean():+.2f}",
+        f"{game1.mean():.2f}, {game2.mean():.2f}, {game3.mean():.2f}",
+        f"{fitted.mean():.2f}",
+        f"{blind.mean():.2f}",
+        f"{seconds.mean():.0f}",
+        str(first["n_parameters"]),
+        "" if first["held_out"] or first["allow_missing"] else published,
+    ]
+
+
+if __name__ == "__main__":
+    main()
