@@ -18,7 +18,16 @@ from skcount.metrics._game import grid_average_mean_absolute_error
 from skcount.points import PointAnnotations, check_points
 
 
-class CountScorer(BaseEstimator):
+class _RegionScorer(BaseEstimator):
+    """A scorer by its method `score`, to which scikit-learn can route weights and regions."""
+
+    __metadata_request__score = {"estimator": UNUSED, "y_true": UNUSED}
+
+    def __call__(self, estimator, X, y_true, sample_weight=None, roi=None):
+        return self.score(estimator, X, y_true, sample_weight, roi)
+
+
+class CountScorer(_RegionScorer):
     """Score an estimator by minus an error of its counts.
 
     Parameters
@@ -45,16 +54,11 @@ class CountScorer(BaseEstimator):
     True
     """
 
-    __metadata_request__score = {"estimator": UNUSED, "y_true": UNUSED}
-
     def __init__(self, metric):
         self.metric = metric
 
     def __repr__(self):
         return f"{type(self).__name__}({self.metric.__name__})"
-
-    def __call__(self, estimator, X, y_true, sample_weight=None, roi=None):
-        return self.score(estimator, X, y_true, sample_weight, roi)
 
     def score(self, estimator, X, y_true, sample_weight=None, roi=None):
         """Count and compare.
@@ -81,7 +85,7 @@ class CountScorer(BaseEstimator):
         return -self.metric(_counts(_inside(y_true, X, roi)), predicted, sample_weight=sample_weight)
 
 
-class GAMEScorer(BaseEstimator):
+class GAMEScorer(_RegionScorer):
     """Score an estimator by minus its grid average mean absolute error.
 
     Parameters
@@ -104,13 +108,8 @@ class GAMEScorer(BaseEstimator):
     (2,)
     """
 
-    __metadata_request__score = {"estimator": UNUSED, "y_true": UNUSED}
-
     def __init__(self, level=2):
         self.level = level
-
-    def __call__(self, estimator, X, y_true, sample_weight=None, roi=None):
-        return self.score(estimator, X, y_true, sample_weight, roi)
 
     def score(self, estimator, X, y_true, sample_weight=None, roi=None):
         """Predict densities and compare them with points.

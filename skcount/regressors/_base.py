@@ -430,6 +430,12 @@ def _apply(module, image, roi):
     return density if roi is None else np.where(roi, density, 0)
 
 
+def _count(module, images, indices):
+    """Predict the counts of the images at `indices`."""
+    maps = (_apply(module, images[i], images.roi and images.roi.read(i)) for i in indices)
+    return np.array([density.sum(dtype=np.float64) for density in maps])
+
+
 def _remove_bias(module, images, counts, weights):
     """Scale the densities so that the counts of the training images add up to the true ones.
 
@@ -437,8 +443,7 @@ def _remove_bias(module, images, counts, weights):
     that: its counts come out a few percent off, all the same way. One number, fitted on whole images, takes it out.
     """
     sample = np.unique(np.linspace(0, len(images) - 1, BIAS_IMAGES).round().astype(int))
-    maps = (_apply(module, images[i], images.roi and images.roi.read(i)) for i in sample)
-    predicted = np.array([density.sum(dtype=np.float64) for density in maps])
+    predicted = _count(module, images, sample)
     total = np.sum(weights[sample] * predicted)
     ratio = np.sum(weights[sample] * counts[sample]) / total if total > 0 else 0
     # Further off is a network that has not learnt to count yet, which no factor makes up for.
@@ -479,9 +484,8 @@ class ChannelStatistics(NamedTuple):
 def _count_error(module, images, counts, weights):
     """Mean absolute error of the counts of some images, by the module as it is; it trains on after."""
     training = module.training
-    predicted = [_apply(module, images[i], images.roi and images.roi.read(i)) for i in range(len(images))]
+    predicted = _count(module, images, range(len(images)))
     module.train(training)
-    predicted = np.array([density.sum(dtype=np.float64) for density in predicted])
     return count_mean_absolute_error(counts, predicted, sample_weight=weights)
 
 

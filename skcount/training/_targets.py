@@ -1,5 +1,7 @@
 """Targets that a crop can ask for: made from points as they are needed, or cut from maps."""
 
+from functools import cached_property
+
 import numpy as np
 from sklearn.base import clone
 
@@ -27,14 +29,16 @@ class PointTarget:
     @property
     def counts(self):
         """Number of points of each image, in its region of interest if it has one: (n_images,), float64."""
-        points = self.points if self.images.roi is None else self._counted()
+        points = self.points if self.images.roi is None else self._counted
         return points.counts
 
     def inside(self):
         """Leave out the points that add nothing, outside their image or its region of interest."""
-        return PointTarget(self._counted(), self.images, self.density)
+        return PointTarget(self._counted, self.images, self.density)
 
+    @cached_property
     def _counted(self):
+        # Of each image its region is read for this, which may be in a file.
         return self.points.inside(self.images.shapes, self.images.roi)
 
     def take(self, indices):
@@ -61,7 +65,7 @@ class PointTarget:
 
     def _middling_sigma(self, n_sample=100):
         """The median width of the kernels of some images; that of a lone object where there is none."""
-        counted = self._counted()
+        counted = self._counted
         sample = np.unique(np.linspace(0, len(counted) - 1, n_sample).round().astype(int))
         sigmas = [
             self.density.local_sigma(counted[i], self.images.shapes[i], **self.images.belongings(i))
