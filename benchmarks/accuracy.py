@@ -57,13 +57,18 @@ def main():
     parser.add_argument(
         "--allow-missing", action="store_true", help="leave out frames of the protocol that the archive lacks"
     )
+    parser.add_argument(
+        "--symmetries",
+        action="store_true",
+        help="measure the mean over the symmetries of each test image, too",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=JSON")
     parser.add_argument("--table", action="store_true", help="print the table of all runs, and train nothing")
     options = parser.parse_args()
     if not options.table:
         for draw in range(options.first_draw, options.first_draw + options.draws):
             run_draw(options, draw)
-    print_table(read_log())
+    print_table(read_lines(LOG))
 
 
 def run_draw(options, draw):
@@ -82,7 +87,7 @@ def run_draw(options, draw):
         "params": params,
         "draw": draw,
     }
-    if any(all(row[name] == run[name] for name in KEY) for row in read_log()):
+    if any(all(row[name] == run[name] for name in KEY) for row in read_lines(LOG)):
         return
     X, points, train, test, groups = load(run)
     regressor = DensityMapRegressor(random_state=draw).set_params(**params)
@@ -92,17 +97,23 @@ def run_draw(options, draw):
     start = perf_counter()
     density = list(regressor.iter_density(X[test]))
     predicted = np.array([d.sum(dtype=np.float64) for d in density])
+    test_seconds = perf_counter() - start
+    averaged = None
+    if options.symmetries:
+        averaged = regressor.set_params(test_time_augmentation=True).predict(X[test])
+        regressor.set_params(test_time_augmentation=False)
     run |= {
         "n_images": [len(train), len(test)],
         **measure(points[test], predicted),
         **{f"game{k}": grid_average_mean_absolute_error(points[test], density, k) for k in (1, 2, 3)},
+        "symmetries_mae": None if averaged is None else count_mean_absolute_error(points[test], averaged),
         "train_mae": count_mean_absolute_error(points[train[:200]], regressor.predict(X[train[:200]])),
         "training_mean_mae": count_mean_absolute_error(
             points[test], np.full(len(test), points[train].counts.mean())
         ),
         "last_frame_mae": last_frame_mae(points, train, test, groups),
         "train_seconds": round(seconds, 1),
-        "test_seconds": round(perf_counter() - start, 1),
+        "test_seconds": round(test_seconds, 1),
         "n_parameters": sum(p.numel() for p in regressor.module_.parameters()),
         "device": str(next(regressor.module_.parameters()).device),
         "threads": torch.get_num_threads(),
@@ -178,15 +189,26 @@ def last_frame_mae(points, train, test, groups):
     return count_mean_absolute_error(points[test], [last[clip] for clip in groups[test]])
 
 
-def read_log():
-    """Every finished draw, a list of dict."""
-    return [json.loads(line) for line in LOG.read_text().splitlines()] if LOG.exists() else []
+def read_lines(path):
+    """Every finished run, a list of dict."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def print_table(rows):
     """Print one line for the draws of each setting, and what was published."""
     columns = [
-        *("data, protocol", "N", "settings", "draws", "MAE", "RMSE", "bias", "GAME 1, 2, 3", "training MAE"),
+        *(
+            "data, protocol",
+            "N",
+            "settings",
+            "draws",
+            "MAE",
+            "MAE over symmetries",
+            "RMSE",
+            "bias",
+            "GAME 1, 2, 3",
+            "training MAE",
+        ),
         *("training mean, no image looked at", "seconds", "parameters", "published MAE"),
     ]
     print(f"| {' | '.join(columns)} |")
@@ -211,13 +233,15 @@ def describe(draws):
     held_out = ", held-out images" * first["held_out"]
     scale = f", {first['scale']} of the size" * (first["scale"] != 1)
     missing = ", of the frames that exist" * first["allow_missing"]
+    averaged = [row["symmetries_mae"] for row in draws if row["symmetries_mae"] is not None]
     published = PUBLISHED.get((first["data"], first["protocol"], first["n_train"]), "")
     return [
         f"{first['data']}, {first['protocol']}{held_out}{scale}{missing}",
         str(first["n_images"][0]),
         ", ".join(f"{name} {value}" for name, value in first["params"].items()),
         str(len(draws)),
-        f"{mae.mean():.2f}" + (f" +- {mae.std(ddof=1):.2f}" if len(mae) > 1 else ""),
+        with_spread(mae),
+        with_spread(averaged),
         f"{rmse.mean():.2f}",
         f"{bias.mean():+.2f}",
         f"{game1.mean():.2f}, {game2.mean():.2f}, {game3.mean():.2f}",
@@ -227,6 +251,12 @@ def describe(draws):
         str(first["n_parameters"]),
         "" if first["held_out"] or first["allow_missing"] else published,
     ]
+
+
+def with_spread(values):
+    """Mean and standard deviation over draws, as far as there are any."""
+    spread = f" +- {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.2f}{spread}" if len(values) else ""
 
 
 if __name__ == "__main__":

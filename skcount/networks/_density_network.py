@@ -45,6 +45,7 @@ class DensityNetwork(nn.Module):
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).reshape(1, -1, 1, 1))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).reshape(1, -1, 1, 1))
         self.register_buffer("output_scale", torch.tensor(float(output_scale)))
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images):
         """Map images to densities.
@@ -65,6 +66,7 @@ class DensityNetwork(nn.Module):
             If the network's map does not have the size of its input.
         """
         height, width = images.shape[-2:]
+        images = images.contiguous(memory_format=torch.channels_last)
         padded = pad_to_stride((images - self.mean) / self.std, self.stride)
         density = self.network(padded)
         if density.shape != (len(images), 1, *padded.shape[-2:]):

@@ -1,4 +1,4 @@
-"""U-Net with a constant number of filters."""
+"""U-Net, with as many filters at every depth, or more of them further down."""
 
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from torch import nn
@@ -7,7 +7,7 @@ from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer
 
 
 class UNet(nn.Module):
-    """U-Net for density maps: every block has the same number of filters.
+    """U-Net for density maps.
 
     A contracting path of three blocks and poolings, a bottom block, and an expanding path of three
     upsamplings, each joined with the block of the same size. Maps an image to a density, before it is made
@@ -17,8 +17,11 @@ class UNet(nn.Module):
     ----------
     in_channels : int
         Number of channels of the images.
-    filters : int, default=32
-        Number of filters of every block, >= 1.
+    filters : int, default=16
+        Number of filters of the blocks of the image's own size, >= 1.
+    growth : float, default=2
+        Each block has so many times the filters of the one that is twice its size, >= 1, rounded. The paper has 2; 1
+        gives every block the same number.
     convolutions : int, default=2
         Number of 3 x 3 convolutions in each block, >= 1.
     normalization : {"batch", None}, default="batch"
@@ -38,19 +41,18 @@ class UNet(nn.Module):
 
     stride = 8
 
-    def __init__(self, in_channels, filters=32, convolutions=2, normalization="batch"):
+    def __init__(self, in_channels, filters=16, growth=2, convolutions=2, normalization="batch"):
         super().__init__()
-
-        def down(channels):
-            return ConvBlock(channels, filters, convolutions, normalization=normalization)
-
-        def up():
-            return UpConvBlock(filters, filters, filters, convolutions, normalization=normalization)
-
-        self.down1, self.down2, self.down3 = down(in_channels), down(filters), down(filters)
-        self.bottom = down(filters)
-        self.up3, self.up2, self.up1 = up(), up(), up()
-        self.density = density_layer(filters, 1)
+        f1, f2, f3, f4 = (round(filters * growth**depth) for depth in range(4))
+        shape = {"convolutions": convolutions, "normalization": normalization}
+        self.down1 = ConvBlock(in_channels, f1, **shape)
+        self.down2 = ConvBlock(f1, f2, **shape)
+        self.down3 = ConvBlock(f2, f3, **shape)
+        self.bottom = ConvBlock(f3, f4, **shape)
+        self.up3 = UpConvBlock(f4, f3, f3, **shape)
+        self.up2 = UpConvBlock(f3, f2, f2, **shape)
+        self.up1 = UpConvBlock(f2, f1, f1, **shape)
+        self.density = density_layer(f1, 1)
 
     def forward(self, x):
         """Map standardised images to densities.
@@ -65,11 +67,11 @@ class UNet(nn.Module):
         tensor of shape (n, 1, height, width)
             The densities; may be negative.
         """
-        d1 = self.down1(x)  # (n, filters, h, w)
-        d2 = self.down2(F.max_pool2d(d1, 2))  # h / 2
-        d3 = self.down3(F.max_pool2d(d2, 2))  # h / 4
-        bottom = self.bottom(F.max_pool2d(d3, 2))  # h / 8
-        u3 = self.up3(bottom, d3)  # h / 4
-        u2 = self.up2(u3, d2)  # h / 2
-        u1 = self.up1(u2, d1)  # h
+        d1 = self.down1(x)  # (n, f1, h, w)
+        d2 = self.down2(F.max_pool2d(d1, 2))  # (n, f2, h / 2, w / 2)
+        d3 = self.down3(F.max_pool2d(d2, 2))  # (n, f3, h / 4, w / 4)
+        bottom = self.bottom(F.max_pool2d(d3, 2))  # (n, f4, h / 8, w / 8)
+        u3 = self.up3(bottom, d3)  # (n, f3, h / 4, w / 4)
+        u2 = self.up2(u3, d2)  # (n, f2, h / 2, w / 2)
+        u1 = self.up1(u2, d1)  # (n, f1, h, w)
         return self.density(u1)  # (n, 1, h, w)

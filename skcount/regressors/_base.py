@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skcount._validation import Images, check_finite, check_groups, check_images, is_table
 from skcount.density import DensityMapTransformer
 from skcount.metrics import check_weights, count_mean_absolute_error
-from skcount.networks import DensityNetwork
+from skcount.networks import DensityNetwork, average_over_symmetries
 from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
 from skcount.regressors._hold_out import hold_out
@@ -49,7 +49,8 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         "lr": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "patch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "augment": ["boolean"],
+        "augment": ["boolean", StrOptions({"mirror"})],
+        "test_time_augmentation": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "early_stopping": ["boolean"],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -290,7 +291,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
                 patience=self.n_iter_no_change if self.early_stopping else None,
             )
             if one_cycle_schedule and target.is_map:
-                _remove_bias(module, images, target.counts, weights)
+                _remove_bias(module, images, target.counts, weights, self._symmetries(images))
         module.eval()
         self._store(fitted, history, fresh, images.columns)
         tasks.end()
@@ -398,8 +399,8 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         return tuple(np.minimum(largest, patch).tolist())
 
     def _augments(self, images):
-        """Whether crops are flipped and turned; the columns of a table have no symmetry."""
-        return self.augment and not images.is_table
+        """Which symmetries there are: True, "mirror", or False; the columns of a table have none."""
+        return False if images.is_table else self.augment
 
     def _torch_device(self):
         """The device's name as torch knows it; refused where torch cannot compute on it."""
@@ -414,36 +415,44 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             ) from error
         return self.device
 
+    def _symmetries(self, images):
+        """What to predict the mean over: the symmetries that the crops are drawn with, or none (False)."""
+        return self.test_time_augmentation and self._augments(images)
+
     def _iter_density(self, images):
         for index, image in enumerate(images):
             check_finite(image, index)
-            yield _apply(self.module_, image, images.roi and images.roi.read(index))
+            roi = images.roi and images.roi.read(index)
+            yield _apply(self.module_, image, roi, self._symmetries(images))
 
 
-def _apply(module, image, roi):
+def _apply(module, image, roi, symmetries=False):
     """Predict one image's density map, (height, width): alone, so that it depends on no other."""
     parameter = module.eval().output_scale
+    pixels = torch.from_numpy(image)[None].to(parameter.device, parameter.dtype)
     with torch.inference_mode():
-        density = (
-            module(torch.from_numpy(image)[None].to(parameter.device, parameter.dtype))[0, 0].cpu().numpy()
-        )
+        if symmetries:
+            density = average_over_symmetries(module, pixels, mirror_only=symmetries == "mirror")
+        else:
+            density = module(pixels)
+    density = density[0, 0].cpu().numpy()
     return density if roi is None else np.where(roi, density, 0)
 
 
-def _count(module, images, indices):
+def _count(module, images, indices, symmetries=False):
     """Predict the counts of the images at `indices`."""
-    maps = (_apply(module, images[i], images.roi and images.roi.read(i)) for i in indices)
+    maps = (_apply(module, images[i], images.roi and images.roi.read(i), symmetries) for i in indices)
     return np.array([density.sum(dtype=np.float64) for density in maps])
 
 
-def _remove_bias(module, images, counts, weights):
+def _remove_bias(module, images, counts, weights, symmetries):
     """Scale the densities so that the counts of the training images add up to the true ones.
 
     Crops that cut through an image show the network padding where the image went on, and a whole image has less of
     that: its counts come out a few percent off, all the same way. One number, fitted on whole images, takes it out.
     """
     sample = np.unique(np.linspace(0, len(images) - 1, BIAS_IMAGES).round().astype(int))
-    predicted = _count(module, images, sample)
+    predicted = _count(module, images, sample, symmetries)
     total = np.sum(weights[sample] * predicted)
     ratio = np.sum(weights[sample] * counts[sample]) / total if total > 0 else 0
     # Further off is a network that has not learnt to count yet, which no factor makes up for.

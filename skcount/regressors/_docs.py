@@ -22,8 +22,12 @@ batch_size : int, default=8
 patch_size : int or "auto", default="auto"
     Side of the square crops to train on, in pixels, at most the largest image's; "auto" is 128. Counts as `y`
     are learnt from whole images.
-augment : bool, default=True
-    Whether to flip the crops, and turn square ones by 90 degrees, at random.
+augment : bool or "mirror", default=True
+    Whether to flip the crops, and turn square ones by 90 degrees, at random: right for what is seen from above. "mirror"
+    flips left and right only: right where there is an up and a down, as in pictures of people.
+test_time_augmentation : bool, default=False
+    Whether to predict the mean over the flips and turns that `augment` trains with: a little more accurate, at eight times
+    (with "mirror" twice) the time of a prediction.
 validation_fraction : float or None, default=None
     Part of the images, in (0, 1), to hold out of the training, whole groups of them where there are groups. After each
     epoch their count error is measured, and the weights with the smallest are kept. None holds out nothing, or a

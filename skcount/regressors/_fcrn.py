@@ -70,6 +70,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         batch_size=8,
         patch_size="auto",
         augment=True,
+        test_time_augmentation=False,
         validation_fraction=None,
         early_stopping=False,
         n_iter_no_change=20,
@@ -92,6 +93,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         self.batch_size = batch_size
         self.patch_size = patch_size
         self.augment = augment
+        self.test_time_augmentation = test_time_augmentation
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change

@@ -1,6 +1,6 @@
 """The regressor with a U-Net."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -15,8 +15,11 @@ class UNetRegressor(BaseDensityMapRegressor):
 
     Parameters
     ----------
-    filters : int, default=32
-        Number of filters of every block, >= 1.
+    filters : int, default=16
+        Number of filters of the blocks of the image's own size, >= 1.
+    growth : float, default=2
+        Each block has so many times the filters of the one that is twice its size, >= 1. With 1 every block has the same
+        number.
     convolutions : int, default=2
         Number of convolutions in each block, >= 1.
     normalization : {"batch", None}, default="batch"
@@ -49,15 +52,17 @@ class UNetRegressor(BaseDensityMapRegressor):
     _parameter_constraints = {
         **BaseDensityMapRegressor._parameter_constraints,
         "filters": [Interval(Integral, 1, None, closed="left")],
+        "growth": [Interval(Real, 1, None, closed="left")],
         "convolutions": [Interval(Integral, 1, None, closed="left")],
         "normalization": [StrOptions({"batch"}), None],
     }
-    _network_param_names = ("filters", "convolutions", "normalization")
+    _network_param_names = ("filters", "growth", "convolutions", "normalization")
 
     def __init__(
         self,
-        filters=32,
+        filters=16,
         *,
+        growth=2,
         convolutions=2,
         normalization="batch",
         sigma=None,
@@ -68,6 +73,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         batch_size=8,
         patch_size="auto",
         augment=True,
+        test_time_augmentation=False,
         validation_fraction=None,
         early_stopping=False,
         n_iter_no_change=20,
@@ -80,6 +86,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         verbose=0,
     ):
         self.filters = filters
+        self.growth = growth
         self.convolutions = convolutions
         self.normalization = normalization
         self.sigma = sigma
@@ -90,6 +97,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         self.batch_size = batch_size
         self.patch_size = patch_size
         self.augment = augment
+        self.test_time_augmentation = test_time_augmentation
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
@@ -102,4 +110,4 @@ class UNetRegressor(BaseDensityMapRegressor):
         self.verbose = verbose
 
     def _make_network(self, n_channels):
-        return UNet(n_channels, self.filters, self.convolutions, self.normalization)
+        return UNet(n_channels, self.filters, self.growth, self.convolutions, self.normalization)

@@ -26,8 +26,8 @@ class Crops(Dataset):
         Size of the crops, in pixels. Smaller images are padded by repeating their border, outside the loss.
     weights : ndarray of shape (n_images,)
         Weight of each image in the loss, 1 on average.
-    augment : bool
-        Whether to flip the crops, and turn square ones by 90 degrees, at random.
+    augment : bool or "mirror"
+        Whether to flip the crops, and turn square ones by 90 degrees, at random; "mirror" flips left and right only.
     with_points : bool, default=False
         Whether the batches hold the points near each crop, too: only of a PointTarget.
     """
@@ -80,7 +80,7 @@ class Crops(Dataset):
         if self.target.is_map:
             target = _pad(target[None], self.patch_shape, "constant")
         if self.augment:
-            symmetry = _draw_symmetry(rng, self.patch_shape)
+            symmetry = _draw_symmetry(rng, self.patch_shape, self.augment == "mirror")
             image, mask = symmetry(image), symmetry(mask)
             target = symmetry(target) if self.target.is_map else target
             points = symmetry.of_points(points) if self.with_points else None
@@ -187,6 +187,8 @@ class _Symmetry:
         return points
 
 
-def _draw_symmetry(rng, patch_shape):
+def _draw_symmetry(rng, patch_shape, mirror_only):
     flip_rows, flip_cols, transpose = rng.random(3) < 0.5
+    if mirror_only:
+        flip_rows = transpose = False
     return _Symmetry(flip_rows, flip_cols, transpose and patch_shape[0] == patch_shape[1], patch_shape)

@@ -48,7 +48,7 @@ def test_the_number_of_parameters_is_that_of_seven_blocks_and_a_1_x_1_convolutio
     expected = sum(9 * c * filters + per_filter * filters for c in inputs)
     expected += 7 * (convolutions - 1) * (9 * filters * filters + per_filter * filters)
     expected += filters + 1
-    net = UNet(in_channels, filters, convolutions, normalization)
+    net = UNet(in_channels, filters, 1, convolutions, normalization)
     assert sum(p.numel() for p in net.parameters()) == expected
 
 
@@ -64,6 +64,10 @@ def test_without_normalisation_there_is_none():
     )
 
 
-def test_every_block_has_the_same_number_of_filters():
-    convs = [m for m in UNet(1, filters=7).modules() if isinstance(m, nn.Conv2d)]
-    assert [m.out_channels for m in convs] == [7] * (len(convs) - 1) + [1]
+@pytest.mark.parametrize(
+    ("growth", "expected"), [(1, [7, 7, 7, 7]), (2, [7, 14, 28, 56]), (1.5, [7, 10, 16, 24])]
+)
+def test_blocks_further_down_have_more_filters_by_the_growth(growth, expected):
+    convs = [m for m in UNet(1, filters=7, growth=growth).modules() if isinstance(m, nn.Conv2d)]
+    blocks = [*expected, *expected[-2::-1]]
+    assert [m.out_channels for m in convs] == [n for n in blocks for _ in range(2)] + [1]

@@ -888,3 +888,42 @@ def test_a_held_out_pixel_that_is_not_finite_is_found_before_training():
     X[:, 3, 3] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         small(validation_fraction=0.5).fit(X, [[]] * 4)
+
+
+# --- test-time augmentation -----------------------------------------------------------------------------------------
+
+
+def test_the_mean_over_the_symmetries_is_predicted_when_asked_for(cells):
+    X, points = cells
+    regressor = small().fit(X, points)
+    turns = [(k, flip) for k in range(4) for flip in (1, -1)]
+    counts = [regressor.predict(np.rot90(X[:, :, ::flip], k, (1, 2))) for k, flip in turns]
+    plain, averaged = regressor.predict(X), regressor.set_params(test_time_augmentation=True).predict(X)
+    np.testing.assert_allclose(averaged, np.mean(counts, axis=0), rtol=1e-5)
+    assert np.abs(averaged - plain).max() > 1e-3
+    turned = regressor.predict_density(np.rot90(X, axes=(1, 2)))
+    np.testing.assert_allclose(np.rot90(regressor.predict_density(X), axes=(1, 2)), turned, atol=1e-6)
+
+
+def test_only_the_symmetries_of_the_training_are_averaged_over(cells):
+    X, points = cells
+    regressor = small(augment="mirror").fit(X, points)
+    counts = [regressor.predict(X), regressor.predict(X[:, :, ::-1])]
+    averaged = regressor.set_params(test_time_augmentation=True).predict(X)
+    np.testing.assert_allclose(averaged, np.mean(counts, axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(regressor.set_params(augment=False).predict(X), counts[0])
+
+
+def test_with_test_time_augmentation_the_training_counts_add_up_as_well(cells):
+    X, points = cells
+    regressor = small(test_time_augmentation=True, filters=8, max_epochs=40, lr=0.01).fit(X, points)
+    assert regressor.predict(X).sum() == pytest.approx(points.counts.sum(), rel=1e-4)
+
+
+def test_the_columns_of_a_table_are_not_turned_round():
+    rng = np.random.default_rng(0)
+    X = rng.random((20, 6)).astype(np.float32)
+    regressor = small(test_time_augmentation=True).fit(X, rng.integers(0, 5, 20))
+    np.testing.assert_array_equal(
+        regressor.predict(X), regressor.set_params(test_time_augmentation=False).predict(X)
+    )

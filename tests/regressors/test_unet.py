@@ -3,7 +3,9 @@ import pytest
 from skcount import UNetRegressor
 
 
-@pytest.mark.parametrize("params", [{"filters": 0}, {"convolutions": 0}, {"normalization": "layer"}], ids=str)
+@pytest.mark.parametrize(
+    "params", [{"filters": 0}, {"growth": 0.5}, {"convolutions": 0}, {"normalization": "layer"}], ids=str
+)
 def test_bad_parameters_are_refused_by_name(params, noise):
     with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter"):
         UNetRegressor(**params).fit(*noise)

@@ -28,7 +28,7 @@ BLANK = [np.zeros((4, 5)), np.zeros((6, 7))]
 @given(
     shapes=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=3),
     patch=st.tuples(st.integers(1, 24), st.integers(1, 24)),
-    augment=st.booleans(),
+    augment=st.sampled_from([True, False, "mirror"]),
     seed=st.integers(0, 1000),
 )
 def test_a_crop_and_its_target_stay_together(shapes, patch, augment, seed):
@@ -41,6 +41,18 @@ def test_a_crop_and_its_target_stay_together(shapes, patch, augment, seed):
     torch.testing.assert_close(images[mask], batch["target"][mask], atol=1e-6, rtol=1e-5)
     assert batch["mask"].unique().tolist() in ([0.0], [1.0], [0.0, 1.0])
     assert batch["weight"].tolist() == [1.0 + i for i in crops.index]
+
+
+@pytest.mark.parametrize(("augment", "n_ways"), [(False, 1), ("mirror", 2), (True, 8)])
+def test_crops_lie_in_as_many_ways_as_there_are_symmetries(augment, n_ways):
+    crops = make_crops([(8, 8)], (8, 8), augment)
+    torch.manual_seed(0)
+    drawn = [crops[0][0][0, 0] for _ in range(100)]
+    seen = {crop.numpy().tobytes(): crop for crop in drawn}
+    assert len(seen) == n_ways
+    if augment == "mirror":
+        one, other = seen.values()
+        assert torch.equal(one.flip(1), other)
 
 
 def test_what_pads_a_small_image_is_outside_the_loss():

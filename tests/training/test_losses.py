@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from skcount.density._gaussian import gaussian_density, point_masses
 from skcount.training import LOSSES
-from skcount.training._losses import squared_distances, transport_potential
+from skcount.training._losses import block_means, squared_distances, transport_potential
 
 SHAPE = (24, 32)
 POINTS = [
@@ -84,6 +84,26 @@ def test_the_count_term_sees_a_bias_that_the_map_hardly_sees():
     torch.testing.assert_close(
         with_count - only_map, torch.tensor(0.01 / n_pixels / 0.01**2), rtol=1e-4, atol=0
     )
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (24, 32), (70, 5)])
+def test_means_over_blocks_keep_the_sum_whatever_the_size_of_the_map(shape):
+    maps = torch.rand(2, 1, *shape, dtype=torch.float64)
+    for size in (1, 4, 64):
+        means = block_means(maps, size)
+        assert means.shape[2:] == tuple(-(-side // size) for side in shape)
+        torch.testing.assert_close(size**2 * means.sum(dim=(1, 2, 3)), maps.sum(dim=(1, 2, 3)))
+
+
+def test_the_multiscale_loss_minds_a_wrong_count_more_than_a_wrong_place():
+    target = batch()
+    error = 0.01 * torch.tensor([1.0, -1.0]).repeat(3, 1, 24, 16)
+    cancels, adds_up = (
+        LOSSES["multiscale"](0.01)(target["target"] + e, target) for e in (error, error.abs())
+    )
+    mse = LOSSES["mse"](0.01)(target["target"] + error, target)
+    torch.testing.assert_close(cancels, mse)
+    assert adds_up > 1.5 * cancels
 
 
 @pytest.mark.parametrize("name", LOSSES)
