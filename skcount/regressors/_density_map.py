@@ -62,7 +62,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         architecture_params=None,
         sigma=None,
         density=None,
-        loss="mse",
+        loss="multiscale",
         max_epochs="auto",
         lr=3e-3,
         batch_size=8,

@@ -8,10 +8,11 @@ sigma : float or None, default=None
 density : DensityMapTransformer or None, default=None
     Makes density maps of points; cloned at fit. None is a default one (sigma 2); pass ``DensityMapTransformer()`` to
     search its parameters, as ``density__truncate``.
-loss : {"mse", "l1", "huber", "mse_count", "bayesian", "dm_count"}, default="mse"
-    What the training minimises: the mean squared, absolute or Huber error of the map; the first plus the squared error
-    of the count; or, from points without a map, the Bayesian loss (Ma et al. 2019) or DM-Count's optimal transport (Wang
-    et al. 2020). Where `y` is counts, all compare totals by their squared error.
+loss : {"multiscale", "mse", "l1", "huber", "mse_count", "bayesian", "dm_count"}, default="multiscale"
+    What the training minimises: the mean squared error of the map and of its means over blocks of 4, 16 and 64 pixels;
+    the mean squared, absolute or Huber error of the map alone; the squared one plus that of the count; or, from points
+    without a map, the Bayesian loss (Ma et al. 2019) or DM-Count's optimal transport (Wang et al. 2020). Where `y` is
+    counts, all compare totals by their squared error.
 max_epochs : int or "auto", default="auto"
     Number of epochs, >= 1. An epoch is one crop of each image, or as many as cover its pixels once on average.
     "auto" makes 1200 steps of it, and at least 10 epochs.

@@ -64,7 +64,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         normalization="batch",
         sigma=None,
         density=None,
-        loss="mse",
+        loss="multiscale",
         max_epochs="auto",
         lr=3e-3,
         batch_size=8,

@@ -67,7 +67,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         normalization="batch",
         sigma=None,
         density=None,
-        loss="mse",
+        loss="multiscale",
         max_epochs="auto",
         lr=3e-3,
         batch_size=8,

@@ -18,7 +18,7 @@ from skcount.training._callbacks import (
 from skcount.training._crops import keep_batch
 
 # Part of the steps after which the statistics of batch normalisations are frozen.
-FREEZE_AFTER = 0.6
+FREEZE_AFTER = 0.9
 
 # Parameters of skorch that a regressor's own decide.
 _OURS = {"module", "criterion", "penalty", "max_epochs", "lr", "batch_size", "device", "verbose", "callbacks"}
