@@ -196,61 +196,48 @@ def read_lines(path):
 
 def print_table(rows):
     """Print one line for the draws of each setting, and what was published."""
-    columns = [
-        *(
-            "data, protocol",
-            "N",
-            "settings",
-            "draws",
-            "MAE",
-            "MAE over symmetries",
-            "RMSE",
-            "bias",
-            "GAME 1, 2, 3",
-            "training MAE",
-        ),
-        *("training mean, no image looked at", "seconds", "parameters", "published MAE"),
-    ]
-    print(f"| {' | '.join(columns)} |")
-    print("|" + " --- |" * len(columns))
     settings = {}
     for row in rows:
         settings.setdefault(json.dumps([row[name] for name in KEY[:-1]]), []).append(row)
-    for draws in settings.values():
-        print(f"| {' | '.join(describe(draws))} |")
+    lines = [describe(draws) for draws in settings.values()]
+    for line in lines[:1]:
+        print(f"| {' | '.join(line)} |")
+        print("|" + " --- |" * len(line))
+    for line in lines:
+        print(f"| {' | '.join(line.values())} |")
 
 
 def describe(draws):
-    """The cells of the line of some draws of one setting."""
+    """The cells of the line of some draws of one setting, by column."""
     first = draws[0]
-    mae, rmse, bias, game1, game2, game3, fitted, blind, seconds = (
-        np.array([row[name] for row in draws])
-        for name in (
-            *("mae", "rmse", "bias", "game1", "game2", "game3", "train_mae", "training_mean_mae"),
-            "train_seconds",
-        )
-    )
+
+    def mean(name, form=".2f"):
+        return format(np.mean([row[name] for row in draws]), form)
+
     held_out = ", held-out images" * first["held_out"]
     scale = f", {first['scale']} of the size" * (first["scale"] != 1)
     missing = ", of the frames that exist" * first["allow_missing"]
     averaged = [row["symmetries_mae"] for row in draws if row["symmetries_mae"] is not None]
-    published = PUBLISHED.get((first["data"], first["protocol"], first["n_train"]), "")
-    return [
-        f"{first['data']}, {first['protocol']}{held_out}{scale}{missing}",
-        str(first["n_images"][0]),
-        ", ".join(f"{name} {value}" for name, value in first["params"].items()),
-        str(len(draws)),
-        with_spread(mae),
-        with_spread(averaged),
-        f"{rmse.mean():.2f}",
-        f"{bias.mean():+.2f}",
-        f"{game1.mean():.2f}, {game2.mean():.2f}, {game3.mean():.2f}",
-        f"{fitted.mean():.2f}",
-        f"{blind.mean():.2f}",
-        f"{seconds.mean():.0f}",
-        str(first["n_parameters"]),
-        "" if first["held_out"] or first["allow_missing"] else published,
-    ]
+    unseen = first["held_out"] or first["allow_missing"]
+    published = "" if unseen else PUBLISHED.get((first["data"], first["protocol"], first["n_train"]), "")
+    return {
+        "data, protocol": f"{first['data']}, {first['protocol']}{held_out}{scale}{missing}",
+        "N": str(first["n_images"][0]),
+        "settings": ", ".join(f"{name} {value}" for name, value in first["params"].items()),
+        "draws": str(len(draws)),
+        "MAE": with_spread([row["mae"] for row in draws]),
+        "over symmetries": with_spread(averaged),
+        "RMSE": mean("rmse"),
+        "bias": mean("bias", "+.2f"),
+        "GAME 1, 2, 3": ", ".join(mean(f"game{k}") for k in (1, 2, 3)),
+        "training MAE": mean("train_mae"),
+        "no image looked at: training mean": mean("training_mean_mae"),
+        "last frame of the clip": "" if first["last_frame_mae"] is None else mean("last_frame_mae"),
+        "seconds": mean("train_seconds", ".0f"),
+        "threads": str(first["threads"]),
+        "parameters": str(first["n_parameters"]),
+        "published MAE": published,
+    }
 
 
 def with_spread(values):

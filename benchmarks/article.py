@@ -1,0 +1,313 @@
+"""The article's recipe on its data, splits and networks: what its way of counting gives, and how fast.
+
+``python benchmarks/article.py --data vgg --network fcrn_a`` trains as the article does: SGD of 0.01 with momentum 0.9, the
+learning rate divided by ten every 20 epochs, mean squared error on maps of sigma 1 times 100, whole frames in batches of
+8 in their order, no flips, 150 epochs; of each epoch the error on the test images is measured, and the best one is the
+result. **So its epoch is chosen on the images that it is reported for**; the last epoch's error stands beside it.
+``--minutes`` ends a run early, ``--scale`` makes the frames smaller, and the table says so. A run that was stopped goes on
+where it was, from a file in ``local/``; one that ended is a line of benchmarks/article.jsonl. ``--plain`` computes
+upsampling and convolution one after the other, as the article does; else both at once, which is the same function, faster.
+``--table`` and ``--figure PATH`` show what is there.
+"""
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from accuracy import FETCH, read_lines, shrink
+from scipy.ndimage import gaussian_filter
+from torch import nn
+from torch.nn import functional
+
+from skcount.networks import upsample_conv
+
+LOG = Path(__file__).with_name("article.jsonl")
+UNFINISHED = Path(__file__).parents[1] / "local"
+# Objects are worth so much on a map.
+UNIT = 100
+KEY = ("data", "protocol", "n_train", "draw", "network", "scale", "plain", "epochs", "minutes")
+
+
+def main():
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", choices=sorted(FETCH), default="vgg")
+    parser.add_argument("--network", choices=sorted(NETWORKS), default="fcrn_a")
+    parser.add_argument("--protocol", default="article", help="name of a split; the article's by default")
+    parser.add_argument("--n-train", type=int, help="how many training images the protocol draws")
+    parser.add_argument("--draw", type=int, default=0, help="seed of the weights, and of the training set")
+    parser.add_argument("--scale", type=float, default=1.0, choices=[1.0, 0.5, 0.25])
+    parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--minutes", type=float, help="train no longer than this")
+    parser.add_argument("--plain", action="store_true", help="upsample, then convolve")
+    parser.add_argument("--table", action="store_true", help="print the table of all runs, and train nothing")
+    parser.add_argument("--figure", help="draw true against predicted counts of all runs into this file")
+    options = parser.parse_args()
+    if not options.table and not options.figure:
+        run({name: getattr(options, name) for name in KEY})
+    if options.figure:
+        draw_figure(options.figure)
+    print_table()
+
+
+# The networks: every convolution is followed by a batch normalisation and a ReLU.
+
+
+class Block(nn.Sequential):
+    """A convolution of 3 x 3, batch normalisation, ReLU."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__(nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU())
+
+
+class UpBlock(nn.Module):
+    """Upsampling by two, concatenation with a skipped map, and a block."""
+
+    def __init__(self, n_small, n_out, n_skip=0, *, plain):
+        super().__init__()
+        self.n_small, self.plain = n_small, plain
+        self.block = Block(n_small + n_skip, n_out)
+
+    def forward(self, x, skip=None):
+        """Map (n, n_small, h, w) to (n, n_out, 2 h, 2 w)."""
+        if self.plain:
+            x = functional.interpolate(x, scale_factor=2)
+            return self.block(x if skip is None else torch.cat([x, skip], dim=1))
+        conv, *rest = self.block
+        y = upsample_conv(x, conv.weight[:, : self.n_small])
+        if skip is not None:
+            y = y + functional.conv2d(skip, conv.weight[:, self.n_small :], padding=1)
+        for layer in rest:
+            y = layer(y)
+        return y
+
+
+class FCRNA(nn.Module):
+    """FCRN-A, whose last convolution is normalised and rectified like all others."""
+
+    def __init__(self, n_channels, plain):
+        super().__init__()
+        self.down = nn.ModuleList([Block(n_channels, 32), Block(32, 64), Block(64, 128)])
+        self.bottom = Block(128, 512)
+        self.up = nn.ModuleList([UpBlock(a, b, plain=plain) for a, b in [(512, 128), (128, 64), (64, 1)]])
+
+    def forward(self, x):
+        """Map (n, n_channels, h, w) to (n, 1, h, w)."""
+        for block in self.down:
+            x = functional.max_pool2d(block(x), 2)
+        x = self.bottom(x)
+        for block in self.up:
+            x = block(x)
+        return x
+
+
+class UNet(nn.Module):
+    """U-Net of 64 filters in every block of two convolutions; its map is linear in the last of them."""
+
+    def __init__(self, n_channels, plain, filters=64):
+        super().__init__()
+        sizes = [n_channels, filters, filters, filters, filters]
+        self.down = nn.ModuleList(
+            [nn.Sequential(Block(a, filters), Block(filters, filters)) for a in sizes[:4]]
+        )
+        self.up = nn.ModuleList([UpBlock(filters, filters, filters, plain=plain) for _ in range(3)])
+        self.after = nn.ModuleList([Block(filters, filters) for _ in range(3)])
+        self.density = nn.Conv2d(filters, 1, 1, bias=False)
+
+    def forward(self, x):
+        """Map (n, n_channels, h, w) to (n, 1, h, w)."""
+        skips = []
+        for block in self.down[:3]:
+            skips.append(block(x))
+            x = functional.max_pool2d(skips[-1], 2)
+        x = self.down[3](x)
+        for up, after in zip(self.up, self.after, strict=True):
+            x = after(up(x, skips.pop()))
+        return self.density(x)
+
+
+NETWORKS = {"fcrn_a": FCRNA, "unet": UNet}
+
+
+# Training
+
+
+def run(key):
+    """Train and log, unless the log has it."""
+    if any(all(row[name] == key[name] for name in KEY) for row in read_lines(LOG)):
+        return
+    train, test = load(key)
+    torch.manual_seed(key["draw"])
+    network = NETWORKS[key["network"]](train["images"].shape[1], key["plain"])
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-5)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=20, gamma=0.1)
+    parts = {"network": network, "optimizer": optimizer, "schedule": schedule}
+    UNFINISHED.mkdir(exist_ok=True)
+    unfinished = UNFINISHED / ("article-" + "-".join(str(key[name]) for name in KEY) + ".pt")
+    history, best = resume(unfinished, parts)
+    seconds = history[-1]["seconds"] if history else 0.0
+    while len(history) < key["epochs"] and (key["minutes"] is None or seconds < 60 * key["minutes"]):
+        start = perf_counter()
+        loss = train_epoch(network, optimizer, train)
+        schedule.step()
+        seconds += perf_counter() - start
+        predicted = predict(network, test["images"])
+        error = float(np.abs(predicted - test["sums"]).mean())
+        history.append({"loss": loss, "seconds": round(seconds, 1), "mae": error})
+        if best is None or error < best["error"]:
+            best = {"error": error, "epoch": len(history), "predicted": predicted.round(2).tolist()}
+        print(f"epoch {len(history)}: {history[-1]}", flush=True)
+        save(unfinished, parts, history, best)
+    log(key, train, test, history, best, predict(network, test["images"]), network)
+    unfinished.unlink()
+
+
+def load(key):
+    """Images, maps and counts of both halves of the split, as arrays in memory."""
+    data = FETCH[key["data"]]()
+    drawn = {} if key["n_train"] is None else {"n_train": key["n_train"], "random_state": key["draw"]}
+    halves = data.train_test_indices(key["protocol"], allow_missing=True, **drawn)
+    images, points = shrink(data.images, data.points, None, key["scale"])
+    # The article reads coordinates that count from one as if they counted from zero.
+    from_one = 0 if key["data"] == "vgg" else 1
+    return [prepare([images[i] for i in half], [points[i] + from_one for i in half]) for half in halves]
+
+
+def prepare(images, points):
+    """Tensors of the images, padded to sides that are multiples of 8, their maps by the article's rule, and the counts."""
+    maps = np.stack([make_map(p, image.shape[:2]) for p, image in zip(points, images, strict=True)])
+    pixels = np.stack([np.atleast_3d(image) for image in images]).transpose(0, 3, 1, 2)
+    pad = [(0, 0), (0, 0), *[(-size % 8 // 2, (-size % 8 + 1) // 2) for size in pixels.shape[2:]]]
+    return {
+        "images": torch.from_numpy(np.pad(pixels, pad).astype(np.float32) / 255),
+        "maps": torch.from_numpy(np.pad(maps[:, None], pad)),
+        "sums": maps.sum(axis=(1, 2), dtype=np.float64) / UNIT,
+        "counts": np.array([len(p) for p in points], dtype=float),
+    }
+
+
+def make_map(points, shape):
+    """The article's rule: the pixel is set, so two points on one pixel are one, and the filter reflects at the border."""
+    label = np.zeros(shape, dtype=np.float32)
+    for row, col in points.astype(int):
+        if row < shape[0] and col < shape[1]:
+            label[row, col] = UNIT
+    return gaussian_filter(label, sigma=1)
+
+
+def train_epoch(network, optimizer, data):
+    """One pass over the images, in their order; the mean loss."""
+    network.train()
+    total = 0.0
+    for images, maps in zip(data["images"].split(8), data["maps"].split(8), strict=True):
+        optimizer.zero_grad()
+        loss = functional.mse_loss(network(images), maps)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(images) / len(data["images"])
+    return total
+
+
+@torch.no_grad()
+def predict(network, images):
+    """The counts, (n_images,) float64."""
+    network.eval()
+    maps = torch.cat([network(batch) for batch in images.split(8)])
+    return maps.sum(dim=(1, 2, 3), dtype=torch.float64).numpy() / UNIT
+
+
+def resume(path, parts):
+    """Go on where a run was: its history and best epoch; nothing of either where there is none."""
+    if not path.exists():
+        return [], None
+    state = torch.load(path, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return state["history"], state["best"]
+
+
+def save(path, parts, history, best):
+    """Keep all that `resume` needs, whole or not at all."""
+    state = {name: part.state_dict() for name, part in parts.items()}
+    torch.save({**state, "history": history, "best": best}, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+
+
+def log(key, train, test, history, best, last, network):
+    """Write one line; errors are against the number of points, and the article's own, against the sums of the maps."""
+    counts, predicted = test["counts"], np.array(best["predicted"])
+    row = {
+        **key,
+        "n_images": [len(train["images"]), len(test["images"])],
+        "n_epochs": len(history),
+        "best_epoch": best["epoch"],
+        "mae": float(np.abs(predicted - counts).mean()),
+        "mae_of_sums": best["error"],
+        "last_mae": float(np.abs(last - counts).mean()),
+        "training_mean_mae": float(np.abs(train["counts"].mean() - counts).mean()),
+        "seconds": history[-1]["seconds"],
+        "n_parameters": sum(p.numel() for p in network.parameters()),
+        "threads": torch.get_num_threads(),
+        "date": f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}",
+        "history": [[h["seconds"], round(h["mae"], 3)] for h in history],
+        "true": counts.tolist(),
+        "predicted": best["predicted"],
+    }
+    with LOG.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+# Reports
+
+
+def print_table():
+    """Print one line a run, with ours on the same split where benchmarks/accuracy.py has it."""
+    columns = [
+        *(
+            "data, split",
+            "network",
+            "true counts, smallest and largest",
+            "MAE of the best epoch (chosen on these images)",
+        ),
+        *("MAE of the last epoch", "training mean, no image looked at", "epochs", "training seconds"),
+    ]
+    print(f"| {' | '.join(columns)} |")
+    print("|" + " --- |" * len(columns))
+    for row in read_lines(LOG):
+        scale = f", {row['scale']} of the size" * (row["scale"] != 1)
+        cut = f" of {row['epochs']}" * (row["n_epochs"] < row["epochs"])
+        plain = ", plain" * row["plain"]
+        cells = [
+            f"{row['data']}, {row['protocol']} ({row['n_images'][0]} / {row['n_images'][1]}){scale}",
+            f"{row['network']}{plain}",
+            f"{min(row['true']):.0f}, {max(row['true']):.0f}",
+            f"{row['mae']:.2f} (epoch {row['best_epoch']})",
+            *(f"{row['last_mae']:.2f}", f"{row['training_mean_mae']:.2f}", f"{row['n_epochs']}{cut}"),
+            f"{row['seconds']:.0f}",
+        ]
+        print(f"| {' | '.join(cells)} |")
+
+
+def draw_figure(path):
+    """True against predicted counts, one panel a run."""
+    from matplotlib.figure import Figure
+
+    rows = read_lines(LOG)
+    figure = Figure(figsize=(4 * len(rows), 4), layout="constrained")
+    for axes, row in zip(np.atleast_1d(figure.subplots(1, len(rows))), rows, strict=True):
+        axes.scatter(row["true"], row["predicted"], s=12, alpha=0.6)
+        ends = [min(row["true"]), max(row["true"])]
+        axes.plot(ends, ends, color="black", linewidth=1)
+        axes.set(xlabel="true count", ylabel="predicted count")
+        axes.set_title(f"{row['data']}, {row['network']}: MAE {row['mae']:.2f}")
+    figure.savefig(path, dpi=100)
+
+
+if __name__ == "__main__":
+    main()
