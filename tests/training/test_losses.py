@@ -80,10 +80,8 @@ def test_the_count_term_sees_a_bias_that_the_map_hardly_sees():
     target = batch()
     flat = target["target"] + 1 / SHAPE[0] / SHAPE[1]  # one object too many, spread out
     only_map, with_count = (LOSSES[name](0.01)(flat, target) for name in ("mse", "mse_count"))
-    n_pixels = SHAPE[0] * SHAPE[1]
-    torch.testing.assert_close(
-        with_count - only_map, torch.tensor(0.01 / n_pixels / 0.01**2), rtol=1e-4, atol=0
-    )
+    of_means = (1 / SHAPE[0] / SHAPE[1] / 0.01) ** 2
+    torch.testing.assert_close(with_count - only_map, torch.tensor(of_means), rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (24, 32), (70, 5)])
