@@ -16,8 +16,9 @@ loss : {"multiscale", "mse", "l1", "huber", "mse_count", "bayesian", "dm_count"}
 max_epochs : int or "auto", default="auto"
     Number of epochs, >= 1. An epoch is one crop of each image, or as many as cover its pixels once on average.
     "auto" makes 1200 steps of it, and at least 10 epochs.
-lr : float, default=3e-3
-    Largest learning rate of the one-cycle schedule, > 0.
+lr : float, default=0.02
+    Largest learning rate of the one-cycle schedule, > 0. The optimizer is Muon: each step changes a kernel by about so much
+    in every direction. Another one (``net_params={"optimizer": torch.optim.AdamW}``) wants another rate, such as 0.003.
 batch_size : int, default=8
     Crops a step; -1 takes all in one.
 patch_size : int or "auto", default="auto"

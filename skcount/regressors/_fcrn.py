@@ -66,7 +66,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         density=None,
         loss="multiscale",
         max_epochs="auto",
-        lr=3e-3,
+        lr=0.02,
         batch_size=8,
         patch_size="auto",
         augment=True,

@@ -16,6 +16,7 @@ from skcount.training._callbacks import (
     one_cycle,
 )
 from skcount.training._crops import keep_batch
+from skcount.training._muon import Muon
 
 # Part of the steps after which the statistics of batch normalisations are frozen.
 FREEZE_AFTER = 0.9
@@ -154,8 +155,7 @@ def train(
         "module": network,
         "criterion": loss,
         "penalty": penalty,
-        "optimizer": torch.optim.AdamW,
-        "optimizer__fused": str(device).startswith(("cpu", "cuda")),
+        "optimizer": Muon,
         "lr": lr,
         "max_epochs": max_epochs,
         "batch_size": batch_size,
@@ -209,15 +209,13 @@ def _schedule(n_steps):
 
 
 def _override(params, net_params):
-    """Replace parameters by the user's; another optimizer comes without our settings for AdamW."""
+    """Replace parameters by the user's."""
     net_params = net_params or {}
     taken = sorted(_OURS & set(net_params))
     if taken:
         raise ValueError(
             f"net_params holds {taken}, which the regressor sets; pass what has a parameter of its own as that parameter."
         )
-    if "optimizer" in net_params:
-        params = {name: value for name, value in params.items() if not name.startswith("optimizer__")}
     return {**params, **net_params}
 
 
