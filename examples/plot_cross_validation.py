@@ -21,7 +21,7 @@ from sklearn.model_selection import cross_val_predict, cross_val_score
 
 from skcount import DensityMapRegressor
 
-regressor = DensityMapRegressor(sigma=2, max_epochs=25, random_state=0)
+regressor = DensityMapRegressor(sigma=2, max_epochs=60, random_state=0)
 scores = cross_val_score(regressor, X, points, cv=3, scoring="neg_mean_absolute_error")
 print(f"MAE in 3 folds of {len(X) // 3} images: {-scores.mean():.2f} +- {scores.std():.2f} cells")
 
