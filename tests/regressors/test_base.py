@@ -114,7 +114,7 @@ def test_counts_alone_supervise():
     for image, count in zip(X, counts, strict=True):
         flat = rng.choice(64, count, replace=False)
         image[2 * (flat // 8), 2 * (flat % 8)] = 255
-    regressor = small(filters=8, max_epochs=150, lr=0.06).fit(X, counts)
+    regressor = small(filters=8, max_epochs=150, lr=0.03).fit(X, counts)
     assert -regressor.score(X, counts) < 0.6 * np.abs(counts - counts.mean()).mean()
     assert regressor.patch_size_ == (16, 16)
 
@@ -198,7 +198,7 @@ def test_images_as_small_as_a_pixel_and_of_any_side(shape):
 
 def test_images_without_any_point_are_learnt():
     X = np.random.default_rng(0).random((3, 12, 12))
-    counts = small(max_epochs=40, lr=0.03).fit(X, [[], [], []]).predict(X)
+    counts = small(max_epochs=60, lr=0.04).fit(X, [[], [], []]).predict(X)
     assert (counts < 0.5).all()
 
 
@@ -699,7 +699,7 @@ def test_it_learns_to_count_inside_a_region(as_counts):
     X, points = make_cells(n_samples=12, image_shape=(40, 48), random_state=0, return_X_y=True)
     roi = np.arange(48) + np.zeros((40, 1)) < 20
     y = points.inside((40, 48), roi).counts if as_counts else points
-    regressor = small(max_epochs=40, lr=0.06).fit(X, y, roi=roi)
+    regressor = small(max_epochs=60, lr=0.04).fit(X, y, roi=roi)
     inside = points.inside((40, 48), roi).counts
     blind = np.abs(inside - inside.mean()).mean()
     assert -regressor.score(X, points, roi=roi) < 0.6 * blind
@@ -797,7 +797,7 @@ def test_every_loss_teaches_to_count(loss):
     X, points = make_cells(
         n_samples=12, image_shape=(40, 48), n_cells=(0, 20), random_state=0, return_X_y=True
     )
-    regressor = small(loss=loss, filters=8, max_epochs=40, lr=0.06).fit(X, points)
+    regressor = small(loss=loss, filters=8, max_epochs=60, lr=0.04).fit(X, points)
     blind = np.abs(points.counts - points.counts.mean()).mean()
     assert -regressor.score(X, points) < 0.4 * blind
 
@@ -916,7 +916,7 @@ def test_only_the_symmetries_of_the_training_are_averaged_over(cells):
 
 def test_with_test_time_augmentation_the_training_counts_add_up_as_well(cells):
     X, points = cells
-    regressor = small(test_time_augmentation=True, filters=8, max_epochs=40, lr=0.06).fit(X, points)
+    regressor = small(test_time_augmentation=True, filters=8, max_epochs=80, lr=0.03).fit(X, points)
     assert regressor.predict(X).sum() == pytest.approx(points.counts.sum(), rel=1e-4)
 
 
