@@ -6,16 +6,14 @@ Markdown table at its end. ``--table`` prints the table of what is there, ``--on
 """
 
 import argparse
-import json
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from unittest.mock import patch
 
 import numpy as np
 import torch
-from accuracy import SETTINGS, load, read_lines, with_spread
+from accuracy import SETTINGS, add_line, is_logged, load, read_lines, with_spread
 from skorch.callbacks import Callback
 
 from skcount import DensityMapRegressor
@@ -99,7 +97,7 @@ def main():
 
 def run(name, draw):
     """Train and compare once, unless the log has it."""
-    if any((row["name"], row["draw"]) == (name, draw) for row in read_lines(LOG)):
+    if is_logged(LOG, {"name": name, "draw": draw}, ["name", "draw"]):
         return
     split = {"data": "vgg", "protocol": "lz", "n_train": N_TRAIN, "allow_missing": False, "held_out": True}
     X, points, train, test, _ = load({**split, "scale": 1, "draw": draw})
@@ -127,10 +125,8 @@ def run(name, draw):
         "flat": regressor.predict(np.zeros((1, 256, 256, 3), dtype=np.uint8))[0],
         "seconds": round(seconds, 1),
         "threads": torch.get_num_threads(),
-        "date": f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}",
     }
-    with LOG.open("a") as file:
-        file.write(json.dumps(row, default=float) + "\n")
+    add_line(LOG, row)
 
 
 def print_table():

@@ -91,7 +91,7 @@ def run_draw(options, draw):
         "params": params,
         "draw": draw,
     }
-    if any(all(row[name] == run[name] for name in KEY) for row in read_lines(LOG)):
+    if is_logged(LOG, run, KEY):
         return
     X, points, train, test, groups = load(run)
     regressor = DensityMapRegressor(random_state=draw).set_params(**params)
@@ -122,10 +122,8 @@ def run_draw(options, draw):
         "device": str(next(regressor.module_.parameters()).device),
         "threads": torch.get_num_threads(),
         "machine": f"{platform.machine()}, torch {torch.__version__}",
-        "date": f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}",
     }
-    with LOG.open("a") as file:
-        file.write(json.dumps(run, default=float) + "\n")
+    add_line(LOG, run)
 
 
 def parse_setting(text):
@@ -196,6 +194,19 @@ def last_frame_mae(points, train, test, groups):
 def read_lines(path):
     """Every finished run, a list of dict."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def is_logged(path, run, names):
+    """Whether a finished run has the same values of `names`."""
+    return any(all(row[name] == run[name] for name in names) for row in read_lines(path))
+
+
+def add_line(path, run):
+    """Add a finished run, with the time."""
+    with path.open("a") as file:
+        file.write(
+            json.dumps({**run, "date": f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}"}, default=float) + "\n"
+        )
 
 
 def print_table(rows):

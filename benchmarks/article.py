@@ -11,14 +11,12 @@ upsampling and convolution one after the other, as the article does; else both a
 """
 
 import argparse
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import torch
-from accuracy import FETCH, read_lines, shrink
+from accuracy import FETCH, add_line, is_logged, read_lines, shrink
 from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.nn import functional
@@ -140,7 +138,7 @@ NETWORKS = {"fcrn_a": FCRNA, "unet": UNet}
 
 def run(key):
     """Train and log, unless the log has it."""
-    if any(all(row[name] == key[name] for name in KEY) for row in read_lines(LOG)):
+    if is_logged(LOG, key, KEY):
         return
     train, test = load(key)
     torch.manual_seed(key["draw"])
@@ -254,13 +252,11 @@ def log(key, train, test, history, best, last, network):
         "seconds": history[-1]["seconds"],
         "n_parameters": sum(p.numel() for p in network.parameters()),
         "threads": torch.get_num_threads(),
-        "date": f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}",
         "history": [[h["seconds"], round(h["mae"], 3)] for h in history],
         "true": counts.tolist(),
         "predicted": best["predicted"],
     }
-    with LOG.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    add_line(LOG, row)
 
 
 # Reports
