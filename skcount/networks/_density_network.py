@@ -14,7 +14,7 @@ class DensityNetwork(nn.Module):
 
     Whatever network is inside sees standardised pixels and sides that are multiples of its stride; whatever
     leaves is the size of the image and never negative. The map is computed the same way in training and in
-    prediction.
+    prediction, with the channels of a pixel side by side in memory, where convolutions on CPUs are fastest.
 
     Parameters
     ----------

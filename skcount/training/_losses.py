@@ -166,10 +166,9 @@ class MSECountLoss(MSELoss):
     def of_maps(self, density, batch):
         """Sum of both."""
         mask = batch["mask"]
-        errors = ((density - batch["target"]) * mask).sum(dim=(1, 2, 3)) / mask.sum(dim=(1, 2, 3)).clamp(
-            min=1
-        )
-        of_means = (batch["weight"] * (errors / self.scale).square()).mean()
+        errors = ((density - batch["target"]) * mask).sum(dim=(1, 2, 3))
+        means = errors / mask.sum(dim=(1, 2, 3)).clamp(min=1)
+        of_means = (batch["weight"] * (means / self.scale).square()).mean()
         return super().of_maps(density, batch) + self.count_weight * of_means
 
 

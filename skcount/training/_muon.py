@@ -9,6 +9,7 @@ class Muon(torch.optim.Optimizer):
     A kernel is a matrix: one row a filter. Muon replaces its averaged gradient by the nearest orthogonal matrix, so that
     directions that the gradient hardly sees are learnt as fast as the others. Networks here need half the steps that Adam
     needs, and end with a smaller error. Scales, shifts, and kernels of a single filter take Adam's steps.
+    (``torch.optim.Muon`` refuses kernels of convolutions, which have four dimensions.)
 
     Parameters
     ----------
@@ -137,8 +138,10 @@ def orthogonalize(matrix, n_iterations=5):
 
 def _split(group, adam_ratio):
     """Divide a group of parameters into kernels and others."""
-    kernels = [p for p in group["params"] if p.ndim > 1 and len(p) > 1]
-    others = [p for p in group["params"] if p.ndim < 2 or len(p) < 2]
+    kernels, others = [], []
+    for parameter in group["params"]:
+        is_kernel = parameter.ndim > 1 and len(parameter) > 1
+        (kernels if is_kernel else others).append(parameter)
     return (
         {**group, "params": kernels, "is_kernel": True},
         {**group, "params": others, "is_kernel": False, "lr": group["lr"] * adam_ratio},
