@@ -122,6 +122,8 @@ def run_draw(options, draw):
         "device": str(next(regressor.module_.parameters()).device),
         "threads": torch.get_num_threads(),
         "machine": f"{platform.machine()}, torch {torch.__version__}",
+        "true": points[test].counts.tolist(),
+        "predicted": predicted.round(2).tolist(),
     }
     add_line(LOG, run)
 

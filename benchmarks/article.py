@@ -24,6 +24,7 @@ from torch.nn import functional
 from skcount.networks import upsample_conv
 
 LOG = Path(__file__).with_name("article.jsonl")
+OURS = Path(__file__).with_name("accuracy.jsonl")
 UNFINISHED = Path(__file__).parents[1] / "local"
 # Objects are worth so much on a map.
 UNIT = 100
@@ -263,45 +264,85 @@ def log(key, train, test, history, best, last, network):
 
 
 def print_table():
-    """Print one line a run, with ours on the same split where benchmarks/accuracy.py has it."""
+    """Print one line a run of the article's recipe; below those of a split ours, where benchmarks/accuracy.py has any."""
+    theirs, ours = read_lines(LOG), read_lines(OURS)
     columns = [
-        *(
-            "data, split",
-            "network",
-            "true counts, smallest and largest",
-            "MAE of the best epoch (chosen on these images)",
-        ),
-        *("MAE of the last epoch", "training mean, no image looked at", "epochs", "training seconds"),
+        *("data, split", "recipe and network", "true counts, smallest and largest"),
+        *("MAE of the best epoch (chosen on these images)", "MAE of the last epoch"),
+        *("training mean, no image looked at", "epochs", "seconds", "threads"),
     ]
     print(f"| {' | '.join(columns)} |")
     print("|" + " --- |" * len(columns))
-    for row in read_lines(LOG):
-        scale = f", {row['scale']} of the size" * (row["scale"] != 1)
-        cut = f" of {row['epochs']}" * (row["n_epochs"] < row["epochs"])
-        plain = ", plain" * row["plain"]
-        cells = [
-            f"{row['data']}, {row['protocol']} ({row['n_images'][0]} / {row['n_images'][1]}){scale}",
-            f"{row['network']}{plain}",
-            f"{min(row['true']):.0f}, {max(row['true']):.0f}",
-            f"{row['mae']:.2f} (epoch {row['best_epoch']})",
-            *(f"{row['last_mae']:.2f}", f"{row['training_mean_mae']:.2f}", f"{row['n_epochs']}{cut}"),
-            f"{row['seconds']:.0f}",
-        ]
-        print(f"| {' | '.join(cells)} |")
+    for runs in same_split(theirs, ours):
+        for row in runs:
+            print(f"| {' | '.join((describe_theirs if 'network' in row else describe_ours)(row))} |")
+
+
+def same_split(theirs, ours):
+    """Lists of the runs on one split, theirs first."""
+    splits = {}
+    for row in theirs:
+        splits.setdefault((row["data"], row["protocol"], row["n_train"]), []).append(row)
+    for row in ours:
+        split = row["data"], row["protocol"], row["n_train"]
+        if split in splits and row["draw"] == 0 and not row["held_out"]:
+            splits[split].append(row)
+    return list(splits.values())
+
+
+def describe_theirs(row):
+    """The cells of a run of the article's recipe."""
+    cut = f" of {row['epochs']}" * (row["n_epochs"] < row["epochs"])
+    plain = ", plain" * row["plain"]
+    return [
+        *(describe_split(row), f"{row['network']}{plain}", f"{min(row['true']):.0f}, {max(row['true']):.0f}"),
+        *(f"{row['mae']:.2f} (epoch {row['best_epoch']})", f"{row['last_mae']:.2f}"),
+        *(f"{row['training_mean_mae']:.2f}", f"{row['n_epochs']}{cut}"),
+        *(f"{row['seconds']:.0f}", f"{row['threads']}"),
+    ]
+
+
+def describe_ours(row):
+    """The cells of a run of ours."""
+    settings = ", ".join(f"{name} {value}" for name, value in row["params"].items())
+    true = row.get("true")
+    return [
+        *(describe_split(row), f"ours, {settings}", f"{min(true):.0f}, {max(true):.0f}" if true else ""),
+        *("", f"{row['mae']:.2f}", f"{row['training_mean_mae']:.2f}", ""),
+        *(f"{row['train_seconds']:.0f}", f"{row['threads']}"),
+    ]
+
+
+def describe_split(row):
+    """Data, split, numbers of images, and scale."""
+    scale = f", {row['scale']} of the size" * (row["scale"] != 1)
+    return f"{row['data']}, {row['protocol']} ({row['n_images'][0]} / {row['n_images'][1]}){scale}"
 
 
 def draw_figure(path):
-    """True against predicted counts, one panel a run."""
+    """True against predicted counts: one row a split, one panel a run, ours last."""
     from matplotlib.figure import Figure
 
-    rows = read_lines(LOG)
-    figure = Figure(figsize=(4 * len(rows), 4), layout="constrained")
-    for axes, row in zip(np.atleast_1d(figure.subplots(1, len(rows))), rows, strict=True):
-        axes.scatter(row["true"], row["predicted"], s=12, alpha=0.6)
-        ends = [min(row["true"]), max(row["true"])]
-        axes.plot(ends, ends, color="black", linewidth=1)
-        axes.set(xlabel="true count", ylabel="predicted count")
-        axes.set_title(f"{row['data']}, {row['network']}: MAE {row['mae']:.2f}")
+    rows = [
+        [run for run in runs if "predicted" in run]
+        for runs in same_split(read_lines(LOG), read_lines(OURS))
+        if runs[0]["protocol"] == "article"
+    ]
+    n_columns = max(map(len, rows))
+    figure = Figure(figsize=(4 * n_columns, 4 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), n_columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_visible(False)
+    for runs, panels in zip(rows, grid, strict=True):
+        counts = np.concatenate([run[name] for run in runs for name in ("true", "predicted")])
+        ends = [counts.min(), counts.max()]
+        for run, axes in zip(runs, panels, strict=False):
+            axes.set_visible(True)
+            axes.plot(ends, ends, color="black", linewidth=1)
+            axes.scatter(run["true"], run["predicted"], s=12, alpha=0.6)
+            axes.set(xlabel="true count", ylabel="predicted count", aspect="equal")
+            name = run.get("network", "ours")
+            axes.set_title(f"{run['data']}, {name}: MAE {run['mae']:.2f}")
     figure.savefig(path, dpi=100)
 
 
