@@ -6,6 +6,7 @@ A new network is one new file, one entry in `ARCHITECTURES` and one test file.
 from skcount.networks._blocks import ConvBlock, UpConvBlock, rectify, upsample_conv
 from skcount.networks._density_network import DensityNetwork, pad_to_stride
 from skcount.networks._fcrn import FCRNA, FCRNB
+from skcount.networks._inference import inference_copy
 from skcount.networks._symmetries import average_over_symmetries
 from skcount.networks._unet import UNet
 
@@ -20,6 +21,7 @@ __all__ = [
     "UNet",
     "UpConvBlock",
     "average_over_symmetries",
+    "inference_copy",
     "pad_to_stride",
     "rectify",
     "upsample_conv",

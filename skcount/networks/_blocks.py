@@ -1,8 +1,11 @@
 """The parts that the networks are drawn with."""
 
+from copy import copy
+
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 class ConvBlock(nn.Sequential):
@@ -37,6 +40,16 @@ class ConvBlock(nn.Sequential):
                 nn.ReLU(inplace=True),
             ]
         super().__init__(*layers)
+
+    def folded(self):
+        """Fold the normalisations into the convolutions, for prediction.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            Convolutions and ReLUs that give what the block gives in evaluation mode.
+        """
+        return nn.Sequential(*fold(self)).eval()
 
 
 class UpConvBlock(nn.Module):
@@ -102,6 +115,70 @@ class UpConvBlock(nn.Module):
             y = y + functional.conv2d(skip, weight[:, self.in_channels :], padding=self.conv.padding)
         return self.rest(y)
 
+    def folded(self):
+        """Fold the normalisations into the convolutions, for prediction.
+
+        Returns
+        -------
+        torch.nn.Module
+            A module that gives what the block gives in evaluation mode.
+        """
+        *layers, convolutions = self.rest
+        conv, *layers = fold([self.conv, *layers])
+        return _FoldedUpConv(conv, self.in_channels, nn.Sequential(*layers, convolutions.folded()))
+
+
+class _FoldedUpConv(nn.Module):
+    """What `UpConvBlock` computes in evaluation mode, with its kernels at hand."""
+
+    def __init__(self, conv, in_channels, rest):
+        super().__init__()
+        self.padding = conv.padding
+        self.register_buffer("kernel", upsampling_kernel(conv.weight.detach()[:, :in_channels]))
+        self.register_buffer("skip_kernel", conv.weight.detach()[:, in_channels:])
+        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
+        self.rest = rest
+        self.to(memory_format=torch.channels_last).eval()
+
+    def forward(self, x, skip=None):
+        y = functional.conv_transpose2d(x, self.kernel, self.bias, stride=2, padding=self.padding)
+        if skip is not None:
+            y += functional.conv2d(skip, self.skip_kernel, padding=self.padding)
+        return self.rest(y)
+
+
+def fold(layers):
+    """Fold each batch normalisation into the convolution before it.
+
+    Parameters
+    ----------
+    layers : iterable of torch.nn.Module
+        Layers that follow one another.
+
+    Returns
+    -------
+    list of torch.nn.Module
+        Fewer layers that give the same in evaluation mode, new ones where they differ.
+    """
+    folded = []
+    for layer in layers:
+        if isinstance(layer, BatchNorm) and folded and type(folded[-1]) is nn.Conv2d:
+            folded.append(_fuse(folded.pop(), layer))
+        else:
+            folded.append(copy(layer))
+    return folded
+
+
+def _fuse(conv, norm):
+    """The convolution that gives what two layers give; both stay as they are."""
+    fused = copy(conv)
+    fused._parameters = {}
+    statistics = norm.running_mean, norm.running_var, norm.eps
+    fused.weight, fused.bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, *statistics, norm.weight, norm.bias
+    )
+    return fused.to(memory_format=torch.channels_last)
+
 
 def upsample_conv(x, weight, bias=None):
     """Nearest-neighbour upsampling by two followed by a convolution, as one transposed convolution.
@@ -133,16 +210,31 @@ def upsample_conv(x, weight, bias=None):
     >>> torch.allclose(upsample_conv(x, weight), plain, atol=1e-5)
     True
     """
-    half = weight.shape[-1] // 2
-    flipped = weight.transpose(0, 1).flip(2, 3)
-    pad = functional.pad
-    kernel = (
-        pad(flipped, (0, 1, 0, 1))
-        + pad(flipped, (0, 1, 1, 0))
-        + pad(flipped, (1, 0, 0, 1))
-        + pad(flipped, (1, 0, 1, 0))
+    return functional.conv_transpose2d(
+        x, upsampling_kernel(weight), bias, stride=2, padding=weight.shape[-1] // 2
     )
-    return functional.conv_transpose2d(x, kernel, bias, stride=2, padding=half)
+
+
+def upsampling_kernel(weight):
+    """The kernel of that transposed convolution.
+
+    Parameters
+    ----------
+    weight : tensor of shape (out_channels, in_channels, k, k)
+        As for `upsample_conv`.
+
+    Returns
+    -------
+    tensor of shape (in_channels, out_channels, k + 1, k + 1)
+        The kernel.
+    """
+    side = weight.shape[-1]
+    same = torch.eye(side + 1, side, dtype=weight.dtype, device=weight.device)
+    # Which taps of the flipped kernel add up to each of the new one's, along an axis and on the plane.
+    axis = (same + same.roll(1, 0)).flip(1)
+    plane = torch.kron(axis, axis)
+    kernel = torch.einsum("oik,jk->ioj", weight.flatten(2), plane)
+    return kernel.unflatten(2, (side + 1, side + 1))
 
 
 def convolution(in_channels, out_channels, kernel_size, normalization):

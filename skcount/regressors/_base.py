@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skcount._validation import Images, check_finite, check_groups, check_images, is_table
 from skcount.density import DensityMapTransformer
 from skcount.metrics import check_weights, count_mean_absolute_error
-from skcount.networks import DensityNetwork, average_over_symmetries
+from skcount.networks import DensityNetwork, average_over_symmetries, inference_copy
 from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
 from skcount.regressors._hold_out import hold_out
@@ -420,15 +420,16 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         return self.test_time_augmentation and self._augments(images)
 
     def _iter_density(self, images):
+        module = inference_copy(self.module_)
         for index, image in enumerate(images):
             check_finite(image, index)
             roi = images.roi and images.roi.read(index)
-            yield _apply(self.module_, image, roi, self._symmetries(images))
+            yield _apply(module, image, roi, self._symmetries(images))
 
 
 def _apply(module, image, roi, symmetries=False):
     """Predict one image's density map, (height, width): alone, so that it depends on no other."""
-    parameter = module.eval().output_scale
+    parameter = module.output_scale
     pixels = torch.from_numpy(image)[None].to(parameter.device, parameter.dtype)
     with torch.inference_mode():
         if symmetries:
@@ -441,6 +442,7 @@ def _apply(module, image, roi, symmetries=False):
 
 def _count(module, images, indices, symmetries=False):
     """Predict the counts of the images at `indices`."""
+    module = inference_copy(module)
     maps = (_apply(module, images[i], images.roi and images.roi.read(i), symmetries) for i in indices)
     return np.array([density.sum(dtype=np.float64) for density in maps])
 
@@ -492,9 +494,7 @@ class ChannelStatistics(NamedTuple):
 
 def _count_error(module, images, counts, weights):
     """Mean absolute error of the counts of some images, by the module as it is; it trains on after."""
-    training = module.training
     predicted = _count(module, images, range(len(images)))
-    module.train(training)
     return count_mean_absolute_error(counts, predicted, sample_weight=weights)
 
 

@@ -1,0 +1,44 @@
+"""A fitted network, put together anew so that it predicts the same faster."""
+
+from copy import copy
+
+from skcount.networks._blocks import ConvBlock, UpConvBlock
+
+
+def inference_copy(module):
+    """Copy a module for prediction, its batch normalisations folded into the convolutions before them.
+
+    Only each :class:`ConvBlock` and :class:`UpConvBlock` without hooks is put together anew, wherever in the module: what
+    other modules do with their layers is their own affair. The module stays as it is, and the copy shares all other
+    parameters with it. A copy is cheap to make, and out of date when the module is trained on.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module; what it does in evaluation mode is copied.
+
+    Returns
+    -------
+    torch.nn.Module
+        The copy, in evaluation mode. It gives what the module gives, up to rounding.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcount.networks import FCRNA
+    >>> network, images = FCRNA(in_channels=1).eval(), torch.rand(1, 1, 32, 32)
+    >>> torch.allclose(inference_copy(network)(images), network(images), atol=1e-5)
+    True
+    """
+    if type(module) in (ConvBlock, UpConvBlock) and not any(map(_has_hooks, module.modules())):
+        return module.folded()
+    other = copy(module)
+    # What is shared from here on is read only: parameters and buffers.
+    other._modules = {name: child and inference_copy(child) for name, child in module._modules.items()}
+    other.training = False
+    return other
+
+
+def _has_hooks(module):
+    """Whether somebody wants to see what goes in or out."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)

@@ -1,0 +1,122 @@
+import pytest
+import torch
+from torch import nn
+
+from skcount.networks import FCRNA, FCRNB, ConvBlock, DensityNetwork, UNet, UpConvBlock, inference_copy
+
+NETWORKS = {
+    "unet": lambda **params: UNet(2, filters=3, **params),
+    "unet of one convolution a block": lambda **params: UNet(2, filters=3, convolutions=1, **params),
+    "fcrn_a": lambda **params: FCRNA(2, **params),
+    "fcrn_b": lambda **params: FCRNB(2, convolutions=2, **params),
+}
+
+
+def trained(network, seed=0):
+    """A network whose normalisations have seen some images, and have scales and shifts of their own."""
+    torch.manual_seed(seed)
+    network = network.double().train()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        for _ in range(3):
+            network(torch.randn(2, 2, 16, 24, dtype=torch.float64))
+    return network
+
+
+def images(seed=1):
+    return torch.randn(2, 2, 24, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def n_norms(module):
+    return sum(isinstance(m, nn.BatchNorm2d) for m in module.modules())
+
+
+@pytest.mark.parametrize("normalization", ["batch", None])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_copy_gives_what_the_network_gives_and_has_no_normalisation_left(name, normalization):
+    network = trained(NETWORKS[name](normalization=normalization))
+    fast = inference_copy(network)
+    assert n_norms(fast) == 0
+    assert not any(m.training for m in fast.modules())
+    with torch.inference_mode():
+        expected = network.eval()(images())
+        torch.testing.assert_close(
+            fast(images()), expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max())
+        )
+
+
+def test_the_network_stays_as_it_is():
+    network = DensityNetwork(trained(UNet(2, filters=3)), [0.1, 0.2], [1, 2]).double()
+    network.freeze_statistics().train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    modes = [m.training for m in network.modules()]
+    with torch.no_grad():
+        expected = network(images())
+        inference_copy(network)(images())
+        torch.testing.assert_close(network(images()), expected, rtol=0, atol=0)
+    assert [m.training for m in network.modules()] == modes
+    assert n_norms(network) == 14
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_a_copy_is_of_the_network_as_it_was():
+    network = trained(ConvBlock(2, 3))
+    fast, expected = inference_copy(network), network.eval()(images())
+    with torch.no_grad():
+        network[0].weight.mul_(2)
+    torch.testing.assert_close(fast(images()), expected)
+
+
+class Scaled(ConvBlock):
+    """A user's block that does something else with its layers."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Backwards(nn.Sequential):
+    """A user's network that goes through its layers in an order of its own."""
+
+    def forward(self, x):
+        conv, norm = self
+        return conv(norm(x))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Scaled(2, 2, convolutions=2),
+        Backwards(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2)),
+        nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.InstanceNorm2d(2), nn.Dropout(0.5)),
+        nn.Sequential(ConvBlock(2, 4), nn.ModuleDict({"a": nn.Identity()})["a"], nn.BatchNorm2d(4)),
+    ],
+)
+def test_what_others_do_with_their_layers_is_left_to_them(network):
+    network = trained(network)
+    fast = inference_copy(network)
+    torch.testing.assert_close(fast(images()), network.eval()(images()))
+
+
+def test_a_module_that_is_there_twice_and_one_that_is_none():
+    block = ConvBlock(2, 2)
+    network = trained(nn.Sequential(block, nn.ReLU(), block))
+    network.register_module("later", None)
+    fast = inference_copy(network)
+    assert fast.later is None
+    del network._modules["later"], fast._modules["later"]
+    torch.testing.assert_close(fast(images()), network.eval()(images()))
+
+
+def test_a_hook_sees_what_it_saw():
+    seen = []
+    network = trained(UpConvBlock(2, 3))
+    network.rest[0].register_forward_hook(lambda *args: seen.append(args[-1]))
+    network(images()), inference_copy(network)(images())
+    assert len(seen) == 2
+
+
+def test_parameters_outside_of_the_blocks_are_shared():
+    network = trained(UNet(2, filters=3))
+    assert inference_copy(network).density.weight is network.density.weight
