@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skcount._validation._kinds import is_array, without_index
+from skcount._validation._kinds import is_array, is_lazy, without_index
 from skcount._validation._maps import Subset, check_perspective, check_roi
+
+# Pixels of an image that are looked at in one go.
+BAND = 2**22
 
 
 class Images(Sequence):
@@ -68,15 +71,73 @@ class Images(Sequence):
         ndarray of shape (n_channels, height, width)
             Pixels, integers scaled by their type's range.
         """
-        pixels = np.asarray(self.source[index])
+        return self.cut(self.open(index), window)
+
+    def open(self, index):
+        """Return one image as the source has it, of which `cut` reads windows.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+
+        Returns
+        -------
+        array-like of shape (height, width[, n_channels])
+            An array, or what reads its pixels only when it is sliced.
+        """
+        image = self.source[index]
+        return image if is_lazy(image) else np.asarray(image)
+
+    def cut(self, image, window=None):
+        """Read a window of an opened image, or all of it.
+
+        Parameters
+        ----------
+        image : array-like of shape (height, width[, n_channels])
+            What `open` returned.
+        window : (top, left, height, width) or None, default=None
+            As for `read`.
+
+        Returns
+        -------
+        ndarray of shape (n_channels, height, width)
+            Pixels, integers scaled by their type's range.
+        """
         if self.is_table:
-            pixels = pixels[None, :]
-        if pixels.ndim == 2:
-            pixels = pixels[:, :, None]
+            image = image[None, :]
         if window is not None:
             top, left, height, width = window
-            pixels = pixels[top : top + height, left : left + width]
+            image = image[top : top + height, left : left + width]
+        pixels = np.asarray(image)
+        if pixels.ndim == 2:
+            pixels = pixels[:, :, None]
         return scale_pixels(pixels.transpose(2, 0, 1), self.dtype)
+
+    def bands(self, index):
+        """Read one image from top to bottom, a few million pixels at a time.
+
+        Parameters
+        ----------
+        index : int
+            Which image.
+
+        Yields
+        ------
+        ndarray of shape (n_channels, n_rows, width)
+            Pixels, finite ones.
+
+        Raises
+        ------
+        ValueError
+            If a pixel is NaN or infinite.
+        """
+        image, (height, width) = self.open(index), self.shapes[index]
+        n_rows = max(1, BAND // width)
+        for top in range(0, height, n_rows):
+            band = self.cut(image, (top, 0, n_rows, width))
+            check_finite(band, index, corner=(top, 0))
+            yield band
 
     def belongings(self, index):
         """Return the region of interest and the perspective map of image `index`, by name; None where there is none."""
@@ -177,7 +238,7 @@ def _open_images(X, dtype):
     return _check_image_sequence(X, dtype)
 
 
-def check_finite(image, index, name="X"):
+def check_finite(image, index, name="X", corner=(0, 0)):
     """Refuse an image that holds NaN or infinity, naming it.
 
     Parameters
@@ -188,6 +249,8 @@ def check_finite(image, index, name="X"):
         Its position, for the message.
     name : str, default="X"
         What to call the sequence in the message.
+    corner : (row, col), default=(0, 0)
+        Where on the image its first pixel is, for the message.
 
     Raises
     ------
@@ -202,6 +265,7 @@ def check_finite(image, index, name="X"):
     bad = ~np.isfinite(image)
     channel, row, col = np.argwhere(bad)[0]
     value = image[channel, row, col]
+    row, col = row + corner[0], col + corner[1]
     raise ValueError(
         f"Image {index} of {name} holds {int(bad.sum())} pixels that are NaN or infinity (the first: {value} "
         f"at row {row}, column {col}, channel {channel}). Fill them first, for example with numpy.nan_to_num."
@@ -274,7 +338,7 @@ def _declared_shapes(X):
 
 def _image_shape(image, index):
     try:
-        image = np.asarray(image)
+        image = image if is_lazy(image) else np.asarray(image)
     except ValueError as error:  # rows of different lengths
         raise ValueError(
             f"Image {index} of X is no array ({error}); expected (height, width) or (height, width, n_channels)."

@@ -121,6 +121,23 @@ def is_array(X):
     return hasattr(X, "__array__") and not (hasattr(X, "__getitem__") and hasattr(X, "__len__"))
 
 
+def is_lazy(image):
+    """Whether an image says its shape and type and is no array in memory: its pixels are read where it is sliced.
+
+    Parameters
+    ----------
+    image : object
+        What stands for one image.
+
+    Returns
+    -------
+    bool
+        True for a dataset of an HDF5 file, an array of a zarr store, and whatever else is like an array.
+    """
+    known = isinstance(getattr(image, "dtype", None), np.dtype) and hasattr(image, "ndim")
+    return known and hasattr(image, "__getitem__") and not isinstance(image, np.ndarray | np.generic)
+
+
 def without_index(values):
     """Take the values of a pandas Series, which is indexed by label, and leave anything else as it is.
 

@@ -7,7 +7,8 @@ from skcount.networks._blocks import ConvBlock, UpConvBlock, rectify, upsample_c
 from skcount.networks._density_network import DensityNetwork, pad_to_stride
 from skcount.networks._fcrn import FCRNA, FCRNB
 from skcount.networks._inference import inference_copy
-from skcount.networks._symmetries import average_over_symmetries
+from skcount.networks._symmetries import Symmetry, symmetries
+from skcount.networks._tiles import reach, tile_step, tiles
 from skcount.networks._unet import UNet
 
 ARCHITECTURES = {"unet": UNet, "fcrn_a": FCRNA, "fcrn_b": FCRNB}
@@ -18,11 +19,15 @@ __all__ = [
     "FCRNB",
     "ConvBlock",
     "DensityNetwork",
+    "Symmetry",
     "UNet",
     "UpConvBlock",
-    "average_over_symmetries",
     "inference_copy",
     "pad_to_stride",
+    "reach",
     "rectify",
+    "symmetries",
+    "tile_step",
+    "tiles",
     "upsample_conv",
 ]

@@ -7,6 +7,10 @@ from torch import nn
 from torch.nn import functional
 
 from skcount.networks._blocks import rectify
+from skcount.networks._tiles import reach
+
+# The map of a network that does not say so is taken to move with its image in steps of this, in pixels.
+UNKNOWN_STRIDE = 32
 
 
 class DensityNetwork(nn.Module):
@@ -34,6 +38,8 @@ class DensityNetwork(nn.Module):
     >>> network(torch.rand(2, 1, 13, 1)).shape
     torch.Size([2, 1, 13, 1])
     """
+
+    _reach = None, None
 
     def __init__(self, network, mean, std, output_scale=1.0):
         super().__init__()
@@ -76,6 +82,29 @@ class DensityNetwork(nn.Module):
                 "are multiples of some number says so in an attribute `stride`."
             )
         return rectify(density[..., :height, :width]) * self.output_scale
+
+    @property
+    def grid(self):
+        """Steps in which the map moves with the image, in pixels: the stride, or a multiple of most networks'."""
+        return self.stride if self.stride > 1 else UNKNOWN_STRIDE
+
+    def reach(self):
+        """How far away a pixel of an image may be that a pixel of its map depends on.
+
+        Returns
+        -------
+        int
+            The distance along an axis, in pixels. Measured once, for it depends on no weight.
+
+        Raises
+        ------
+        ValueError
+            If the network looks at all of an image, however large.
+        """
+        layers = repr(self.network)
+        if self._reach[0] != layers:
+            self._reach = layers, reach(self.network, self.mean.shape[1], self.grid)
+        return self._reach[1]
 
     def freeze_statistics(self):
         """Use the running statistics of batch normalisations from now on, in training too.

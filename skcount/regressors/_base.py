@@ -1,5 +1,6 @@
 """What all regressors do: fit, predict, score. The network is a subclass's one private hook."""
 
+from collections import deque
 from contextlib import contextmanager
 from copy import copy, deepcopy
 from numbers import Integral, Real
@@ -12,13 +13,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skcount._validation import Images, check_finite, check_groups, check_images, is_table
+from skcount._validation import Images, check_groups, check_images, is_table
 from skcount.density import DensityMapTransformer
 from skcount.metrics import check_weights, count_mean_absolute_error
-from skcount.networks import DensityNetwork, average_over_symmetries, inference_copy
+from skcount.networks import DensityNetwork
 from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
 from skcount.regressors._hold_out import hold_out
+from skcount.regressors._predictor import Predictor, check_out
 from skcount.regressors._target import check_target, is_ragged
 from skcount.training import LOSSES, BlankPenalty, Crops, MapTarget, PointTarget, train
 
@@ -51,6 +53,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         "patch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "augment": ["boolean", StrOptions({"mirror"})],
         "test_time_augmentation": ["boolean"],
+        "tile_size": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "early_stopping": ["boolean"],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -148,9 +151,11 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         ndarray of shape (n_images,), float64
             Objects in each image: the sum of its density map.
         """
-        return np.array([density.sum(dtype=np.float64) for density in self.iter_density(X, roi)])
+        check_is_fitted(self, "module_")
+        images = self._check_images(X, reset=False, roi=roi)
+        return self._predictor(images).counts(images)
 
-    def predict_density(self, X, roi=None):
+    def predict_density(self, X, roi=None, out=None):
         """Predict the density map of each image.
 
         Parameters
@@ -160,13 +165,27 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         roi : array of shape (height, width), sequence of such arrays, or None, default=None
             Regions of interest: boolean masks, one for all images or one for each. Outside the density is 0.
             None takes those that an `ImageSet` carries.
+        out : array-like of shape (n_images, height, width), list of array-like of shape (height, width), or None, \
+default=None
+            Where to write the maps: arrays of floats with slices to set, such as a `numpy.memmap`, a dataset of an HDF5
+            file or a zarr array. With `tile_size`, no map is ever in memory as a whole.
 
         Returns
         -------
         ndarray of shape (n_images, height, width), or list of ndarray of shape (height, width)
-            Objects per pixel, never negative. A list where the sizes of the images differ.
+            Objects per pixel, never negative: `out`, or new arrays; a list where the sizes of the images differ.
+
+        Raises
+        ------
+        ValueError
+            If an image is not valid, or `out` is not of the images' sizes or holds no floats.
         """
-        maps = list(self.iter_density(X, roi))
+        check_is_fitted(self, "module_")
+        images = self._check_images(X, reset=False, roi=roi)
+        if out is not None:
+            deque(self._predictor(images).maps(images, check_out(out, images.shapes)), maxlen=0)
+            return out
+        maps = list(self._predictor(images).maps(images))
         return np.stack(maps) if len({m.shape for m in maps}) == 1 else maps
 
     def predict_points(self, X, roi=None, perspective=None):
@@ -192,7 +211,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         check_is_fitted(self, "module_")
         images = self._check_images(X, reset=False, roi=roi, perspective=perspective)
         # One map at a time: the points of many large maps fit in memory, the maps may not.
-        maps = enumerate(self._iter_density(images))
+        maps = enumerate(self._predictor(images).maps(images))
         return PointAnnotations([self.density_.place_points(m, **images.belongings(i)) for i, m in maps])
 
     def iter_density(self, X, roi=None):
@@ -219,7 +238,8 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             If an image is not valid, or has another number of channels than those of `fit`.
         """
         check_is_fitted(self, "module_")
-        return self._iter_density(self._check_images(X, reset=False, roi=roi))
+        images = self._check_images(X, reset=False, roi=roi)
+        return self._predictor(images).maps(images)
 
     def score(self, X, y, sample_weight=None, roi=None):
         """Return minus the mean absolute error of the counts: larger is better, 0 is perfect.
@@ -260,6 +280,9 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         images, target, weights, channels, density, held_out = data
         with _own_randomness(self.random_state, self._torch_device()):
             module = self._make_module(channels, target.peak(weights)) if fresh else self._continue_module()
+            Predictor(
+                module, self.tile_size
+            )  # refuses tiles that are too small before the training, not after it
             loss = LOSSES[self.loss](float(module.output_scale), density.sigma)
             patch_shape, augment = self._patch_shape(images, target), self._augments(images)
             with_points = loss.needs_points and target.is_map
@@ -287,15 +310,21 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
                 callbacks=self.callbacks or (),
                 net_params=self.net_params,
                 after_epoch=tasks.end_epoch,
-                validate=held_out and (lambda: _count_error(module, *held_out)),
+                validate=held_out and (lambda: self._held_out_error(module, *held_out)),
                 patience=self.n_iter_no_change if self.early_stopping else None,
             )
             if one_cycle_schedule and target.is_map:
-                _remove_bias(module, images, target.counts, weights, self._symmetries(images))
+                predictor = Predictor(module, self.tile_size, self._symmetries(images))
+                module.output_scale *= _last_scale(predictor, images, target.counts, weights)
         module.eval()
         self._store(fitted, history, fresh, images.columns)
         tasks.end()
         return self
+
+    def _held_out_error(self, module, images, counts, weights):
+        """Mean absolute error of the counts of the images that were held out, by the module as it is."""
+        predicted = Predictor(module, self.tile_size).counts(images)
+        return count_mean_absolute_error(counts, predicted, sample_weight=weights)
 
     def _fraction(self):
         """Part of the images to hold out, or None."""
@@ -325,7 +354,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
             kept, valid = hold_out(kept, _carried_groups(X, groups, len(images)), fraction, self.random_state)
             held_out = images.take(valid), target.take(valid).counts, weights[valid]
             for index in valid:
-                check_finite(images[index], index)
+                deque(images.bands(index), maxlen=0)
         channels = _channel_statistics(images, weights, kept)
         if len(kept) < len(images):
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
@@ -419,47 +448,22 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         """What to predict the mean over: the symmetries that the crops are drawn with, or none (False)."""
         return self.test_time_augmentation and self._augments(images)
 
-    def _iter_density(self, images):
-        module = inference_copy(self.module_)
-        for index, image in enumerate(images):
-            check_finite(image, index)
-            roi = images.roi and images.roi.read(index)
-            yield _apply(module, image, roi, self._symmetries(images))
+    def _predictor(self, images):
+        """What predicts, with the network and the parameters as they are now."""
+        return Predictor(self.module_, self.tile_size, self._symmetries(images), progress=self.verbose > 0)
 
 
-def _apply(module, image, roi, symmetries=False):
-    """Predict one image's density map, (height, width): alone, so that it depends on no other."""
-    parameter = module.output_scale
-    pixels = torch.from_numpy(image)[None].to(parameter.device, parameter.dtype)
-    with torch.inference_mode():
-        if symmetries:
-            density = average_over_symmetries(module, pixels, mirror_only=symmetries == "mirror")
-        else:
-            density = module(pixels)
-    density = density[0, 0].cpu().numpy()
-    return density if roi is None else np.where(roi, density, 0)
-
-
-def _count(module, images, indices, symmetries=False):
-    """Predict the counts of the images at `indices`."""
-    module = inference_copy(module)
-    maps = (_apply(module, images[i], images.roi and images.roi.read(i), symmetries) for i in indices)
-    return np.array([density.sum(dtype=np.float64) for density in maps])
-
-
-def _remove_bias(module, images, counts, weights, symmetries):
-    """Scale the densities so that the counts of the training images add up to the true ones.
+def _last_scale(predictor, images, counts, weights):
+    """The factor that makes the counts of the training images add up to the true ones.
 
     Crops that cut through an image show the network padding where the image went on, and a whole image has less of
     that: its counts come out a few percent off, all the same way. One number, fitted on whole images, takes it out.
     """
     sample = np.unique(np.linspace(0, len(images) - 1, BIAS_IMAGES).round().astype(int))
-    predicted = _count(module, images, sample, symmetries)
-    total = np.sum(weights[sample] * predicted)
+    total = np.sum(weights[sample] * predictor.counts(images, sample))
     ratio = np.sum(weights[sample] * counts[sample]) / total if total > 0 else 0
     # Further off is a network that has not learnt to count yet, which no factor makes up for.
-    if 0.8 < ratio < 1.25:
-        module.output_scale *= ratio
+    return ratio if 0.8 < ratio < 1.25 else 1.0
 
 
 def _refuse_belongings(roi, perspective):
@@ -492,12 +496,6 @@ class ChannelStatistics(NamedTuple):
     high: np.ndarray
 
 
-def _count_error(module, images, counts, weights):
-    """Mean absolute error of the counts of some images, by the module as it is; it trains on after."""
-    predicted = _count(module, images, range(len(images)))
-    return count_mean_absolute_error(counts, predicted, sample_weight=weights)
-
-
 def _carried_groups(X, groups, n_images):
     """The labels that were given, or those that an image set carries, or None."""
     groups = getattr(X, "groups", None) if groups is None and hasattr(X, "shapes") else groups
@@ -508,10 +506,8 @@ def _channel_statistics(images, weights, kept):
     """Read the images at `kept` once: check their pixels, and measure each channel."""
     total, mean, squares = 0.0, np.zeros(images.n_channels), np.zeros(images.n_channels)
     low, high = np.full(images.n_channels, np.inf), np.full(images.n_channels, -np.inf)
-    for index in kept:
-        image, weight = images[index], weights[index]
-        check_finite(image, index)
-        pixels = image.reshape(len(image), -1).astype(np.float64)
+    for band, weight in ((band, weights[index]) for index in kept for band in images.bands(index)):
+        pixels = band.reshape(len(band), -1).astype(np.float64)
         low, high = np.minimum(low, pixels.min(axis=1)), np.maximum(high, pixels.max(axis=1))
         new, new_mean = weight * pixels.shape[1], pixels.mean(axis=1)
         shift = new_mean - mean

@@ -69,6 +69,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         patch_size="auto",
         augment=True,
         test_time_augmentation=False,
+        tile_size=None,
         validation_fraction=None,
         early_stopping=False,
         n_iter_no_change=20,
@@ -91,6 +92,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         self.patch_size = patch_size
         self.augment = augment
         self.test_time_augmentation = test_time_augmentation
+        self.tile_size = tile_size
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change

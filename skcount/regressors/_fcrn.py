@@ -71,6 +71,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         patch_size="auto",
         augment=True,
         test_time_augmentation=False,
+        tile_size=None,
         validation_fraction=None,
         early_stopping=False,
         n_iter_no_change=20,
@@ -94,6 +95,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         self.patch_size = patch_size
         self.augment = augment
         self.test_time_augmentation = test_time_augmentation
+        self.tile_size = tile_size
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change

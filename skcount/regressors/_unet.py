@@ -74,6 +74,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         patch_size="auto",
         augment=True,
         test_time_augmentation=False,
+        tile_size=None,
         validation_fraction=None,
         early_stopping=False,
         n_iter_no_change=20,
@@ -98,6 +99,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         self.patch_size = patch_size
         self.augment = augment
         self.test_time_augmentation = test_time_augmentation
+        self.tile_size = tile_size
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change

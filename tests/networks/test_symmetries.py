@@ -1,42 +1,39 @@
 import pytest
 import torch
 
-from skcount.networks import average_over_symmetries
+from skcount.networks import Symmetry, symmetries
+
+every_symmetry = pytest.mark.parametrize("symmetry", symmetries(), ids=str)
 
 
-def lean(x):
-    """A map that depends on how the image lies: each pixel's own value and its right neighbour's."""
-    return x[:, :1] + x[:, :1].roll(-1, 3)
+def test_there_are_eight_two_or_one_and_the_image_itself_comes_first():
+    x = torch.rand(1, 1, 4, 4)
+    for which, n in ((True, 8), ("mirror", 2), (False, 1)):
+        seen = [symmetry(x) for symmetry in symmetries(which)]
+        assert len(seen) == n
+        assert torch.equal(seen[0], x)
+        assert all(sum(torch.equal(image, other) for other in seen) == 1 for image in seen)
+    assert torch.equal(symmetries("mirror")[1](x), x.flip(3))
 
 
-def symmetries(x):
-    return [x.flip(mirror).rot90(turns, (2, 3)) for mirror in ((), (3,)) for turns in range(4)]
-
-
+@every_symmetry
 @pytest.mark.parametrize("shape", [(5, 5), (3, 8), (1, 4)])
-def test_it_commutes_with_every_symmetry(shape):
-    x = torch.rand(2, 3, *shape, dtype=torch.float64)
-    averages = [average_over_symmetries(lean, image) for image in symmetries(x)]
-    for one, other in zip(averages, symmetries(averages[0]), strict=True):
-        torch.testing.assert_close(one, other)
+def test_undoing_gives_back_the_image(symmetry, shape):
+    x = torch.rand(2, 3, *shape)
+    assert symmetry(x).shape == (2, 3, *symmetry.shape(shape))
+    assert torch.equal(symmetry.undo(symmetry(x)), x)
 
 
-def test_a_map_that_knows_no_direction_is_what_it_was():
-    x = torch.rand(2, 3, 4, 7, dtype=torch.float64)
-    torch.testing.assert_close(average_over_symmetries(lambda y: y[:, 1:2].square(), x), x[:, 1:2].square())
+@every_symmetry
+@pytest.mark.parametrize("window", [(0, 0, 1, 1), (2, 1, 3, 2), (0, 0, 5, 5), (1, 3, 4, 2)])
+def test_a_window_on_the_turned_image_is_found_on_the_image(symmetry, window):
+    x = torch.arange(5 * 7).reshape(5, 7)
+    top, left, height, width = window
+    seen = symmetry(x)[top : top + height, left : left + width]
+    assert seen.shape == (height, width)
+    top, left, height, width = symmetry.undo_window(window, (5, 7))
+    assert torch.equal(symmetry(x[top : top + height, left : left + width]), seen)
 
 
-def test_each_of_the_eight_is_seen_once():
-    x, seen = torch.rand(1, 1, 4, 4), []
-    average_over_symmetries(lambda y: (seen.append(y), y)[1], x)
-    assert len(seen) == 8
-    assert all(sum(torch.equal(image, y) for y in seen) == 1 for image in symmetries(x))
-
-
-def test_left_and_right_may_be_all_that_is_exchanged():
-    x, seen = torch.rand(1, 1, 4, 6), []
-    average = average_over_symmetries(lambda y: (seen.append(y), lean(y))[1], x, mirror_only=True)
-    assert len(seen) == 2
-    assert torch.equal(seen[0], x)
-    assert torch.equal(seen[1], x.flip(3))
-    torch.testing.assert_close(average, (lean(x) + lean(x.flip(3)).flip(3)) / 2)
+def test_turns_are_counterclockwise():
+    assert torch.equal(Symmetry(turns=1)(torch.tensor([[1, 2]])), torch.tensor([[2], [1]]))

@@ -1,0 +1,187 @@
+"""Large images in pieces: how far a network looks, and which windows together give the map of the whole."""
+
+from itertools import product
+from math import ceil
+from typing import NamedTuple
+
+import torch
+from torch.func import functional_call
+
+from skcount.networks._inference import inference_copy
+from skcount.networks._symmetries import Symmetry
+
+# A network that looks further than this, in pixels, is taken to look at all of the image.
+FARTHEST = 1024
+
+
+class Tile(NamedTuple):
+    """A window of an image, and the part of it whose density is right.
+
+    Parameters
+    ----------
+    window, core : (top, left, height, width)
+        What the network sees, and what is kept of its map, in pixels of the image.
+    """
+
+    window: tuple
+    core: tuple
+
+
+def tiles(shape, tile_size, grid, reach):
+    """Cut an image into windows whose maps, each cut to its core, make up the map of the whole image.
+
+    Parameters
+    ----------
+    shape : (height, width)
+        The size of the image.
+    tile_size : int or None
+        The largest side of a window; None for one window, all of the image.
+    grid : int
+        Windows start at multiples of this: the stride of the network.
+    reach : int
+        How far away a pixel of the image may be that a pixel of the map depends on.
+
+    Yields
+    ------
+    Tile
+        One after the other, row by row. The cores cover the image without overlap.
+
+    Raises
+    ------
+    ValueError
+        If the image is larger than a window, and a window has no pixel whose density is right.
+
+    Examples
+    --------
+    >>> for tile in tiles((8, 40), tile_size=32, grid=8, reach=5):
+    ...     print(tile)
+    Tile(window=(0, 0, 8, 24), core=(0, 0, 8, 16))
+    Tile(window=(0, 8, 8, 32), core=(0, 16, 8, 16))
+    Tile(window=(0, 24, 8, 16), core=(0, 32, 8, 8))
+    """
+    rows, cols = (list(_spans(size, tile_size, grid, reach)) for size in shape)
+    for (row, row_core), (col, col_core) in product(rows, cols):
+        yield Tile((row[0], col[0], row[1], col[1]), (row_core[0], col_core[0], row_core[1], col_core[1]))
+
+
+def _spans(size, tile_size, grid, reach):
+    """Yield ((start, length) of a window, (start, length) of its core) along one axis."""
+    if tile_size is None or size <= tile_size:
+        yield (0, size), (0, size)
+        return
+    step, overlap = tile_step(tile_size, grid, reach)
+    for start in range(0, size, step):
+        first, last = max(0, start - overlap), min(size, start + step + overlap)
+        yield (first, last - first), (start, min(step, size - start))
+
+
+def tile_step(tile_size, grid, reach):
+    """How far tiles are apart, and how much they see beyond their cores.
+
+    Parameters
+    ----------
+    tile_size, grid, reach : int
+        As for `tiles`.
+
+    Returns
+    -------
+    step, overlap : int
+        In pixels, multiples of `grid`.
+
+    Raises
+    ------
+    ValueError
+        If a window has no pixel whose density is right.
+
+    Examples
+    --------
+    >>> tile_step(tile_size=512, grid=8, reach=51)
+    (400, 56)
+    """
+    overlap = ceil(reach / grid) * grid
+    step = (tile_size - 2 * overlap) // grid * grid
+    if step <= 0:
+        raise ValueError(
+            f"tile_size={tile_size} and the network looks {reach} pixels far to each side, so that nothing of a tile would "
+            f"be as in the whole image; expected at least {2 * overlap + grid}, better several times as much."
+        )
+    return step, overlap
+
+
+def reach(network, n_channels, stride):
+    """Measure how far a network looks: the largest distance between a pixel of its map and one that it depends on.
+
+    Every weight is taken to be positive and every shift to be 0, so that nothing cancels; then half of an image is
+    changed, and the change is looked for in the other half.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Maps (n, n_channels, height, width) to (n, 1, height, width), of sides that are multiples of `stride`.
+    n_channels : int
+        Number of channels.
+    stride : int
+        The network's map moves with its image in steps of this.
+
+    Returns
+    -------
+    int
+        The distance along an axis, in pixels; a few more where the stride is above 8.
+
+    Raises
+    ------
+    ValueError
+        If the network looks at all of an image, however large: as with statistics over it.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> reach(nn.Sequential(nn.Conv2d(1, 4, 5, padding=2), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1)), 1, stride=1)
+    3
+    """
+    network = inference_copy(network)
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    tensors = {name: _positive(name, value.detach().cpu()) for name, value in tensors.items()}
+    half = 4 * stride
+    while half <= FARTHEST:
+        farthest = _measure(lambda x: functional_call(network, tensors, x), n_channels, stride, half)
+        if farthest <= half - stride:
+            return farthest
+        half *= 2
+    raise ValueError(
+        f"The network looks at more than {FARTHEST} pixels around, or at statistics over the image, so that a tile's map is "
+        "not the tile of the map. Set tile_size=None, or replace what looks at all of the image, such as an instance "
+        "normalisation."
+    )
+
+
+def _positive(name, value):
+    """Weights whose sums cannot cancel, in place of those that were learnt."""
+    if not value.is_floating_point():
+        return value
+    new = torch.zeros_like(value, dtype=torch.float64)
+    if value.ndim > 1:
+        return new + 1 / max(1, value[0].numel())
+    return new if name.endswith(("bias", "mean")) else new + 1
+
+
+@torch.no_grad()
+def _measure(network, n_channels, stride, half):
+    """How far, along either axis, a change of one half of an image shows in the other."""
+    farthest = 0
+    step = ceil(stride / 8)
+    # From nothing, so that no sum rounds the change away; and from noise, where a product with 0 would hide it.
+    shape = 1, 1, stride, 2 * half
+    noise = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for image in (torch.zeros_like(noise), noise):
+        for start, mirrored, turns in product(range(half, half + stride, step), (False, True), (0, 1)):
+            changed = image.clone()
+            changed[..., start:] += 1
+            symmetry = Symmetry(mirrored, turns)
+            before, after = (
+                symmetry.undo(network(symmetry(x).expand(-1, n_channels, -1, -1))) for x in (image, changed)
+            )
+            seen = (before != after).any(dim=2).flatten().nonzero()
+            # A change that starts up to `step` pixels later shows no further away than this.
+            farthest = max(farthest, start - int(seen.min()) + step - 1 if len(seen) else 0)
+    return farthest

@@ -1,0 +1,159 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from skcount.networks import FCRNA, FCRNB, DensityNetwork, UNet, reach, tiles
+
+law = settings(max_examples=200, deadline=None)
+
+
+# tiles
+
+
+@law
+@given(
+    st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    st.integers(1, 60),
+    st.sampled_from([1, 2, 8]),
+    st.integers(0, 20),
+)
+def test_the_cores_cover_the_image_once_and_windows_see_as_far_as_the_network(shape, tile_size, grid, far):
+    overlap = -(-far // grid) * grid
+    if tile_size < 2 * overlap + grid and max(shape) > tile_size:
+        with pytest.raises(ValueError, match=f"tile_size={tile_size}.*at least {2 * overlap + grid}"):
+            list(tiles(shape, tile_size, grid, far))
+        return
+    covered = np.zeros(shape, dtype=int)
+    for window, core in tiles(shape, tile_size, grid, far):
+        covered[core[0] : core[0] + core[2], core[1] : core[1] + core[3]] += 1
+        for axis in (0, 1):
+            start, size = window[axis], window[axis + 2]
+            assert start % grid == 0
+            assert size <= tile_size
+            assert start == 0 or start <= core[axis] - far
+            end, core_end = start + size, core[axis] + core[axis + 2]
+            assert end <= shape[axis]
+            # A window that ends inside of the image needs no padding.
+            assert end == shape[axis] or (end >= core_end + far and size % grid == 0)
+    assert (covered == 1).all()
+
+
+def test_without_a_size_there_is_one_tile():
+    assert list(tiles((30, 50), None, None, None)) == [((0, 0, 30, 50), (0, 0, 30, 50))]
+
+
+# reach
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (nn.Conv2d(2, 1, 1), 0),
+        (nn.Conv2d(2, 1, 7, padding=3), 3),
+        (nn.Conv2d(2, 1, (3, 7), padding=(1, 3)), 3),
+        (nn.Conv2d(2, 1, 3, dilation=5, padding=5), 5),
+        (
+            nn.Sequential(
+                nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Tanh(), nn.Conv2d(4, 1, 5, padding=2)
+            ),
+            3,
+        ),
+    ],
+    ids=str,
+)
+def test_what_a_network_sees_is_what_its_kernels_say(network, expected):
+    assert reach(network, n_channels=2, stride=1) == expected
+
+
+class Pooled(nn.Module):
+    """One pooling and its undoing: the last of four pixels sees the first of them, and a kernel of three four more."""
+
+    def __init__(self, factor=4):
+        super().__init__()
+        self.factor = factor
+        self.conv = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x):
+        small = self.conv(functional.max_pool2d(x, self.factor))
+        return functional.interpolate(small, scale_factor=self.factor)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_poolings_are_counted_in(factor):
+    assert reach(Pooled(factor), n_channels=1, stride=factor) == 2 * factor - 1
+
+
+def test_where_the_stride_is_large_it_is_never_too_little():
+    assert 2 * 4 - 1 <= reach(Pooled(4), n_channels=1, stride=32) <= 2 * 4 - 1 + 3
+    assert 2 * 32 - 1 <= reach(Pooled(32), n_channels=1, stride=32) <= 2 * 32 - 1 + 3
+
+
+class SqueezeAndExcite(nn.Module):
+    """Multiplies each channel by what its mean says."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.gate = nn.Conv2d(2, 3, 3, padding=1), nn.Linear(3, 3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        gate = torch.sigmoid(self.gate(x.mean(dim=(2, 3))))
+        return (x * gate[:, :, None, None]).sum(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.InstanceNorm2d(4), nn.Conv2d(4, 1, 1)),
+        nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.Conv2d(4, 1, 1)),
+        SqueezeAndExcite(),
+    ],
+    ids=str,
+)
+def test_a_network_that_looks_at_all_of_the_image_is_refused(network):
+    with pytest.raises(ValueError, match=r"looks at more than 1024 pixels around.*tile_size=None"):
+        reach(network, n_channels=2, stride=8)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_measuring_leaves_the_network_as_it_is(training):
+    network = UNet(1, filters=2).train(training)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    reach(network, n_channels=1, stride=8)
+    assert all(m.training == training for m in network.modules())
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("make", [lambda: UNet(1, filters=2), lambda: FCRNA(1), lambda: FCRNB(1)])
+def test_a_change_beyond_the_reach_changes_nothing_and_one_within_it_does(make):
+    torch.manual_seed(0)
+    network = DensityNetwork(make(), [0.5], [0.2]).double().eval()
+    far, grid = network.reach(), network.grid
+    start = -(-far // grid) * grid
+    image = torch.rand(1, 1, 2 * start + grid, 2 * start + grid, dtype=torch.float64)
+    with torch.inference_mode():
+        for phase in range(grid):
+            middle = start + phase
+            changed = image.clone()
+            changed[:, :, middle:] += torch.rand_like(changed[:, :, middle:])
+            same = (
+                network.network(image)[:, :, : middle - far] == network.network(changed)[:, :, : middle - far]
+            )
+            assert same.all()
+        changed = image.clone()
+        changed[:, :, start:] += 1
+        assert (network.network(image)[:, :, :start] != network.network(changed)[:, :, :start]).any()
+
+
+def test_a_density_network_measures_once_and_anew_when_its_layers_are_others():
+    network = DensityNetwork(nn.Sequential(nn.Conv2d(1, 1, 3, padding=1)), [0], [1])
+    assert (network.grid, network.reach()) == (32, 1 + 3)
+    assert network.reach() == 4
+    network.network.append(nn.Conv2d(1, 1, 5, padding=2))
+    assert network.reach() == 3 + 3
+    assert DensityNetwork(UNet(1, filters=2), [0], [1]).grid == 8
