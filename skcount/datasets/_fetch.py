@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skcount._optional import import_optional
 from skcount.datasets._archives import check_magic, open_archive
 from skcount.datasets._hdf5 import load_hdf5, save_hdf5
 from skcount.datasets._matlab import load_mat
-from skcount.datasets._optional import import_optional
 from skcount.datasets._protocols import Split, TrainTestIndices, format_numbers, parse_numbers
 from skcount.points import PointAnnotations
 

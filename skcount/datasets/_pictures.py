@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skcount.datasets._optional import import_optional
+from skcount._optional import import_optional
 
 __all__ = ["SUFFIXES", "Header", "is_jpeg", "read_header", "read_picture"]
 

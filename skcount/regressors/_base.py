@@ -19,6 +19,7 @@ from skcount.metrics import check_weights, count_mean_absolute_error
 from skcount.networks import DensityNetwork
 from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
+from skcount.regressors._export import export_onnx
 from skcount.regressors._hold_out import hold_out
 from skcount.regressors._predictor import Predictor, check_out
 from skcount.regressors._target import check_target, is_ragged
@@ -267,6 +268,33 @@ default=None
         images = self._check_images(X, reset=False, roi=roi)
         true = check_target(y, images, self.density_).counts
         return -count_mean_absolute_error(true, self.predict(X, roi), sample_weight=sample_weight)
+
+    def export_onnx(self, path):
+        """Write the fitted network as an ONNX file, for programs that have no torch.
+
+        The file maps ``images``, float32 of shape (n_images, n_channels, height, width) with integers scaled by their
+        type's range, to ``density``, (n_images, height, width), and ``counts``, (n_images,) float64; any number of images
+        of any size. It is checked against this regressor before it is written. Neither `tile_size` nor
+        `test_time_augmentation` is part of it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write, whole or not at all.
+
+        Raises
+        ------
+        NotFittedError
+            If the regressor is not fitted.
+        ImportError
+            If a package of ``skcount[onnx]`` is missing.
+        ValueError
+            If torch cannot export the network.
+        RuntimeError
+            If ONNX Runtime counts otherwise than the regressor does. No file is written then.
+        """
+        check_is_fitted(self, "module_")
+        export_onnx(self.module_, path)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,12 +6,12 @@ from importlib import metadata
 
 import numpy as np
 
+from skcount._files import check_target, replacing
 from skcount._validation import check_groups, check_map
 from skcount.datasets._hdf5._format import FORMAT, VERSION
 from skcount.datasets._hdf5._h5py import create_file, write_table, write_text
 from skcount.datasets._hdf5._writer import StackWriter, check_chunk
 from skcount.datasets._image_set import ImageSet, check_image
-from skcount.datasets._replace import check_target, replacing
 from skcount.points import check_points
 
 __all__ = ["save_hdf5"]

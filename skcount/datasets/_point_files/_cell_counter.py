@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from skcount.datasets._optional import import_optional
+from skcount._optional import import_optional
 from skcount.datasets._point_files._contents import by_slice
 
 __all__ = ["read_cell_counter"]

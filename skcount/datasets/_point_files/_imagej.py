@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-from skcount.datasets._optional import import_optional
+from skcount._optional import import_optional
 from skcount.datasets._point_files._contents import by_slice
 
 __all__ = ["read_imagej"]

@@ -3,8 +3,8 @@
 import csv
 from io import StringIO
 
+from skcount._files import check_target, replacing
 from skcount.datasets._point_files._read import check_choice
-from skcount.datasets._replace import check_target, replacing
 from skcount.points import check_points
 
 __all__ = ["save_points"]

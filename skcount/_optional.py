@@ -1,11 +1,11 @@
-"""Packages of the extra ``data``, imported where they are needed."""
+"""Packages of the extras, imported where they are needed."""
 
 from importlib import import_module
 
 __all__ = ["import_optional"]
 
 
-def import_optional(module, purpose):
+def import_optional(module, purpose, extra="data"):
     """Import a module that may not be installed.
 
     Parameters
@@ -14,6 +14,8 @@ def import_optional(module, purpose):
         Its name.
     purpose : str
         What needs it, for the message.
+    extra : str, default="data"
+        The extra that installs it.
 
     Returns
     -------
@@ -34,4 +36,6 @@ def import_optional(module, purpose):
         return import_module(module)
     except ImportError as error:
         package = {"PIL": "pillow"}.get(module.partition(".")[0], module.partition(".")[0])
-        raise ImportError(f"{purpose} needs {package}; install it with: pip install skcount[data]") from error
+        raise ImportError(
+            f"{purpose} needs {package}; install it with: pip install skcount[{extra}]"
+        ) from error

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from skcount.datasets._replace import check_target, replacing
+from skcount._files import check_target, replacing
 
 posix = pytest.mark.skipif(os.name != "posix", reason="locks and permissions of POSIX")
 
