@@ -7,13 +7,13 @@ is left of it. With a region of interest the product is cut at its border, and d
 
 import numpy as np
 
+from skcount.density._windows import add_products, spread
 from skcount.points import in_region, pixels_of
 
-# Above this number of multiplications one matrix product over the whole window loses to stamping.
-_PRODUCT_LIMIT = 30_000_000
 
-
-def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None, *, roi=None, perspective=None):
+def gaussian_density(
+    points, image_shape, sigma, truncate=4.0, window=None, *, roi=None, perspective=None, out=None
+):
     """Density map of points, by a Gaussian kernel that loses nothing at the border.
 
     Parameters
@@ -36,6 +36,8 @@ def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None, *, r
     perspective : ndarray of shape (height, width) or None, default=None
         Relative scale of the objects at each pixel of the whole image, > 0: a point's standard deviation is `sigma`
         times the scale at its pixel.
+    out : ndarray of shape (height, width), float32, or None, default=None
+        Where to write the map; None makes a new array.
 
     Returns
     -------
@@ -60,13 +62,10 @@ def gaussian_density(points, image_shape, sigma, truncate=4.0, window=None, *, r
     _, rows, cols = _kernels(
         points, image_shape, sigma, truncate, (top, left, height, width), roi, perspective
     )
-    if len(rows[0]) * height * width <= _PRODUCT_LIMIT:
-        density = _spread(*rows, height).T @ _spread(*cols, width)
-    else:
-        density = _stamp(*rows, *cols, (height, width))
+    density = add_products(rows, cols, (height, width), out)
     if roi is not None:
         density *= roi[top : top + height, left : left + width]
-    return density.astype(np.float32)
+    return density
 
 
 def point_masses(points, image_shape, sigma, truncate, window, inside, *, roi=None, perspective=None):
@@ -94,8 +93,8 @@ def point_masses(points, image_shape, sigma, truncate, window, inside, *, roi=No
            [-3. ,  1. ,  0. ]])
     """
     points, rows, cols = _kernels(points, image_shape, sigma, truncate, window, roi, perspective)
-    across = _spread(*rows, window[2]) @ inside
-    masses = (across * _spread(*cols, window[3])).sum(axis=1)
+    across = spread(*rows, window[2]) @ inside
+    masses = (across * spread(*cols, window[3])).sum(axis=1)
     return np.column_stack([points - window[:2], masses])
 
 
@@ -150,22 +149,6 @@ def _masses(rows, row_weights, cols, col_weights, roi):
         inside = roi[r[1], c[1]]
         masses[index] = row_weights[index, r[0]] @ inside @ col_weights[index, c[0]]
     return masses
-
-
-def _spread(pixels, weights, size):
-    """Lay windows out over a whole axis: (n_points, size)."""
-    spread = np.zeros((len(pixels), size))
-    point, entry = np.nonzero((pixels >= 0) & (pixels < size))
-    spread[point, pixels[point, entry]] = weights[point, entry]
-    return spread
-
-
-def _stamp(rows, row_weights, cols, col_weights, shape):
-    """Add the product of two windows at each point's place."""
-    density = np.zeros(shape)
-    for index, (r, c) in enumerate(_windows(rows, cols, shape)):
-        density[r[1], c[1]] += row_weights[index, r[0], None] * col_weights[index, c[0]]
-    return density
 
 
 def _windows(rows, cols, shape):

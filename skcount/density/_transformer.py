@@ -156,8 +156,15 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         shapes = check_image_shapes(self.image_shape if image_shape is None else image_shape, len(points))
         self.check_outside(points, shapes)
         belongings = _per_image(shapes, roi, perspective)
-        maps = [self.make_map(p, shape, **b) for p, shape, b in zip(points, shapes, belongings, strict=True)]
-        return np.stack(maps) if len(set(shapes)) == 1 else maps
+        same = len(set(shapes)) == 1
+        maps = (
+            np.empty((len(points), *shapes[0]), np.float32)
+            if same
+            else [np.empty(s, np.float32) for s in shapes]
+        )
+        for p, out, kept in zip(points, maps, belongings, strict=True):
+            self.make_map(p, out.shape, **kept, out=out)
+        return maps
 
     def set_output(self, *, transform=None):  # noqa: ARG002 - scikit-learn's signature
         """Do nothing: maps fit in no table, so they stay arrays whatever a pipeline asks for.
@@ -220,7 +227,7 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         """
         return find_points(density, self.sigma, self.truncate, roi=roi, perspective=perspective)
 
-    def make_map(self, points, image_shape, window=None, roi=None, perspective=None):
+    def make_map(self, points, image_shape, window=None, roi=None, perspective=None, out=None):
         """Make one map, or a window of it, from points that were checked before.
 
         Parameters
@@ -235,6 +242,8 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
             The region of interest of the whole image.
         perspective : ndarray of shape (height, width) or None, default=None
             Relative scale of the objects at each pixel of the whole image, > 0.
+        out : ndarray of shape (height, width), float32, or None, default=None
+            Where to write the map; None makes a new array.
 
         Returns
         -------
@@ -242,7 +251,7 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
             Objects per pixel.
         """
         sigma, belongings = self._kernels(points, image_shape, roi, perspective)
-        return gaussian_density(points, image_shape, sigma, self.truncate, window, **belongings)
+        return gaussian_density(points, image_shape, sigma, self.truncate, window, **belongings, out=out)
 
     def point_masses(self, points, image_shape, window, inside, roi=None, perspective=None):
         """Say how much of each point a map has on some pixels of a window, of points that were checked before.

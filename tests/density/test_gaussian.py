@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from skcount.density import _gaussian, gaussian_density
+from skcount.density import _windows, gaussian_density
 
 law = settings(max_examples=50, deadline=None)
 shapes = st.tuples(st.integers(1, 80), st.integers(1, 80))
@@ -50,11 +50,12 @@ def assert_same_map(one, other):
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-30)
 
 
-def both_ways():
-    """Accumulate by one matrix product, then by stamping."""
-    for limit in (10**12, -1):
-        with patch.object(_gaussian, "_PRODUCT_LIMIT", limit):
-            yield
+def all_ways():
+    """Accumulate in each way that there is, of the whole map at once and a few rows at a time."""
+    for way in ("PRODUCT", "SCATTER", "STAMP"):
+        for band in (10**9, 1, 60):
+            with patch.multiple(_windows, **{way: -1e12, "BAND": band}):
+                yield
 
 
 @law
@@ -62,7 +63,7 @@ def both_ways():
 def test_the_sum_is_the_number_of_points_inside(scene, sigma, truncate):
     shape, points = scene
     expected = n_inside(points, shape)
-    for _ in both_ways():
+    for _ in all_ways():
         total = gaussian_density(points, shape, sigma, truncate).sum(dtype=np.float64)
         assert abs(total - expected) <= 1e-5 * expected
 
@@ -80,10 +81,12 @@ def test_a_map_is_float32_of_the_images_shape_finite_and_never_negative(scene, s
 
 @law
 @given(scenes(anywhere), sigmas, truncates)
-def test_both_ways_of_adding_up_agree(scene, sigma, truncate):
+def test_all_ways_of_adding_up_agree(scene, sigma, truncate):
     shape, points = scene
-    product, stamped = (gaussian_density(points, shape, sigma, truncate) for _ in both_ways())
-    assert_same_map(product, stamped)
+    expected, *others = (gaussian_density(points, shape, sigma, truncate) for _ in all_ways())
+    assert len(others) == 8
+    for other in others:
+        assert_same_map(other, expected)
 
 
 @law
@@ -125,7 +128,7 @@ def test_a_window_is_that_crop_of_the_full_map(scene, sigma, truncate, data):
     )
     window = (top, left, bottom - top + 1, right - left + 1)
     full = gaussian_density(points, shape, sigma, truncate)
-    for _ in both_ways():
+    for _ in all_ways():
         part = gaussian_density(points, shape, sigma, truncate, window)
         assert_same_map(part, full[top : bottom + 1, left : right + 1])
 
@@ -214,7 +217,7 @@ def pixels_inside(points, roi):
 def test_each_point_inside_the_region_adds_exactly_one_inside_it(scene, sigma, truncate):
     shape, points, roi, perspective = scene
     inside = pixels_inside(points, roi)
-    for _ in both_ways():
+    for _ in all_ways():
         density = gaussian_density(points, shape, sigma, truncate, roi=roi, perspective=perspective)
         assert not density[~roi].any()
         assert (density >= 0).all()

@@ -1,0 +1,119 @@
+"""Sums of products of windows along both axes, the fastest way for their number and size.
+
+>>> import numpy as np
+>>> rows, cols = (np.array([[0, 1]]), np.array([[0.5, 0.5]])), (np.array([[1, 2]]), np.array([[0.25, 0.75]]))
+>>> add_products(rows, cols, (2, 3))
+array([[0.   , 0.125, 0.375],
+       [0.   , 0.125, 0.375]], dtype=float32)
+"""
+
+import numpy as np
+
+# What each way takes, in nanoseconds: of a matrix product a multiplication, of a scatter an entry, of stamping a window
+# and an entry. Measured on one core with AVX-512; only their ratios matter.
+PRODUCT, SCATTER, STAMP, STAMPED = 0.04, 7.0, 3000.0, 2.5
+# Pixels that are summed at once: what fits in a core's cache.
+BAND = 2**18
+
+
+def add_products(rows, cols, shape, out=None):
+    """Add up, over all points, the products of a window along the rows and one along the columns.
+
+    Parameters
+    ----------
+    rows, cols : (pixels, weights), ndarrays of shape (n_points, k)
+        Windows of consecutive pixels and what each weighs; what lies outside of the map adds nothing.
+    shape : (height, width)
+        The size of the map.
+    out : ndarray of shape (height, width), float32, or None, default=None
+        Where to write the sum; None makes a new array.
+
+    Returns
+    -------
+    ndarray of shape (height, width), float32
+        The sum, computed in double precision.
+    """
+    out = np.empty(shape, dtype=np.float32) if out is None else out
+    height, width = shape
+    n_rows = min(height, max(1, BAND // width))
+    if n_rows < height:
+        order = np.argsort(rows[0][:, 0], kind="stable")
+        rows, cols = ((pixels[order], weights[order]) for pixels, weights in (rows, cols))
+    first, length = rows[0][:, 0], rows[0].shape[1]
+    buffer = np.empty((n_rows, width))
+    for top in range(0, height, n_rows):
+        part = out[top : top + n_rows]
+        near = (
+            slice(*np.searchsorted(first, [top - length + 1, top + len(part)]))
+            if n_rows < height
+            else slice(None)
+        )
+        part[:] = _add(rows[0][near] - top, rows[1][near], cols[0][near], cols[1][near], buffer[: len(part)])
+    return out
+
+
+def spread(pixels, weights, size):
+    """Lay windows out over a whole axis.
+
+    Parameters
+    ----------
+    pixels, weights : ndarray of shape (n_points, k)
+        As for `add_products`.
+    size : int
+        The length of the axis, in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n_points, size)
+        What each pixel weighs.
+    """
+    # As much room on both sides as a window could need.
+    before = max(0, -int(pixels.min(initial=0)))
+    after = max(size, int(pixels.max(initial=0)) + 1)
+    axis = np.zeros((len(pixels), before + after))
+    np.put_along_axis(axis, pixels + before, weights, axis=1)
+    return axis[:, before : before + size]
+
+
+def _add(rows, row_weights, cols, col_weights, buffer):
+    """The sum in double precision, by the way that takes the least time; it may be the buffer."""
+    n_points, n_entries = len(rows), rows.shape[1] * cols.shape[1]
+    times = {
+        _product: PRODUCT * n_points * buffer.size,
+        _scatter: SCATTER * n_points * n_entries,
+        _stamp: n_points * (STAMP + STAMPED * n_entries),
+    }
+    return min(times, key=times.get)(rows, row_weights, cols, col_weights, buffer)
+
+
+def _product(rows, row_weights, cols, col_weights, buffer):
+    height, width = buffer.shape
+    return np.matmul(spread(rows, row_weights, height).T, spread(cols, col_weights, width), out=buffer)
+
+
+def _scatter(rows, row_weights, cols, col_weights, buffer):
+    (rows, row_weights), (cols, col_weights) = (
+        (np.where(inside, pixels, 0), np.where(inside, weights, 0))
+        for pixels, weights, inside in (
+            (rows, row_weights, (rows >= 0) & (rows < buffer.shape[0])),
+            (cols, col_weights, (cols >= 0) & (cols < buffer.shape[1])),
+        )
+    )
+    places = (rows * buffer.shape[1])[:, :, None] + cols[:, None, :]
+    weights = row_weights[:, :, None] * col_weights[:, None, :]
+    return np.bincount(places.ravel(), weights.ravel(), minlength=buffer.size).reshape(buffer.shape)
+
+
+def _stamp(rows, row_weights, cols, col_weights, buffer):
+    buffer[:] = 0
+    corners = np.column_stack([rows[:, 0], cols[:, 0]])
+    # Where each window begins and ends, on itself.
+    starts = np.maximum(-corners, 0)
+    stops = np.minimum(np.subtract(buffer.shape, corners), (rows.shape[1], cols.shape[1]))
+    for index, ((top, left), (r0, c0), (r1, c1)) in enumerate(
+        zip(corners.tolist(), starts.tolist(), stops.tolist(), strict=True)
+    ):
+        if r1 > r0 and c1 > c0:
+            window = row_weights[index, r0:r1, None] * col_weights[index, c0:c1]
+            buffer[top + r0 : top + r1, left + c0 : left + c1] += window
+    return buffer
