@@ -29,7 +29,8 @@ test-all: .venv/test
 docs: .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
-bench: .venv/test
+bench: .venv/bench
+	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/storage.py
 	$(BIN)/python benchmarks/accuracy.py
 
@@ -46,6 +47,10 @@ clean:
 .venv/test: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[test]"
 	@touch $@ .venv/run
+
+.venv/bench: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[bench]"
+	@touch $@ .venv/test .venv/run
 
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[dev]"

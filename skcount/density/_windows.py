@@ -14,6 +14,8 @@ import numpy as np
 PRODUCT, SCATTER, STAMP, STAMPED = 0.04, 7.0, 3000.0, 2.5
 # Pixels that are summed at once: what fits in a core's cache.
 BAND = 2**18
+# Entries of windows that are multiplied at once.
+CHUNK = 2**16
 
 
 def add_products(rows, cols, shape, out=None):
@@ -110,10 +112,12 @@ def _stamp(rows, row_weights, cols, col_weights, buffer):
     # Where each window begins and ends, on itself.
     starts = np.maximum(-corners, 0)
     stops = np.minimum(np.subtract(buffer.shape, corners), (rows.shape[1], cols.shape[1]))
-    for index, ((top, left), (r0, c0), (r1, c1)) in enumerate(
-        zip(corners.tolist(), starts.tolist(), stops.tolist(), strict=True)
-    ):
-        if r1 > r0 and c1 > c0:
-            window = row_weights[index, r0:r1, None] * col_weights[index, c0:c1]
-            buffer[top + r0 : top + r1, left + c0 : left + c1] += window
+    n_windows = max(1, CHUNK // (rows.shape[1] * cols.shape[1]))
+    for first in range(0, len(rows), n_windows):
+        chunk = slice(first, first + n_windows)
+        windows = row_weights[chunk, :, None] * col_weights[chunk, None, :]
+        bounds = (values[chunk].tolist() for values in (corners, starts, stops))
+        for window, (top, left), (r0, c0), (r1, c1) in zip(windows, *bounds, strict=True):
+            if r1 > r0 and c1 > c0:
+                buffer[top + r0 : top + r1, left + c0 : left + c1] += window[r0:r1, c0:c1]
     return buffer

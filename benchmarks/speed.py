@@ -1,0 +1,301 @@
+"""How fast the same work is done here and the article's way, interleaved in one run.
+
+``python benchmarks/speed.py`` measures all rows and prints Markdown tables: medians, and ratios of medians. Every round
+measures each side of each row once, so that a machine whose speed varies is as slow for the one as for the other.
+``--only TEXT`` measures the rows whose names contain it, ``--rounds N`` so many rounds. pytest-benchmark keeps the time.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import article
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, UNetRegressor
+from skcount.datasets import fetch_vgg_cells, make_cells, save_hdf5
+from skcount.networks import FCRNA, DensityNetwork, UNet, inference_copy
+
+ROUNDS = 7
+
+
+# Rows: what each side does, by name. What comes first is what all others are compared with.
+
+
+def prediction(name):
+    """Counts of eight images of 256 x 256 pixels."""
+    theirs = article.NETWORKS[name](3, plain=True).eval()
+    regressor, folded = fitted(name), inference_copy(fitted(name).module_)
+    images = noise((8, 256, 256, 3))
+    pixels = torch.from_numpy(images.transpose(0, 3, 1, 2) / np.float32(255))
+
+    @torch.inference_mode()
+    def count(network):
+        return network(pixels).sum(dim=(1, 2, 3))
+
+    return {
+        "article": lambda: count(theirs),
+        "network, the same batch": lambda: count(folded),
+        "predict": lambda: regressor.predict(images),
+        "ONNX Runtime": onnx_session(name, pixels.numpy()),
+    }
+
+
+def onnx_session(name, pixels):
+    """The exported network, on the same batch."""
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        fitted(name).export_onnx(Path(folder) / "counter.onnx")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(Path(folder) / "counter.onnx", options)
+    return lambda: session.run(["counts"], {"images": pixels})
+
+
+@cache
+def fitted(name):
+    """A regressor whose network is the article's: FCRN-A, or a U-Net of 64 filters in every block."""
+    kinds = {"fcrn_a": FCRNRegressor("a"), "unet": UNetRegressor(filters=64, growth=1)}
+    X, points = make_cells(n_samples=2, image_shape=(64, 64), random_state=0, return_X_y=True)
+    return kinds[name].set_params(max_epochs=1, random_state=0).fit(X, points)
+
+
+def training_step(name):
+    """One step on eight images of 256 x 256 pixels: squared error of the map, momentum."""
+    torch.manual_seed(0)
+    kinds = {"fcrn_a": FCRNA(3), "unet": UNet(3, filters=64, growth=1)}
+    images, maps = torch.rand(8, 3, 256, 256), torch.rand(8, 1, 256, 256)
+
+    def step(network):
+        optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
+
+        def run():
+            optimizer.zero_grad()
+            functional.mse_loss(network(images), maps).backward()
+            optimizer.step()
+
+        return run
+
+    return {
+        "article": step(article.NETWORKS[name](3, plain=True)),
+        "network": step(DensityNetwork(kinds[name], [0.5] * 3, [0.3] * 3)),
+    }
+
+
+def density_map(shape, n_points, sigma):
+    """The map of one image, from points in memory."""
+    points = np.random.default_rng(0).random((n_points, 2)) * (np.array(shape) - 1)
+    transformer = DensityMapTransformer(sigma=sigma)
+
+    def label():
+        dots = np.zeros(shape, dtype=np.float32)
+        for row, col in points.astype(int):
+            dots[row, col] = article.UNIT
+        return article.gaussian_filter(dots, sigma=sigma)
+
+    return {"article": label, "transform": lambda: transformer.transform([points], shape)}
+
+
+ROWS = {
+    "FCRN-A prediction": lambda: prediction("fcrn_a"),
+    "U-Net (64) prediction": lambda: prediction("unet"),
+    "FCRN-A training step": lambda: training_step("fcrn_a"),
+    "U-Net (64) training step": lambda: training_step("unet"),
+    "map of 640 x 480, 31 points, sigma 4": lambda: density_map((480, 640), 31, 4),
+    **{
+        f"map of 256 x 256, 174 points, sigma {sigma}": lambda sigma=sigma: density_map(
+            (256, 256), 174, sigma
+        )
+        for sigma in (1, 2, 3, 4, 6, 8, 10, 12, 15)
+    },
+    "map of 4000 x 3000, 5000 points, sigma 4": lambda: density_map((3000, 4000), 5000, 4),
+}
+# Rows quick enough to be measured several times in a round.
+QUICK = "map of 256", "map of 640"
+
+
+def noise(shape):
+    """Random bytes."""
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+@cache
+def sides(row):
+    """The functions of a row, made once."""
+    return ROWS[row]()
+
+
+def measure(benchmark, number, row, side):
+    """Time one side of a row; the first round also warms up."""
+    iterations = 20 if row.startswith(QUICK) else 1
+    benchmark.pedantic(sides(row)[side], rounds=1, iterations=iterations, warmup_rounds=int(number == 0))
+
+
+class Rounds:
+    """A plugin of pytest that orders the measurements: every side of every row in each round."""
+
+    def __init__(self, rows, n_rounds):
+        self.cases = [(n, row, side) for n in range(n_rounds) for row in rows for side in sides(row)]
+
+    def pytest_generate_tests(self, metafunc):
+        """Make one measurement a case."""
+        metafunc.parametrize(("number", "row", "side"), self.cases)
+
+
+def run_rounds(rows, n_rounds):
+    """The median time of each side of each row, in seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "times.json"
+        options = ["-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts="]
+        options += ["-o", "python_files=speed.py", "-o", "python_functions=measure", f"--rootdir={folder}"]
+        options += [
+            "-c",
+            "/dev/null",
+            "--benchmark-disable-gc",
+            "--benchmark-quiet",
+            f"--benchmark-json={out}",
+        ]
+        # The functions were made here: pytest is to find them in this module.
+        sys.modules["speed"] = sys.modules[__name__]
+        code = pytest.main([*options, __file__], plugins=[Rounds(rows, n_rounds)])
+        if code:
+            raise SystemExit(int(code))
+        runs = json.loads(out.read_text())["benchmarks"]
+    times = {}
+    for run in runs:
+        params = run["params"]
+        times.setdefault(params["row"], {}).setdefault(params["side"], []).append(run["stats"]["mean"])
+    return {row: {side: median(values) for side, values in found.items()} for row, found in times.items()}
+
+
+def print_times(times):
+    """Print medians, and how many times as fast as the article's side each other one is."""
+    print("| work | article, ms | ours | ms | ratio |")
+    print("| --- | --- | --- | --- | --- |")
+    for row, found in times.items():
+        first, *others = found.items()
+        for side, seconds in others:
+            cells = [
+                row,
+                f"{1000 * first[1]:.2f}",
+                side,
+                f"{1000 * seconds:.2f}",
+                f"{first[1] / seconds:.2f}",
+            ]
+            print(f"| {' | '.join(cells)} |")
+
+
+# What is measured in a process of its own: peaks of memory, and what is larger than memory.
+
+
+def train_in_child(side, name):
+    """Three training steps."""
+    step = training_step(name)[side]
+    for _ in range(3):
+        step()
+
+
+def predict_large(size):
+    """Count in one grey image of size x size pixels, read from a file, in tiles."""
+    X, points = make_cells(n_samples=2, image_shape=(64, 64), random_state=0, return_X_y=True)
+    regressor = DensityMapRegressor(tile_size=1024, max_epochs=1, random_state=0).fit(X[..., 0], points)
+    with tempfile.TemporaryDirectory() as folder:
+        image = np.memmap(Path(folder) / "image", np.uint8, "w+", shape=(size, size))
+        rng = np.random.default_rng(0)
+        for top in range(0, size, 500):
+            image[top : top + 500] = rng.integers(0, 256, image[top : top + 500].shape, dtype=np.uint8)
+        image.flush()
+        image = np.memmap(Path(folder) / "image", np.uint8, "r", shape=(size, size))
+        start = perf_counter()
+        regressor.predict([image])
+        return perf_counter() - start
+
+
+CHILDREN = {
+    **{
+        f"{name} training step, {side}": lambda side=side, name=name: train_in_child(side, name)
+        for name in ("fcrn_a", "unet")
+        for side in ("article", "network")
+    },
+    **{
+        f"{size} x {size} pixels in tiles of 1024": lambda size=size: predict_large(size)
+        for size in (2500, 5000, 10000, 20000)
+    },
+}
+
+
+def run_child(name):
+    """Run one in this process, and print its seconds, where it takes its own, and the peak of memory in MB."""
+    seconds = CHILDREN[name]()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak": peak}))
+
+
+def print_children(names):
+    """Run each in a process of its own, and print what it took."""
+    print("| work | seconds | peak memory of the process, MB |")
+    print("| --- | --- | --- |")
+    for name in names:
+        command = [sys.executable, __file__, "--child", name]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        seconds = "" if found["seconds"] is None else f"{found['seconds']:.1f}"
+        print(f"| {name} | {seconds} | {found['peak']:.0f} |", flush=True)
+
+
+# What is counted, not timed.
+
+
+def print_sizes():
+    """Print the size of VGG's cells as the article keeps them, and as `save_hdf5` does."""
+    data = fetch_vgg_cells()
+    images = np.stack(list(data.images))
+    with tempfile.TemporaryDirectory() as folder:
+        theirs, ours = Path(folder) / "article.h5", Path(folder) / "ours.h5"
+        with h5py.File(theirs, "w") as file:
+            file["images"] = images.transpose(0, 3, 1, 2) / np.float32(255)
+            file["labels"] = np.stack([article.make_map(p, images.shape[1:3]) for p in data.points])[:, None]
+        save_hdf5(ours, data.images, data.points)
+        sizes = [path.stat().st_size / 1e6 for path in (theirs, ours)]
+    print("| VGG cells in HDF5 | MB |")
+    print("| --- | --- |")
+    print(f"| article: float32 images and maps | {sizes[0]:.1f} |")
+    print(f"| `save_hdf5`: bytes and points | {sizes[1]:.1f}, 1/{sizes[0] / sizes[1]:.1f} |")
+
+
+def main():
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="measure the rows whose names contain this")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        run_child(options.child)
+        return
+    rows = [row for row in ROWS if options.only in row]
+    if rows:
+        print_times(run_rounds(rows, options.rounds))
+    children = [name for name in CHILDREN if options.only in name]
+    if children:
+        print_children(children)
+    if options.only in "VGG cells in HDF5":
+        print_sizes()
+
+
+if __name__ == "__main__":
+    main()
