@@ -23,7 +23,7 @@ from skcount.regressors._export import export_onnx
 from skcount.regressors._hold_out import hold_out
 from skcount.regressors._predictor import Predictor, check_out
 from skcount.regressors._target import check_target, is_ragged
-from skcount.training import LOSSES, BlankPenalty, Crops, MapTarget, PointTarget, train
+from skcount.training import LOSSES, BlankPenalty, Crops, Jitter, MapTarget, PointTarget, train
 
 # Chosen on images held out of VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
@@ -53,6 +53,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "patch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "augment": ["boolean", StrOptions({"mirror"})],
+        "jitter": [Interval(Real, 0, None, closed="left")],
         "test_time_augmentation": ["boolean"],
         "tile_size": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
@@ -314,7 +315,8 @@ default=None
             loss = LOSSES[self.loss](float(module.output_scale), density.sigma)
             patch_shape, augment = self._patch_shape(images, target), self._augments(images)
             with_points = loss.needs_points and target.is_map
-            crops = Crops(images, target, patch_shape, weights, augment, with_points)
+            jitter = Jitter(self.jitter, channels.mean, channels.std) if self.jitter else None
+            crops = Crops(images, target, patch_shape, weights, augment, with_points, jitter)
             epochs = _auto_epochs(len(crops), self.batch_size) if max_epochs == "auto" else max_epochs
             fitted = {
                 "module_": module,

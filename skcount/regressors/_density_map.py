@@ -68,6 +68,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         batch_size=8,
         patch_size="auto",
         augment=True,
+        jitter=0.0,
         test_time_augmentation=False,
         tile_size=None,
         validation_fraction=None,
@@ -91,6 +92,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         self.batch_size = batch_size
         self.patch_size = patch_size
         self.augment = augment
+        self.jitter = jitter
         self.test_time_augmentation = test_time_augmentation
         self.tile_size = tile_size
         self.validation_fraction = validation_fraction

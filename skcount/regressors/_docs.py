@@ -27,6 +27,10 @@ patch_size : int or "auto", default="auto"
 augment : bool or "mirror", default=True
     Whether to flip the crops, and turn square ones by 90 degrees, at random: right for what is seen from above. "mirror"
     flips left and right only: right where there is an up and a down, as in pictures of people.
+jitter : float, default=0.0
+    How much the contrast and brightness of crops change at random, >= 0: standard deviation of the logarithm of the
+    contrast, and of the brightness in standard deviations of the training pixels. 0.2 where the light will not stay as it
+    is.
 test_time_augmentation : bool, default=False
     Whether to predict the mean over the flips and turns that `augment` trains with: a little more accurate, at eight times
     (with "mirror" twice) the time of a prediction.

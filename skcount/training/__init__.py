@@ -2,8 +2,9 @@
 
 from skcount.training._blank import BlankPenalty
 from skcount.training._crops import Crops
+from skcount.training._jitter import Jitter
 from skcount.training._losses import LOSSES
 from skcount.training._net import train
 from skcount.training._targets import CountTarget, MapTarget, PointTarget
 
-__all__ = ["LOSSES", "BlankPenalty", "CountTarget", "Crops", "MapTarget", "PointTarget", "train"]
+__all__ = ["LOSSES", "BlankPenalty", "CountTarget", "Crops", "Jitter", "MapTarget", "PointTarget", "train"]

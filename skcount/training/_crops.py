@@ -30,15 +30,18 @@ class Crops(Dataset):
         Whether to flip the crops, and turn square ones by 90 degrees, at random; "mirror" flips left and right only.
     with_points : bool, default=False
         Whether the batches hold the points near each crop, too: only of a PointTarget.
+    jitter : callable or None, default=None
+        Takes a crop's pixels and a random generator, and returns other pixels.
     """
 
-    def __init__(self, images, target, patch_shape, weights, augment, with_points=False):
+    def __init__(self, images, target, patch_shape, weights, augment, with_points=False, jitter=None):
         self.images = images
         self.target = target
         self.patch_shape = patch_shape
         self.weights = weights
         self.augment = augment
         self.with_points = with_points
+        self.jitter = jitter
         self.index = np.repeat(np.arange(len(images)), self._crops_per_image())
 
     def _crops_per_image(self):
@@ -73,7 +76,8 @@ class Crops(Dataset):
     def _draw(self, index, rng):
         """Draw one crop: image (c, h, w), target (1, h, w) or scalar, mask (1, h, w), weight, points (k, 3) or None."""
         window, valid = self._draw_window(index, rng)
-        image = _pad(self.images.read(index, window), self.patch_shape, "edge")
+        image = self.images.read(index, window)
+        image = _pad(image if self.jitter is None else self.jitter(image, rng), self.patch_shape, "edge")
         target = self.target.crop(index, window)
         mask = _pad(valid[None], self.patch_shape, "constant")
         points = self.target.masses(index, window, valid) if self.with_points else None

@@ -166,3 +166,18 @@ def test_points_are_turned_with_their_crop_and_add_up_to_what_the_loss_looks_at(
             for row, col, _ in near[near[:, 2] > 0.9]:
                 peak = batch["target"][i, 0, max(round(row.item()), 0), max(round(col.item()), 0)]
                 assert peak > 0.03
+
+
+def test_a_jitter_changes_the_pixels_and_not_the_target():
+    plain, jittered = (
+        make_crops([(20, 30)], (16, 16), augment=False),
+        make_crops([(20, 30)], (16, 16), augment=False),
+    )
+    jittered.jitter = lambda image, rng: image + 0 * rng.random() + 1
+    torch.manual_seed(0)
+    image, target = plain[0]
+    torch.manual_seed(0)
+    changed, same = jittered[0]
+    torch.testing.assert_close(changed, image + 1)
+    for name, value in target.items():
+        torch.testing.assert_close(same[name], value)
