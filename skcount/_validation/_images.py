@@ -7,7 +7,7 @@ import numpy as np
 from skcount._validation._kinds import is_array, is_lazy, without_index
 from skcount._validation._maps import Subset, check_perspective, check_roi
 
-# Pixels of an image that are looked at in one go.
+# Values of an image that are looked at in one go.
 BAND = 2**22
 
 
@@ -115,7 +115,7 @@ class Images(Sequence):
         return scale_pixels(pixels.transpose(2, 0, 1), self.dtype)
 
     def bands(self, index):
-        """Read one image from top to bottom, a few million pixels at a time.
+        """Read one image from top to bottom, a few million values at a time.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class Images(Sequence):
             If a pixel is NaN or infinite.
         """
         image, (height, width) = self.open(index), self.shapes[index]
-        n_rows = max(1, BAND // width)
+        n_rows = max(1, BAND // (width * self.n_channels))
         for top in range(0, height, n_rows):
             band = self.cut(image, (top, 0, n_rows, width))
             check_finite(band, index, corner=(top, 0))
@@ -343,7 +343,7 @@ def _image_shape(image, index):
         raise ValueError(
             f"Image {index} of X is no array ({error}); expected (height, width) or (height, width, n_channels)."
         ) from None
-    if image.ndim not in {2, 3}:
+    if len(image.shape) not in {2, 3}:
         raise ValueError(
             f"Image {index} of X has shape {image.shape}; expected (height, width) or (height, width, n_channels)."
         )
@@ -352,7 +352,17 @@ def _image_shape(image, index):
         raise ValueError(
             f"Image {index} of X has shape {image.shape}: it holds no pixels; expected at least one."
         )
-    return (*image.shape[:2], image.shape[2] if image.ndim == 3 else 1)
+    if (
+        is_lazy(image)
+        and len(image.shape) == 3
+        and image.shape[0] in {1, 3, 4}
+        and min(image.shape[1:]) >= 16
+    ):
+        raise ValueError(
+            f"Image {index} of X has shape {image.shape}, which looks like channels first, as files often have it. Expected "
+            "(height, width, n_channels): read it into memory and transpose it, or write it with its channels last."
+        )
+    return (*image.shape[:2], image.shape[2] if len(image.shape) == 3 else 1)
 
 
 def _check_numeric(dtype, what):

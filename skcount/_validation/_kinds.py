@@ -77,6 +77,8 @@ def entry_ndim(entry):
     int
         0 for a number. Ragged lists are left to whoever says which shape was expected.
     """
+    if is_lazy(entry):
+        return len(entry.shape)
     try:
         return np.ndim(entry)
     except ValueError:
@@ -134,8 +136,11 @@ def is_lazy(image):
     bool
         True for a dataset of an HDF5 file, an array of a zarr store, and whatever else is like an array.
     """
-    known = isinstance(getattr(image, "dtype", None), np.dtype) and hasattr(image, "ndim")
-    return known and hasattr(image, "__getitem__") and not isinstance(image, np.ndarray | np.generic)
+    known = isinstance(getattr(image, "dtype", None), np.dtype) and isinstance(
+        getattr(image, "shape", None), tuple
+    )
+    in_memory = isinstance(image, np.ndarray | np.generic) or hasattr(image, "toarray")
+    return known and hasattr(image, "__getitem__") and not in_memory
 
 
 def without_index(values):

@@ -9,13 +9,13 @@ array([[0.   , 0.125, 0.375],
 
 import numpy as np
 
-# What each way takes, in nanoseconds: of a matrix product a multiplication, of a scatter an entry, of stamping a window
-# and an entry. Measured on one core with AVX-512; only their ratios matter.
-PRODUCT, SCATTER, STAMP, STAMPED = 0.04, 7.0, 3000.0, 2.5
+# What each way takes, in nanoseconds: of a matrix product a multiplication and a pixel that windows are laid out over, of a
+# scatter an entry, of stamping a window and an entry. Measured on one core with AVX-512; only their ratios matter.
+PRODUCT, SPREAD, SCATTER, STAMP, STAMPED = 0.04, 1.0, 7.0, 3000.0, 2.5
 # Pixels that are summed at once: what fits in a core's cache.
 BAND = 2**18
-# Entries of windows that are multiplied at once.
-CHUNK = 2**16
+# Numbers that a way may make on its way to the sum.
+CHUNK = 2**20
 
 
 def add_products(rows, cols, shape, out=None):
@@ -78,19 +78,26 @@ def spread(pixels, weights, size):
 
 
 def _add(rows, row_weights, cols, col_weights, buffer):
-    """The sum in double precision, by the way that takes the least time; it may be the buffer."""
+    """The sum in double precision, by the way that takes the least time; it is the buffer."""
     n_points, n_entries = len(rows), rows.shape[1] * cols.shape[1]
+    n_laid_out = sum(buffer.shape)
     times = {
-        _product: PRODUCT * n_points * buffer.size,
+        _product: PRODUCT * n_points * buffer.size + SPREAD * n_points * n_laid_out,
         _scatter: SCATTER * n_points * n_entries,
         _stamp: n_points * (STAMP + STAMPED * n_entries),
     }
-    return min(times, key=times.get)(rows, row_weights, cols, col_weights, buffer)
+    way = min(times, key=times.get)
+    n_chunk = max(1, CHUNK // (n_laid_out if way is _product else n_entries))
+    buffer[:] = 0
+    for first in range(0, n_points, n_chunk):
+        chunk = slice(first, first + n_chunk)
+        way(rows[chunk], row_weights[chunk], cols[chunk], col_weights[chunk], buffer)
+    return buffer
 
 
 def _product(rows, row_weights, cols, col_weights, buffer):
     height, width = buffer.shape
-    return np.matmul(spread(rows, row_weights, height).T, spread(cols, col_weights, width), out=buffer)
+    buffer += spread(rows, row_weights, height).T @ spread(cols, col_weights, width)
 
 
 def _scatter(rows, row_weights, cols, col_weights, buffer):
@@ -103,21 +110,16 @@ def _scatter(rows, row_weights, cols, col_weights, buffer):
     )
     places = (rows * buffer.shape[1])[:, :, None] + cols[:, None, :]
     weights = row_weights[:, :, None] * col_weights[:, None, :]
-    return np.bincount(places.ravel(), weights.ravel(), minlength=buffer.size).reshape(buffer.shape)
+    buffer += np.bincount(places.ravel(), weights.ravel(), minlength=buffer.size).reshape(buffer.shape)
 
 
 def _stamp(rows, row_weights, cols, col_weights, buffer):
-    buffer[:] = 0
+    windows = row_weights[:, :, None] * col_weights[:, None, :]
     corners = np.column_stack([rows[:, 0], cols[:, 0]])
     # Where each window begins and ends, on itself.
     starts = np.maximum(-corners, 0)
-    stops = np.minimum(np.subtract(buffer.shape, corners), (rows.shape[1], cols.shape[1]))
-    n_windows = max(1, CHUNK // (rows.shape[1] * cols.shape[1]))
-    for first in range(0, len(rows), n_windows):
-        chunk = slice(first, first + n_windows)
-        windows = row_weights[chunk, :, None] * col_weights[chunk, None, :]
-        bounds = (values[chunk].tolist() for values in (corners, starts, stops))
-        for window, (top, left), (r0, c0), (r1, c1) in zip(windows, *bounds, strict=True):
-            if r1 > r0 and c1 > c0:
-                buffer[top + r0 : top + r1, left + c0 : left + c1] += window[r0:r1, c0:c1]
-    return buffer
+    stops = np.minimum(np.subtract(buffer.shape, corners), windows.shape[1:])
+    bounds = (values.tolist() for values in (corners, starts, stops))
+    for window, (top, left), (r0, c0), (r1, c1) in zip(windows, *bounds, strict=True):
+        if r1 > r0 and c1 > c0:
+            buffer[top + r0 : top + r1, left + c0 : left + c1] += window[r0:r1, c0:c1]

@@ -4,9 +4,9 @@ from numbers import Integral
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from skcount.networks._blocks import rectify
+from skcount.networks._padding import pad_to_stride
 from skcount.networks._tiles import reach
 
 # The map of a network that does not say so is taken to move with its image in steps of this, in pixels.
@@ -147,31 +147,3 @@ class DensityNetwork(nn.Module):
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
         return self
-
-
-def pad_to_stride(images, stride):
-    """Repeat the last row and column until both sides are multiples of `stride`.
-
-    Parameters
-    ----------
-    images : tensor of shape (n, n_channels, height, width)
-        Images of any size, from 1 x 1 pixel.
-    stride : int
-        What the sides must be multiples of.
-
-    Returns
-    -------
-    tensor of shape (n, n_channels, height + p, width + q)
-        The padded images, ``0 <= p, q < stride``. The crop ``[..., :height, :width]`` undoes it.
-
-    Examples
-    --------
-    >>> import torch
-    >>> pad_to_stride(torch.zeros(1, 3, 9, 16), 8).shape
-    torch.Size([1, 3, 16, 16])
-    """
-    height, width = images.shape[-2:]
-    bottom, right = -height % stride, -width % stride
-    if not bottom and not right:
-        return images
-    return functional.pad(images, (0, right, 0, bottom), mode="replicate")

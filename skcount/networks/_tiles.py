@@ -8,6 +8,7 @@ import torch
 from torch.func import functional_call
 
 from skcount.networks._inference import inference_copy
+from skcount.networks._padding import pad_to_stride
 from skcount.networks._symmetries import Symmetry
 
 # A network that looks further than this, in pixels, is taken to look at all of the image.
@@ -131,7 +132,8 @@ def reach(network, n_channels, stride):
     Raises
     ------
     ValueError
-        If the network looks at all of an image, however large: as with statistics over it.
+        If the network looks at all of an image, however large, as with statistics over it; or if tiles would not have
+        the map of the whole, because it depends on the image's size or on the place in it.
 
     Examples
     --------
@@ -141,47 +143,95 @@ def reach(network, n_channels, stride):
     """
     network = inference_copy(network)
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    tensors = {name: _positive(name, value.detach().cpu()) for name, value in tensors.items()}
-    half = 4 * stride
-    while half <= FARTHEST:
-        farthest = _measure(lambda x: functional_call(network, tensors, x), n_channels, stride, half)
-        if farthest <= half - stride:
-            return farthest
-        half *= 2
-    raise ValueError(
-        f"The network looks at more than {FARTHEST} pixels around, or at statistics over the image, so that a tile's map is "
-        "not the tile of the map. Set tile_size=None, or replace what looks at all of the image, such as an instance "
-        "normalisation."
-    )
+    generator = torch.Generator().manual_seed(0)
+    tensors = {name: _positive(name, value.detach().cpu(), generator) for name, value in tensors.items()}
+
+    def positive(x):
+        return functional_call(network, tensors, x.clone(memory_format=torch.contiguous_format))
+
+    try:
+        farthest, half = None, 4 * stride
+        while farthest is None and half <= FARTHEST:
+            found = _measure(positive, n_channels, stride, half)
+            farthest = found if found <= half - stride else None
+            half *= 2
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"How far the network looks cannot be measured ({str(error).splitlines()[0]}), so images cannot be cut into "
+            "tiles. Set tile_size=None, or use layers that take images of any size and precision."
+        ) from error
+    if farthest is None:
+        raise ValueError(
+            f"The network looks at more than {FARTHEST} pixels around, or at statistics over the image, so that a tile's "
+            "map is not the tile of the map. Set tile_size=None, or replace what looks at all of the image, such as an "
+            "instance normalisation."
+        )
+    _check_tiles(positive, n_channels, stride, farthest)
+    return farthest
 
 
-def _positive(name, value):
-    """Weights whose sums cannot cancel, in place of those that were learnt."""
+def _positive(name, value, generator):
+    """Weights whose sums cannot cancel and whose differences do not, in place of those that were learnt."""
     if not value.is_floating_point():
         return value
-    new = torch.zeros_like(value, dtype=torch.float64)
     if value.ndim > 1:
-        return new + 1 / max(1, value[0].numel())
-    return new if name.endswith(("bias", "mean")) else new + 1
+        weights = torch.rand(value.shape, dtype=torch.float64, generator=generator) + 0.5
+        return weights / max(1, value[0].numel())
+    return torch.full_like(value, not name.endswith(("bias", "mean")), dtype=torch.float64)
 
 
 @torch.no_grad()
 def _measure(network, n_channels, stride, half):
     """How far, along either axis, a change of one half of an image shows in the other."""
-    farthest = 0
-    step = ceil(stride / 8)
-    # From nothing, so that no sum rounds the change away; and from noise, where a product with 0 would hide it.
-    shape = 1, 1, stride, 2 * half
+    farthest, step = 0, ceil(stride / 8)
+    shape = 1, n_channels, max(2 * stride, 32), 2 * half
     noise = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    for image in (torch.zeros_like(noise), noise):
-        for start, mirrored, turns in product(range(half, half + stride, step), (False, True), (0, 1)):
-            changed = image.clone()
-            changed[..., start:] += 1
+    # From nothing, so that no sum rounds the change away; and from noise, where a product with 0 would hide it.
+    for image, starts in (
+        (torch.zeros_like(noise), range(half, half + stride, step)),
+        (noise, range(half, half + 1)),
+    ):
+        for mirrored, turns in product((False, True), (0, 1)):
             symmetry = Symmetry(mirrored, turns)
-            before, after = (
-                symmetry.undo(network(symmetry(x).expand(-1, n_channels, -1, -1))) for x in (image, changed)
-            )
-            seen = (before != after).any(dim=2).flatten().nonzero()
-            # A change that starts up to `step` pixels later shows no further away than this.
-            farthest = max(farthest, start - int(seen.min()) + step - 1 if len(seen) else 0)
+            before = symmetry.undo(network(symmetry(image)))
+            for start in starts:
+                changed = image.clone()
+                changed[..., start:] += 1
+                after = symmetry.undo(network(symmetry(changed)))
+                seen = (before != after).any(dim=2).flatten().nonzero()
+                # A change that starts up to `step` pixels later shows no further away than this.
+                farthest = max(farthest, start - int(seen.min()) + step - 1 if len(seen) else 0)
     return farthest
+
+
+@torch.no_grad()
+def _check_tiles(network, n_channels, stride, reach):
+    """Refuse a network whose map depends on where on the image a tile is, or on the image's size."""
+    # Tiles start at odd multiples of the stride, and the width is no multiple of anything.
+    tile_size = 2 * ceil(reach / stride) * stride + 3 * stride
+    width, height = 2 * tile_size + 2 * stride + 1, max(2 * stride, 32)
+    noise = torch.rand(
+        (1, n_channels, height, width), dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
+    for turns in (0, 1):
+        symmetry = Symmetry(turns=turns)
+        image = symmetry(noise)
+        whole = network(pad_to_stride(image, stride))
+        for window, core in tiles(image.shape[2:], tile_size, stride, reach):
+            tile = network(pad_to_stride(_cut(image, window), stride))
+            found = _cut(tile, (core[0] - window[0], core[1] - window[1], *core[2:]))
+            expected = _cut(whole, core)
+            atol = 1e-9 * float(whole.abs().max())
+            if found.shape != expected.shape or not torch.allclose(found, expected, rtol=1e-6, atol=atol):
+                raise ValueError(
+                    f"The network's map of a tile of {window[2]} x {window[3]} pixels is not that tile of its map of "
+                    f"{image.shape[2]} x {image.shape[3]} pixels: it depends on the size of the image, as with "
+                    f"align_corners=True, or on the place in it, or moves in steps that do not divide {stride}. Set "
+                    "tile_size=None, or give the network an attribute `stride` with its true stride."
+                )
+
+
+def _cut(image, window):
+    """A window of images or maps (n, n_channels, height, width)."""
+    top, left, height, width = window
+    return image[..., top : top + height, left : left + width]

@@ -184,11 +184,13 @@ default=None
         """
         check_is_fitted(self, "module_")
         images = self._check_images(X, reset=False, roi=roi)
-        if out is not None:
-            deque(self._predictor(images).maps(images, check_out(out, images.shapes)), maxlen=0)
-            return out
-        maps = list(self._predictor(images).maps(images))
-        return np.stack(maps) if len({m.shape for m in maps}) == 1 else maps
+        if out is None:
+            same = len(set(map(tuple, images.shapes))) == 1
+            shapes = [(len(images), *images.shapes[0])] if same else images.shapes
+            out = [np.empty(shape, images.dtype) for shape in shapes]
+            out = out[0] if same else out
+        deque(self._predictor(images).maps(images, check_out(out, images.shapes)), maxlen=0)
+        return out
 
     def predict_points(self, X, roi=None, perspective=None):
         """Place as many points on each image as are counted in it.

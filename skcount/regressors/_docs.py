@@ -35,9 +35,9 @@ test_time_augmentation : bool, default=False
     Whether to predict the mean over the flips and turns that `augment` trains with: a little more accurate, at eight times
     (with "mirror" twice) the time of a prediction.
 tile_size : int or None, default=None
-    Predict images in square tiles of at most this side, in pixels, and so in constant memory: tiles overlap by as much as
-    the network looks around (51 pixels to each side for the default U-Net), so that the map is that of the whole image.
-    None predicts each image as a whole.
+    Predict images in square tiles of at most this side, in pixels: tiles overlap by as much as the network looks around (51
+    pixels to each side for the default U-Net), so that the map is that of the whole image. What the network needs of memory
+    is then the same for every image. None predicts each image as a whole.
 validation_fraction : float or None, default=None
     Part of the images, in (0, 1), to hold out of the training, whole groups of them where there are groups. After each
     epoch their count error is measured, and the weights with the smallest are kept. None holds out nothing, or a

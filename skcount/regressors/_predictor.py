@@ -166,19 +166,33 @@ def check_out(out, shapes):
            [0., 0., 0., 0.],
            [0., 0., 0., 0.]], dtype=float32)
     """
-    is_stack = len(getattr(out, "shape", ())) == 3
-    found = [tuple(out.shape[1:])] * out.shape[0] if is_stack else [tuple(np.shape(page)) for page in out]
+    pages = (
+        [out]
+        if len(getattr(out, "shape", ())) == 3
+        else list(out)
+        if isinstance(out, list | tuple)
+        else [None]
+    )
+    for page in pages:
+        if not isinstance(getattr(page, "dtype", None), np.dtype) or not hasattr(page, "__setitem__"):
+            raise ValueError(
+                f"out is a {type(out).__name__} of {type(page).__name__}; expected an array (n_images, height, width), or a "
+                "list of arrays (height, width), whose slices can be set."
+            )
+        if not np.issubdtype(page.dtype, np.floating):
+            raise ValueError(
+                f"out has dtype {page.dtype}; expected floats, for there are less than one object a pixel."
+            )
+        if isinstance(page, np.ndarray) and not page.flags.writeable:
+            raise ValueError("out is read-only; expected arrays that can be written to.")
+    is_stack = pages[0] is out
+    found = [tuple(out.shape[1:])] * out.shape[0] if is_stack else [tuple(page.shape) for page in pages]
     if found != [tuple(shape) for shape in shapes]:
         raise ValueError(
             f"out holds {len(found)} maps of {_sizes(found)} pixels and X {len(shapes)} images of {_sizes(shapes)}; "
             "expected one map an image, of its size."
         )
-    for page in [out] if is_stack else out:
-        if not np.issubdtype(page.dtype, np.floating):
-            raise ValueError(
-                f"out has dtype {page.dtype}; expected floats, for there are less than one object a pixel."
-            )
-    return [_Page(out, index) for index in range(len(shapes))] if is_stack else list(out)
+    return [_Page(out, index) for index in range(len(shapes))] if is_stack else pages
 
 
 def _sizes(shapes):

@@ -47,7 +47,7 @@ def test_every_way_adds_up_the_products(way, seed, n_points, lengths, shape, ban
     rows, cols = (windows(seed + i, n_points, lengths[i], shape[i]) for i in (0, 1))
     expected = plain(*rows, shape[0]).T @ plain(*cols, shape[1])
     out = np.full(shape, np.nan, np.float32)
-    with patch.multiple(_windows, **{way: -1e12, "BAND": band}):
+    with patch.multiple(_windows, **{way: -1e12, "BAND": band, "CHUNK": 4 * band}):
         assert add_products(rows, cols, shape, out) is out
         density = add_products(rows, cols, shape)
     assert density.dtype == np.float32

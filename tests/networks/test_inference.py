@@ -120,3 +120,37 @@ def test_a_hook_sees_what_it_saw():
 def test_parameters_outside_of_the_blocks_are_shared():
     network = trained(UNet(2, filters=3))
     assert inference_copy(network).density.weight is network.density.weight
+
+
+class Aliased(nn.Module):
+    """A network that reaches its layers by ways of its own, beside the modules that torch knows of."""
+
+    def __init__(self):
+        super().__init__()
+        self.block, self.norm = ConvBlock(2, 3), nn.BatchNorm2d(3)
+        self.steps = [self.block, self.norm, nn.Dropout(0.5)]
+        self.forward = self._through
+
+    def _through(self, x):
+        for step in self.steps[:2]:
+            x = step(x)
+        return x
+
+
+def test_a_network_that_is_being_trained_is_neither_seen_nor_changed_through_its_own_references():
+    network = trained(Aliased())
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = inference_copy(network)(images())
+    assert network.training
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    torch.testing.assert_close(found, network.eval()(images()))
+
+
+@pytest.mark.parametrize(
+    "norm", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm]
+)
+def test_parametrised_layers_are_copied(norm):
+    network = trained(nn.Sequential(norm(nn.Conv2d(2, 4, 3, padding=1)), ConvBlock(4, 1)))
+    fast = inference_copy(network)
+    torch.testing.assert_close(fast(images()), network.eval()(images()))

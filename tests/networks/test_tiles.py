@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -117,6 +119,108 @@ class SqueezeAndExcite(nn.Module):
 def test_a_network_that_looks_at_all_of_the_image_is_refused(network):
     with pytest.raises(ValueError, match=r"looks at more than 1024 pixels around.*tile_size=None"):
         reach(network, n_channels=2, stride=8)
+
+
+class Difference(nn.Module):
+    """Looks as far as its kernels do, though they would cancel if they were equal."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = (nn.Conv2d(2, 1, 9, padding=4) for _ in range(2))
+
+    def forward(self, x):
+        return self.one(x) - self.other(x)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Normalises over the channels of each pixel, as ConvNeXt does."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class InPlace(nn.Conv2d):
+    """Changes what it is given."""
+
+    def forward(self, x):
+        x -= 0.5
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("network", "stride", "expected"),
+    [
+        (Difference(), 1, 4),
+        (
+            nn.Sequential(
+                nn.Conv2d(2, 8, 7, padding=3), ChannelNorm(8), nn.GELU(), nn.Conv2d(8, 1, 7, padding=3)
+            ),
+            1,
+            6,
+        ),
+        (InPlace(2, 1, 3, padding=1), 1, 1),
+        (nn.Sequential(nn.Conv2d(2, 1, 5, padding=2, padding_mode="reflect")), 8, 2),
+    ],
+    ids=["difference", "norm of channels", "in place", "reflecting border"],
+)
+def test_unusual_networks_are_measured_too(network, stride, expected):
+    assert reach(network, n_channels=2, stride=stride) == expected
+
+
+class Upsampled(nn.Module):
+    """Halves the image, and doubles it again in a way that may depend on its size."""
+
+    def __init__(self, **params):
+        super().__init__()
+        self.params, self.conv = params, nn.Conv2d(2, 1, 3, padding=1)
+
+    def forward(self, x):
+        small = functional.max_pool2d(self.conv(x), 2)
+        params = self.params or {"size": x.shape[2:]}
+        return functional.interpolate(small, **params)
+
+
+class Coordinates(nn.Module):
+    """Adds where on the image a pixel is."""
+
+    def forward(self, x):
+        return x.sum(dim=1, keepdim=True) + torch.linspace(0, 1, x.shape[3], dtype=x.dtype)
+
+
+@pytest.mark.parametrize(
+    ("network", "stride"),
+    [
+        (Upsampled(scale_factor=2, mode="bilinear", align_corners=True), 2),
+        (Upsampled(), 1),
+        (Upsampled(scale_factor=2), 1),
+        (Coordinates(), 8),
+    ],
+    ids=["aligned corners", "size of the image", "stride of one half", "coordinates"],
+)
+def test_a_network_that_is_not_the_same_everywhere_is_refused(network, stride):
+    with pytest.raises(ValueError, match="Set tile_size=None"):
+        reach(network, n_channels=2, stride=stride)
+
+
+def test_bilinear_upsampling_that_does_not_align_corners_is_fine():
+    assert reach(Upsampled(scale_factor=2, mode="bilinear"), n_channels=2, stride=2) in range(3, 6)
+
+
+def test_a_network_that_cannot_be_tried_is_refused_with_the_reason():
+    network = nn.Conv2d(3, 1, 3)
+    with pytest.raises(ValueError, match=r"cannot be measured \(.*channels.*tile_size=None"):
+        reach(network, n_channels=2, stride=1)
+
+
+def test_threads_that_measure_at_once_leave_the_weights_as_they_are():
+    network = DensityNetwork(UNet(1, filters=2), [0.5], [0.2])
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with ThreadPoolExecutor(4) as pool:
+        assert {pool.submit(network.reach).result() for _ in range(8)} == {51}
+        copies = [DensityNetwork(network.network, [0.5], [0.2]) for _ in range(4)]
+        assert [future.result() for future in [pool.submit(copy.reach) for copy in copies]] == [51] * 4
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
 
 
 @pytest.mark.parametrize("training", [True, False])

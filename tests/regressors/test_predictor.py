@@ -176,6 +176,21 @@ def test_what_cannot_hold_the_maps_is_refused(fitted, large, out, message):
     assert not np.any(out)
 
 
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ([[[0.0]]], r"out is a list of list; expected an array"),
+        (3, r"out is a int of NoneType; expected an array"),
+        (torch.zeros(1, 203, 149), r"out is a Tensor of Tensor; expected an array"),
+        (np.broadcast_to(np.float32(0), (1, 203, 149)), r"out is read-only"),
+    ],
+    ids=["nested lists", "number", "tensor", "read-only"],
+)
+def test_what_is_no_array_to_write_to_is_refused(fitted, large, out, message):
+    with pytest.raises(ValueError, match=message):
+        fitted.predict_density(large[:1], out=out)
+
+
 # --- what cannot be tiled is refused before the training ----------------------------------------------------------
 
 
