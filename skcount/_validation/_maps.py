@@ -32,14 +32,15 @@ class ImageMaps:
     shapes : list of (height, width)
         The size of each image, in pixels.
     check : callable or None, default=None
-        Takes a map and its position, and returns it as an array; raises ValueError if its values are not valid. None
-        where the maps were checked before.
+        Takes a map, its position and the size of its image, and returns it as an array; raises ValueError if it is not
+        valid. None where the maps were checked before.
     """
 
     def __init__(self, maps, shapes, check=None):
         self.maps = maps
         self.shapes = shapes
         self.check = check
+        self._last = None, None
 
     @property
     def is_shared(self):
@@ -50,7 +51,12 @@ class ImageMaps:
         """Return the map of image `index`, ndarray of shape (height, width)."""
         if self.is_shared:
             return self.maps
-        return self.maps[index] if self.check is None else self.check(self.maps[index], index)
+        if self.check is None:
+            return self.maps[index]
+        # A crop asks for the map of its image more than once, and it may be in a file.
+        if self._last[0] != index:
+            self._last = index, self.check(self.maps[index], index, self.shapes[index])
+        return self._last[1]
 
     def take(self, indices):
         """Return the maps of the images at `indices`, in that order."""
@@ -116,8 +122,8 @@ def _check_maps(maps, shapes, name):
     if maps is None or isinstance(maps, ImageMaps):
         return maps
 
-    def check(one, index):
-        return _check_one(one, name, f"The {name} of image {index}", index, shapes[index])
+    def check(one, index, shape):
+        return _check_one(one, name, f"The {name} of image {index}", index, shape)
 
     if _is_shared(maps):
         shape = np.shape(maps)
@@ -133,7 +139,7 @@ def _check_maps(maps, shapes, name):
         )
     check_length(len(shapes), len(maps), name)
     if isinstance(maps, np.ndarray | list | tuple):  # what is lazy is checked when it is read
-        return ImageMaps([check(one, index) for index, one in enumerate(maps)], shapes)
+        return ImageMaps([check(*each) for each in zip(maps, range(len(maps)), shapes, strict=True)], shapes)
     return ImageMaps(maps, shapes, check)
 
 

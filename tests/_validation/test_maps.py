@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from skcount._validation import check_images, check_perspective, check_roi
+from skcount.datasets import ImageSet
 
 MASK = np.array([[True, False, True], [False, False, True]])
 
@@ -23,8 +24,10 @@ def test_no_region_is_none():
     assert check_perspective(None, [(2, 3)]) is None
 
 
-def test_taking_regions_keeps_each_with_its_image():
+@pytest.mark.parametrize("lazy", [False, True])
+def test_taking_regions_keeps_each_with_its_image(lazy):
     masks = [np.eye(2, dtype=bool), np.ones((1, 3), dtype=bool)]
+    masks = ImageSet(masks) if lazy else masks
     taken = check_roi(masks, [(2, 2), (1, 3)]).take([1, 0, 1])
     assert [taken.read(i).shape for i in range(3)] == [(1, 3), (2, 2), (1, 3)]
 
@@ -72,3 +75,27 @@ def test_what_is_passed_goes_before_what_is_carried():
     assert check_images(X, roi=~MASK | MASK).roi.read(0).sum() == 6
     assert check_images(X).take([0]).roi.read(0).sum() == 3
     assert check_images(list(X)).roi is None
+
+
+def test_a_lazy_map_is_read_once_when_it_is_asked_for_again():
+    class Source(list):
+        n_reads = 0
+
+        def __getitem__(self, index):
+            type(self).n_reads += 1
+            return super().__getitem__(index)
+
+    class Lazy:
+        def __init__(self, maps):
+            self.maps = Source(maps)
+
+        def __len__(self):
+            return len(self.maps)
+
+        def __getitem__(self, index):
+            return self.maps[index]
+
+    roi = check_roi(Lazy([np.eye(3, dtype=bool), np.ones((3, 3), dtype=bool)]), [(3, 3)] * 2)
+    for index in (0, 0, 1, 1, 0):
+        np.testing.assert_array_equal(roi.read(index), [np.eye(3), np.ones((3, 3))][index])
+    assert Source.n_reads == 3
