@@ -122,6 +122,43 @@ ROWS = {
     },
     "map of 4000 x 3000, 5000 points, sigma 4": lambda: density_map((3000, 4000), 5000, 4),
 }
+
+
+def transform_alone(side, n_points, sigma):
+    """One map of side x side pixels."""
+    return {"transform": density_map((side, side), n_points, sigma)["transform"]}
+
+
+def predict_alone(n_images, side):
+    """Counts of some images of side x side pixels."""
+    regressor, images = fitted("fcrn_a"), noise((n_images, side, side, 3))
+    return {"predict": lambda: regressor.predict(images)}
+
+
+# How time grows: one side alone, in steps of four.
+SCALING = {
+    **{
+        f"map of {side} x {side}, {n_points} points, sigma 4": lambda side=side, n=n_points: transform_alone(
+            side, n, 4
+        )
+        for side, n_points in [(256, 100), (512, 400), (1024, 1600), (2048, 6400), (4096, 25600)]
+    },
+    **{
+        f"map of 1024 x 1024, {n} points, sigma 4": lambda n=n: transform_alone(1024, n, 4)
+        for n in (25, 100, 400, 6400, 25600)
+    },
+    **{
+        f"map of 1024 x 1024, 400 points, sigma {sigma}": lambda sigma=sigma: transform_alone(
+            1024, 400, sigma
+        )
+        for sigma in (1, 2, 8, 16, 32)
+    },
+    **{f"predict {n} images of 128 x 128": lambda n=n: predict_alone(n, 128) for n in (1, 4, 16, 64)},
+    **{
+        f"predict 1 image of {side} x {side}": lambda side=side: predict_alone(1, side)
+        for side in (256, 512, 1024)
+    },
+}
 # Rows quick enough to be measured several times in a round.
 QUICK = "map of 256", "map of 640"
 
@@ -134,7 +171,7 @@ def noise(shape):
 @cache
 def sides(row):
     """The functions of a row, made once."""
-    return ROWS[row]()
+    return (ROWS | SCALING)[row]()
 
 
 def measure(benchmark, number, row, side):
@@ -195,6 +232,14 @@ def print_times(times):
                 f"{first[1] / seconds:.2f}",
             ]
             print(f"| {' | '.join(cells)} |")
+
+
+def print_scaling(times):
+    """Print medians."""
+    print("| work | ms |")
+    print("| --- | --- |")
+    for row, found in times.items():
+        print(f"| {row} | {1000 * next(iter(found.values())):.2f} |")
 
 
 # What is measured in a process of its own: peaks of memory, and what is larger than memory.
@@ -290,6 +335,9 @@ def main():
     rows = [row for row in ROWS if options.only in row]
     if rows:
         print_times(run_rounds(rows, options.rounds))
+    scaling = [row for row in SCALING if options.only in row]
+    if scaling:
+        print_scaling(run_rounds(scaling, options.rounds))
     children = [name for name in CHILDREN if options.only in name]
     if children:
         print_children(children)

@@ -14,7 +14,7 @@ import numpy as np
 PRODUCT, SPREAD, SCATTER, STAMP, STAMPED = 0.04, 1.0, 7.0, 3000.0, 2.5
 # Pixels that are summed at once: what fits in a core's cache.
 BAND = 2**18
-# Numbers that a way may make on its way to the sum.
+# Numbers that may be made on the way to the sum; windows to be stamped, a sixteenth, so that they stay in the cache.
 CHUNK = 2**20
 
 
@@ -87,7 +87,8 @@ def _add(rows, row_weights, cols, col_weights, buffer):
         _stamp: n_points * (STAMP + STAMPED * n_entries),
     }
     way = min(times, key=times.get)
-    n_chunk = max(1, CHUNK // (n_laid_out if way is _product else n_entries))
+    n_numbers = {_product: n_laid_out, _scatter: n_entries, _stamp: 16 * n_entries}
+    n_chunk = max(1, CHUNK // n_numbers[way])
     buffer[:] = 0
     for first in range(0, n_points, n_chunk):
         chunk = slice(first, first + n_chunk)
