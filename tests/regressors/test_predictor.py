@@ -79,7 +79,7 @@ def test_tiles_make_up_the_map_of_the_whole_image(fitted, large, tile_size, para
         (DensityMapRegressor(lambda n: nn.Conv2d(n, 1, 5, padding=2)), 100),
         (small(dtype="float64"), 100),
     ],
-    ids=str,
+    ids=["unet", "fcrn_a", "fcrn_b", "own", "float64"],
 )
 def test_every_network_can_be_tiled(regressor, tile_size, large):
     X, points = [image[:40, :40] for image in large], [[(8, 8), (20, 31)], [], [(30, 2)]]
