@@ -7,7 +7,7 @@ result. **So its epoch is chosen on the images that it is reported for**; the la
 ``--minutes`` ends a run early, ``--scale`` makes the frames smaller, and the table says so. A run that was stopped goes on
 where it was, from a file in ``local/``; one that ended is a line of benchmarks/article.jsonl. ``--plain`` computes
 upsampling and convolution one after the other, as the article does; else both at once, which is the same function, faster.
-``--table`` and ``--figure PATH`` show what is there.
+``--table`` shows what is there, ``--figure PATH`` what was counted on this machine: the counts stay in ``local/``.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from accuracy import FETCH, add_line, is_logged, read_lines, shrink
+from accuracy import COUNTS, FETCH, add_counts, add_line, is_logged, read_lines, shrink
 from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.nn import functional
@@ -254,10 +254,10 @@ def log(key, train, test, history, best, last, network):
         "n_parameters": sum(p.numel() for p in network.parameters()),
         "threads": torch.get_num_threads(),
         "history": [[h["seconds"], round(h["mae"], 3)] for h in history],
-        "true": counts.tolist(),
-        "predicted": best["predicted"],
+        "true_range": [counts.min(), counts.max()],
     }
     add_line(LOG, row)
+    add_counts({"recipe": "article", **key}, counts, predicted)
 
 
 # Reports
@@ -295,7 +295,7 @@ def describe_theirs(row):
     cut = f" of {row['epochs']}" * (row["n_epochs"] < row["epochs"])
     plain = ", plain" * row["plain"]
     return [
-        *(describe_split(row), f"{row['network']}{plain}", f"{min(row['true']):.0f}, {max(row['true']):.0f}"),
+        *(describe_split(row), f"{row['network']}{plain}", describe_range(row)),
         *(f"{row['mae']:.2f} (epoch {row['best_epoch']})", f"{row['last_mae']:.2f}"),
         *(f"{row['training_mean_mae']:.2f}", f"{row['n_epochs']}{cut}"),
         *(f"{row['seconds']:.0f}", f"{row['threads']}"),
@@ -305,12 +305,16 @@ def describe_theirs(row):
 def describe_ours(row):
     """The cells of a run of ours."""
     settings = ", ".join(f"{name} {value}" for name, value in row["params"].items())
-    true = row.get("true")
     return [
-        *(describe_split(row), f"ours, {settings}", f"{min(true):.0f}, {max(true):.0f}" if true else ""),
+        *(describe_split(row), f"ours, {settings}", describe_range(row)),
         *("", f"{row['mae']:.2f}", f"{row['training_mean_mae']:.2f}", ""),
         *(f"{row['train_seconds']:.0f}", f"{row['threads']}"),
     ]
+
+
+def describe_range(row):
+    """The smallest and the largest true count."""
+    return ", ".join(f"{count:.0f}" for count in row.get("true_range", []))
 
 
 def describe_split(row):
@@ -323,11 +327,9 @@ def draw_figure(path):
     """True against predicted counts: one row a split, one panel a run, ours last."""
     from matplotlib.figure import Figure
 
-    rows = [
-        [run for run in runs if "predicted" in run]
-        for runs in same_split(read_lines(LOG), read_lines(OURS))
-        if runs[0]["protocol"] == "article"
-    ]
+    found = [run for run in read_lines(COUNTS) if run["protocol"] == "article"]
+    theirs, ours = ([run for run in found if run["recipe"] == recipe] for recipe in ("article", "ours"))
+    rows = same_split(theirs, ours)
     n_columns = max(map(len, rows))
     figure = Figure(figsize=(4 * n_columns, 4 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), n_columns, squeeze=False)
@@ -342,7 +344,8 @@ def draw_figure(path):
             axes.scatter(run["true"], run["predicted"], s=12, alpha=0.6)
             axes.set(xlabel="true count", ylabel="predicted count", aspect="equal")
             name = run.get("network", "ours")
-            axes.set_title(f"{run['data']}, {name}: MAE {run['mae']:.2f}")
+            error = np.abs(np.subtract(run["predicted"], run["true"])).mean()
+            axes.set_title(f"{run['data']}, {name}: MAE {error:.2f}")
     figure.savefig(path, dpi=100)
 
 
