@@ -19,7 +19,7 @@ from skcount._validation._kinds import (
     is_table,
     without_index,
 )
-from skcount._validation._maps import ImageMaps, check_perspective, check_roi
+from skcount._validation._maps import ImageMaps, check_perspective, check_roi, empty_maps
 
 __all__ = [
     "ImageMaps",
@@ -32,6 +32,7 @@ __all__ = [
     "check_map_dtype",
     "check_perspective",
     "check_roi",
+    "empty_maps",
     "entry_ndim",
     "is_list_like",
     "is_map",

@@ -64,6 +64,33 @@ class ImageMaps:
         return ImageMaps(maps, [self.shapes[i] for i in indices], self.check)
 
 
+def empty_maps(shapes, dtype):
+    """Make room for one map an image.
+
+    Parameters
+    ----------
+    shapes : list of (height, width)
+        The size of each image, in pixels.
+    dtype : dtype
+        The type of the maps.
+
+    Returns
+    -------
+    ndarray of shape (n_images, height, width), or list of ndarray of shape (height, width)
+        Arrays of any content; a list where the sizes of the images differ.
+
+    Examples
+    --------
+    >>> empty_maps([(2, 3), (2, 3)], np.float32).shape
+    (2, 2, 3)
+    >>> [page.shape for page in empty_maps([(2, 3), (4, 5)], np.float32)]
+    [(2, 3), (4, 5)]
+    """
+    if len(set(map(tuple, shapes))) == 1:
+        return np.empty((len(shapes), *shapes[0]), dtype)
+    return [np.empty(shape, dtype) for shape in shapes]
+
+
 def check_roi(roi, shapes):
     """Check the regions of interest of images.
 

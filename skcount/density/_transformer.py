@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skcount._validation import check_perspective, check_roi
+from skcount._validation import check_perspective, check_roi, empty_maps
 from skcount.density._adaptive import neighbor_sigma
 from skcount.density._gaussian import gaussian_density, point_masses
 from skcount.density._peaks import find_points
@@ -156,12 +156,7 @@ class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_ke
         shapes = check_image_shapes(self.image_shape if image_shape is None else image_shape, len(points))
         self.check_outside(points, shapes)
         belongings = _per_image(shapes, roi, perspective)
-        same = len(set(shapes)) == 1
-        maps = (
-            np.empty((len(points), *shapes[0]), np.float32)
-            if same
-            else [np.empty(s, np.float32) for s in shapes]
-        )
+        maps = empty_maps(shapes, np.float32)
         for p, out, kept in zip(points, maps, belongings, strict=True):
             self.make_map(p, out.shape, **kept, out=out)
         return maps

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skcount._validation import Images, check_groups, check_images, is_table
+from skcount._validation import Images, check_groups, check_images, empty_maps, is_table
 from skcount.density import DensityMapTransformer
 from skcount.metrics import check_weights, count_mean_absolute_error
 from skcount.networks import DensityNetwork
@@ -21,7 +21,7 @@ from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
 from skcount.regressors._export import export_onnx
 from skcount.regressors._hold_out import hold_out
-from skcount.regressors._predictor import Predictor, check_out
+from skcount.regressors._predictor import Predictor, check_out, measure_tiles
 from skcount.regressors._target import check_target, is_ragged
 from skcount.training import LOSSES, BlankPenalty, Crops, Jitter, MapTarget, PointTarget, train
 
@@ -184,11 +184,7 @@ default=None
         """
         check_is_fitted(self, "module_")
         images = self._check_images(X, reset=False, roi=roi)
-        if out is None:
-            same = len(set(map(tuple, images.shapes))) == 1
-            shapes = [(len(images), *images.shapes[0])] if same else images.shapes
-            out = [np.empty(shape, images.dtype) for shape in shapes]
-            out = out[0] if same else out
+        out = empty_maps(images.shapes, images.dtype) if out is None else out
         deque(self._predictor(images).maps(images, check_out(out, images.shapes)), maxlen=0)
         return out
 
@@ -311,9 +307,9 @@ default=None
         images, target, weights, channels, density, held_out = data
         with _own_randomness(self.random_state, self._torch_device()):
             module = self._make_module(channels, target.peak(weights)) if fresh else self._continue_module()
-            Predictor(
+            measure_tiles(
                 module, self.tile_size
-            )  # refuses tiles that are too small before the training, not after it
+            )  # refuses what would be wrong before the training, not after it
             loss = LOSSES[self.loss](float(module.output_scale), density.sigma)
             patch_shape, augment = self._patch_shape(images, target), self._augments(images)
             with_points = loss.needs_points and target.is_map

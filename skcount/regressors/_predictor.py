@@ -31,10 +31,7 @@ class Predictor:
     def __init__(self, module, tile_size=None, which=False, progress=False):
         self.module = inference_copy(module)
         self.tile_size = tile_size
-        self.grid = self.reach = None
-        if tile_size is not None:
-            self.grid, self.reach = module.grid, module.reach()
-            tile_step(tile_size, self.grid, self.reach)  # raises before anything is computed
+        self.grid, self.reach = measure_tiles(module, tile_size)
         self.symmetries = symmetries(which)
         self.progress = progress
 
@@ -121,6 +118,33 @@ class Predictor:
         seen = symmetry(torch.from_numpy(pixels)).to(scale.device, scale.dtype)
         top, left = (core - window for core, window in zip(tile.core[:2], tile.window[:2], strict=True))
         return self.module(seen[None])[0, 0][_slices((top, left, *tile.core[2:]))]
+
+
+def measure_tiles(module, tile_size):
+    """Say where tiles start and how far the network looks; refuse tiles that would not have the map of the whole image.
+
+    Parameters
+    ----------
+    module : DensityNetwork
+        The network.
+    tile_size : int or None
+        The largest side of a tile, in pixels; None for whole images.
+
+    Returns
+    -------
+    grid, reach : int
+        In pixels; None for whole images.
+
+    Raises
+    ------
+    ValueError
+        If a tile is too small for the network, or no tile would do.
+    """
+    if tile_size is None:
+        return None, None
+    grid, reach = module.grid, module.reach()
+    tile_step(tile_size, grid, reach)
+    return grid, reach
 
 
 class _Page:
