@@ -11,7 +11,7 @@ import json
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import torch
@@ -96,9 +96,9 @@ def run_draw(options, draw):
         return
     X, points, train, test, groups = load(run)
     regressor = DensityMapRegressor(random_state=draw).set_params(**params)
-    start = perf_counter()
+    start, cpu_start = perf_counter(), process_time()
     regressor.fit(X[train], points[train])
-    seconds = perf_counter() - start
+    seconds, cpu_seconds = perf_counter() - start, process_time() - cpu_start
     start = perf_counter()
     density = list(regressor.iter_density(X[test]))
     predicted = np.array([d.sum(dtype=np.float64) for d in density])
@@ -118,6 +118,7 @@ def run_draw(options, draw):
         ),
         "last_frame_mae": last_frame_mae(points, train, test, groups),
         "train_seconds": round(seconds, 1),
+        "train_cpu_seconds": round(cpu_seconds, 1),
         "test_seconds": round(test_seconds, 1),
         "n_parameters": sum(p.numel() for p in regressor.module_.parameters()),
         "device": str(next(regressor.module_.parameters()).device),

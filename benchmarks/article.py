@@ -12,7 +12,7 @@ upsampling and convolution one after the other, as the article does; else both a
 
 import argparse
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import torch
@@ -150,15 +150,17 @@ def run(key):
     UNFINISHED.mkdir(exist_ok=True)
     unfinished = UNFINISHED / ("article-" + "-".join(str(key[name]) for name in KEY) + ".pt")
     history, best = resume(unfinished, parts)
-    seconds = history[-1]["seconds"] if history else 0.0
+    seconds, cpu_seconds = (history[-1][name] if history else 0.0 for name in ("seconds", "cpu_seconds"))
     while len(history) < key["epochs"] and (key["minutes"] is None or seconds < 60 * key["minutes"]):
-        start = perf_counter()
+        start, cpu_start = perf_counter(), process_time()
         loss = train_epoch(network, optimizer, train)
         schedule.step()
         seconds += perf_counter() - start
+        cpu_seconds += process_time() - cpu_start
         predicted = predict(network, test["images"])
         error = float(np.abs(predicted - test["sums"]).mean())
-        history.append({"loss": loss, "seconds": round(seconds, 1), "mae": error})
+        times = {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_seconds, 1)}
+        history.append({"loss": loss, **times, "mae": error})
         if best is None or error < best["error"]:
             best = {"error": error, "epoch": len(history), "predicted": predicted.round(2).tolist()}
         print(f"epoch {len(history)}: {history[-1]}", flush=True)
@@ -251,9 +253,10 @@ def log(key, train, test, history, best, last, network):
         "last_mae": float(np.abs(last - counts).mean()),
         "training_mean_mae": float(np.abs(train["counts"].mean() - counts).mean()),
         "seconds": history[-1]["seconds"],
+        "cpu_seconds": history[-1]["cpu_seconds"],
         "n_parameters": sum(p.numel() for p in network.parameters()),
         "threads": torch.get_num_threads(),
-        "history": [[h["seconds"], round(h["mae"], 3)] for h in history],
+        "history": [[h["seconds"], h["cpu_seconds"], round(h["mae"], 3)] for h in history],
         "true_range": [counts.min(), counts.max()],
     }
     add_line(LOG, row)
