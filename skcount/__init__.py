@@ -14,7 +14,7 @@ _HOMES = {
     "FCRNRegressor": "regressors",
     "PointAnnotations": "points",
 }
-_MODULES = ["datasets", "density", "metrics", "networks", "plotting"]
+_MODULES = ["datasets", "density", "metrics", "networks", "plotting", "testing"]
 
 __all__ = [
     "DensityMapRegressor",
@@ -23,7 +23,7 @@ __all__ = [
     "PointAnnotations",
     "UNetRegressor",
 ]
-__all__ += ["datasets", "density", "metrics", "networks", "plotting"]
+__all__ += ["datasets", "density", "metrics", "networks", "plotting", "testing"]
 
 
 def __getattr__(name):

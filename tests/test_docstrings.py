@@ -8,7 +8,7 @@ from numpydoc.validate import validate
 
 import skcount
 
-MODULES = ["datasets", "density", "metrics", "networks", "plotting"]
+MODULES = ["datasets", "density", "metrics", "networks", "plotting", "testing"]
 
 # What is not asked for: sections for which there is nothing to say, and the order of words.
 IGNORED = {
