@@ -4,10 +4,11 @@
 learning rate divided by ten every 20 epochs, mean squared error on maps of sigma 1 times 100, whole frames in batches of
 8 in their order, no flips, 150 epochs; of each epoch the error on the test images is measured, and the best one is the
 result. **So its epoch is chosen on the images that it is reported for**; the last epoch's error stands beside it.
-``--minutes`` ends a run early, ``--scale`` makes the frames smaller, and the table says so. A run that was stopped goes on
-where it was, from a file in ``local/``; one that ended is a line of benchmarks/article.jsonl. ``--plain`` computes
-upsampling and convolution one after the other, as the article does; else both at once, which is the same function, faster.
-``--table`` shows what is there, ``--figure PATH`` what was counted on this machine: the counts stay in ``local/``.
+``--minutes`` of the processor end a run early, ``--scale`` makes the frames smaller, and the table says so. A run that
+was stopped goes on where it was, from a file in ``local/``; one that ended is a line of benchmarks/article.jsonl.
+``--plain`` computes upsampling and convolution one after the other, as the article does; else both at once, which is
+the same function, faster. ``--table`` shows what is there, ``--figure PATH`` what was counted on this machine: the
+counts stay in ``local/``.
 """
 
 import argparse
@@ -43,7 +44,9 @@ def main():
     parser.add_argument("--draw", type=int, default=0, help="seed of the weights, and of the training set")
     parser.add_argument("--scale", type=float, default=1.0, choices=[1.0, 0.5, 0.25])
     parser.add_argument("--epochs", type=int, default=150)
-    parser.add_argument("--minutes", type=float, help="train no longer than this")
+    parser.add_argument(
+        "--minutes", type=float, help="train no longer than this, in minutes of the processor"
+    )
     parser.add_argument("--plain", action="store_true", help="upsample, then convolve")
     parser.add_argument("--table", action="store_true", help="print the table of all runs, and train nothing")
     parser.add_argument("--figure", help="draw true against predicted counts of all runs into this file")
@@ -151,7 +154,7 @@ def run(key):
     unfinished = UNFINISHED / ("article-" + "-".join(str(key[name]) for name in KEY) + ".pt")
     history, best = resume(unfinished, parts)
     seconds, cpu_seconds = (history[-1][name] if history else 0.0 for name in ("seconds", "cpu_seconds"))
-    while len(history) < key["epochs"] and (key["minutes"] is None or seconds < 60 * key["minutes"]):
+    while len(history) < key["epochs"] and (key["minutes"] is None or cpu_seconds < 60 * key["minutes"]):
         start, cpu_start = perf_counter(), process_time()
         loss = train_epoch(network, optimizer, train)
         schedule.step()

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skcount._doc_link import DocLinkMixin
 from skcount._validation import check_perspective, check_roi, empty_maps
 from skcount.density._adaptive import neighbor_sigma
 from skcount.density._gaussian import gaussian_density, point_masses
@@ -14,7 +15,7 @@ from skcount.density._peaks import find_points
 from skcount.points import PointAnnotations, check_points, in_region, is_inside, pixels_of
 
 
-class DensityMapTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class DensityMapTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Turn points into density maps, and density maps into points.
 
     Each point becomes a Gaussian of total mass 1 [1]_, so a map's sum is the number of points inside the image: at

@@ -26,6 +26,10 @@ class _RegionScorer(BaseEstimator):
     def __call__(self, estimator, X, y_true, sample_weight=None, roi=None):
         return self.score(estimator, X, y_true, sample_weight, roi)
 
+    def _accept_sample_weight(self):
+        """Where several scorers get weights, scikit-learn asks each whether it takes them."""
+        return True
+
 
 class CountScorer(_RegionScorer):
     """Score an estimator by minus an error of its counts.

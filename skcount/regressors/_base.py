@@ -1,8 +1,10 @@
 """What all regressors do: fit, predict, score. The network is a subclass's one private hook."""
 
+import warnings
 from collections import deque
 from contextlib import contextmanager
 from copy import copy, deepcopy
+from functools import cache
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -13,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skcount._doc_link import DocLinkMixin
 from skcount._validation import Images, check_groups, check_images, empty_maps, is_table
 from skcount.density import DensityMapTransformer
 from skcount.metrics import check_weights, count_mean_absolute_error
@@ -37,7 +40,7 @@ BIAS_IMAGES = 256
 PEAK = 4.0
 
 
-class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class BaseDensityMapRegressor(DocLinkMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Learn image -> density map, and count by its sum.
 
     A subclass stores the parameters in its explicit constructor, builds the network in `_make_network`, and names the
@@ -111,11 +114,16 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         data = self._check_training_data(
             X, y, sample_weight, roi, perspective, fresh, self._fraction(), groups
         )
-        return self._fit(X, y, data, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True)
+        metadata = _given(sample_weight=sample_weight, roi=roi)
+        return self._fit(X, y, metadata, data, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True)
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, roi=None, perspective=None):
         """Train for one more epoch, at a constant learning rate.
+
+        Each call goes on exactly where the last one ended, with its random numbers and what its optimiser remembers; after
+        `fit`, with new ones of the latter. How pixels are standardised is learnt in the first.
 
         Parameters
         ----------
@@ -135,7 +143,8 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         """
         fresh = not hasattr(self, "module_")
         data = self._check_training_data(X, y, sample_weight, roi, perspective, fresh)
-        return self._fit(X, y, data, fresh, max_epochs=1, one_cycle_schedule=False)
+        metadata = _given(sample_weight=sample_weight, roi=roi)
+        return self._fit(X, y, metadata, data, fresh, max_epochs=1, one_cycle_schedule=False)
 
     def predict(self, X, roi=None):
         """Count the objects in each image.
@@ -153,7 +162,7 @@ class BaseDensityMapRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimato
         ndarray of shape (n_images,), float64
             Objects in each image: the sum of its density map.
         """
-        check_is_fitted(self, "module_")
+        check_is_fitted(self)
         images = self._check_images(X, reset=False, roi=roi)
         return self._predictor(images).counts(images)
 
@@ -182,7 +191,7 @@ default=None
         ValueError
             If an image is not valid, or `out` is not of the images' sizes or holds no floats.
         """
-        check_is_fitted(self, "module_")
+        check_is_fitted(self)
         images = self._check_images(X, reset=False, roi=roi)
         out = empty_maps(images.shapes, images.dtype) if out is None else out
         deque(self._predictor(images).maps(images, check_out(out, images.shapes)), maxlen=0)
@@ -208,7 +217,7 @@ default=None
         PointAnnotations
             Points of each image as (row, col) in pixels; their number is the rounded count.
         """
-        check_is_fitted(self, "module_")
+        check_is_fitted(self)
         images = self._check_images(X, reset=False, roi=roi, perspective=perspective)
         # One map at a time: the points of many large maps fit in memory, the maps may not.
         maps = enumerate(self._predictor(images).maps(images))
@@ -237,7 +246,7 @@ default=None
         ValueError
             If an image is not valid, or has another number of channels than those of `fit`.
         """
-        check_is_fitted(self, "module_")
+        check_is_fitted(self)
         images = self._check_images(X, reset=False, roi=roi)
         return self._predictor(images).maps(images)
 
@@ -263,7 +272,7 @@ default=None
         float
             Minus the mean absolute error, in objects an image.
         """
-        check_is_fitted(self, "module_")
+        check_is_fitted(self)
         images = self._check_images(X, reset=False, roi=roi)
         true = check_target(y, images, self.density_).counts
         return -count_mean_absolute_error(true, self.predict(X, roi), sample_weight=sample_weight)
@@ -292,8 +301,39 @@ default=None
         RuntimeError
             If ONNX Runtime counts otherwise than the regressor does. No file is written then.
         """
-        check_is_fitted(self, "module_")
+        check_is_fitted(self)
         export_onnx(self.module_, path)
+
+    def set_params(self, **params):
+        """Set parameters, those of `density` by ``density__sigma`` and so on, even where it is None so far.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of this regressor, and of its transformer with ``density__`` before their names.
+
+        Returns
+        -------
+        self : object
+            This regressor.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        nested = any(name.startswith("density__") for name in params)
+        if nested and params.get("density", self.density) is None:
+            params = {**params, "density": DensityMapTransformer()}
+        return super().set_params(**params)
+
+    def __sklearn_clone__(self):
+        cloned = super().__sklearn_clone__()
+        cloned._is_clone = True
+        return cloned
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "module_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -302,10 +342,11 @@ default=None
         tags.input_tags.three_d_array = True
         return tags
 
-    def _fit(self, X, y, data, fresh, max_epochs, one_cycle_schedule):
+    def _fit(self, X, y, metadata, data, fresh, max_epochs, one_cycle_schedule):
         """Build the network where it is fresh, and train it on what was checked."""
         images, target, weights, channels, density, held_out = data
-        with _own_randomness(self.random_state, self._torch_device()):
+        earlier = None if fresh or one_cycle_schedule else self._training_state
+        with _own_randomness(self.random_state if fresh else self._random_stream, self._torch_device()):
             module = self._make_module(channels, target.peak(weights)) if fresh else self._continue_module()
             measure_tiles(
                 module, self.tile_size
@@ -323,12 +364,13 @@ default=None
                 "patch_size_": crops.patch_shape,
                 "_network_params": self._get_network_params(),
             }
-            tasks = TaskTree(self, epochs, fitted, X=X, y=y)
-            history = train(
+            tasks = TaskTree(self, epochs, fitted, X=X, y=y, metadata=metadata)
+            penalty = _blank_penalty(images, channels, crops.patch_shape, module, earlier)
+            history, optimizer_state = train(
                 module,
                 crops,
                 loss,
-                penalty=_blank_penalty(images, channels, crops.patch_shape, module),
+                penalty=penalty,
                 max_epochs=epochs,
                 lr=self.lr,
                 batch_size=self.batch_size,
@@ -340,10 +382,15 @@ default=None
                 after_epoch=tasks.end_epoch,
                 validate=held_out and (lambda: self._held_out_error(module, *held_out)),
                 patience=self.n_iter_no_change if self.early_stopping else None,
+                optimizer_state=earlier and earlier["optimizer"],
             )
             if one_cycle_schedule and target.is_map:
                 predictor = Predictor(module, self.tile_size, self._symmetries(images))
                 module.output_scale *= _last_scale(predictor, images, target.counts, weights)
+            # What another call goes on with: the same stream of random numbers, and where it is one run, the same momenta.
+            fitted["_random_stream"] = torch.get_rng_state().numpy()
+            state = {"optimizer": optimizer_state, "n_steps": penalty.step if penalty else 0}
+            fitted["_training_state"] = None if one_cycle_schedule else state
         module.eval()
         self._store(fitted, history, fresh, images.columns)
         tasks.end()
@@ -369,6 +416,12 @@ default=None
             )
         images = self._check_images(X, reset=fresh, y=y, roi=roi, perspective=perspective)
         target = check_target(y, images, density)
+        if (
+            isinstance(target, PointTarget)
+            and not isinstance(y, PointAnnotations)
+            and vars(self).get("_is_clone")
+        ):
+            _warn_of_list()
         weights = _check_weights(sample_weight, len(images))
         if LOSSES[self.loss].needs_points and isinstance(target, MapTarget):
             raise ValueError(
@@ -481,6 +534,23 @@ default=None
         return Predictor(self.module_, self.tile_size, self._symmetries(images), progress=self.verbose > 0)
 
 
+def _given(**metadata):
+    """What was passed of the metadata, or None."""
+    return {name: value for name, value in metadata.items() if value is not None} or None
+
+
+@cache
+def _warn_of_list():
+    """Warn, once in a process, where a search or a cross-validation may come to nothing."""
+    warnings.warn(
+        "y is a plain list of points, and this regressor is a clone, as searches and cross-validations make them. Of such a "
+        "list the scorers of scikit-learn ('neg_mean_absolute_error', 'r2', ...) make NaN, and go on. Pass "
+        "PointAnnotations(points) instead: every scorer takes it.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
 def _last_scale(predictor, images, counts, weights):
     """The factor that makes the counts of the training images add up to the true ones.
 
@@ -549,11 +619,12 @@ def _channel_statistics(images, weights, kept):
     return ChannelStatistics(mean, np.where(std > 1e-6 * np.abs(mean), std, 1.0), low, high)
 
 
-def _blank_penalty(images, channels, shape, module):
+def _blank_penalty(images, channels, shape, module, earlier=None):
     """Teach that a flat image is empty; a row of a table is no image."""
     if images.is_table:
         return None
-    return BlankPenalty(channels.low, channels.high, shape, float(module.output_scale))
+    n_steps = earlier["n_steps"] if earlier else 0
+    return BlankPenalty(channels.low, channels.high, shape, float(module.output_scale), n_steps)
 
 
 def _auto_epochs(n_crops, batch_size):
@@ -563,12 +634,14 @@ def _auto_epochs(n_crops, batch_size):
 
 
 @contextmanager
-def _own_randomness(random_state, device):
-    """Seed torch from `random_state` for a while, and give it back its own random state after."""
-    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+def _own_randomness(start, device):
+    """Let torch draw from `start`, a seed or the state of an earlier stream, and give it back its own random state after."""
     on_gpu = torch.device(device).type == "cuda"
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_gpu else []):
-        torch.default_generator.manual_seed(seed)
+        if isinstance(start, np.ndarray):
+            torch.set_rng_state(torch.from_numpy(start.copy()))
+        else:
+            torch.default_generator.manual_seed(check_random_state(start).randint(np.iinfo(np.int32).max))
         if on_gpu:
-            torch.cuda.manual_seed(seed)
+            torch.cuda.manual_seed(int(torch.randint(2**31, ())))
         yield

@@ -91,6 +91,7 @@ def train(
     after_epoch=None,
     validate=None,
     patience=None,
+    optimizer_state=None,
 ):
     """Train a network on crops, in place.
 
@@ -127,12 +128,16 @@ def train(
         Returns the count error on held-out images; the network ends with the weights of the epoch with the smallest.
     patience : int or None, default=None
         The training ends after so many epochs without a smaller error on held-out images.
+    optimizer_state : dict or None, default=None
+        What an earlier run of the same optimiser returned, to go on with.
 
     Returns
     -------
-    list of dict
+    history : list of dict
         One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), dur (seconds), and, of held-out
         images, valid_count_mae (objects an image).
+    optimizer_state : dict
+        The optimiser's class and what it remembers of each parameter.
 
     Raises
     ------
@@ -170,9 +175,22 @@ def train(
         "callbacks__valid_loss": None,
     }
     net = CountingNet(**_override(params, net_params))
+    net.initialize()
+    _go_on(net.optimizer_, optimizer_state)
     net.partial_fit(crops, None)
     _check_alive(network, crops, device, lr)
-    return [_plain(row) for row in net.history]
+    state = {"name": _name(net.optimizer_), "state": net.optimizer_.state_dict()["state"]}
+    return [_plain(row) for row in net.history], state
+
+
+def _name(optimizer):
+    return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
+
+
+def _go_on(optimizer, saved):
+    """Give an optimiser what another of its class remembered; the learning rate and its kin are those of today."""
+    if saved is not None and saved["name"] == _name(optimizer):
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": saved["state"]})
 
 
 def _raised_in(exception):
@@ -185,7 +203,8 @@ def _raised_in(exception):
 
 def _check_alive(network, crops, device, lr):
     """Refuse a network that the last step has ruined: no loss was computed after it."""
-    with torch.inference_mode():
+    # The crop is drawn beside the stream of random numbers, which another run may go on with.
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         density = network.eval()(crops[0][0].to(device))
     if not torch.isfinite(density).all():
         raise FloatingPointError(f"The densities are not finite after the last epoch: {_diverged(lr)}")

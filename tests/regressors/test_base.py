@@ -2,7 +2,9 @@ import copy
 import io
 import pickle
 import re
+import warnings
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -23,8 +25,10 @@ from skcount import (
     PointAnnotations,
     UNetRegressor,
 )
+from skcount._doc_link import DOCUMENTATION
 from skcount.datasets import ImageSet, make_cells
 from skcount.metrics import count_mae_scorer
+from skcount.regressors import _base
 from skcount.regressors._hold_out import hold_out
 from skcount.training import LOSSES, PointTarget
 
@@ -224,10 +228,26 @@ def test_all_ways_to_score_agree(noise):
     np.testing.assert_array_equal(
         own, cross_val_score(regressor, X, points, cv=3, scoring="neg_mean_absolute_error")
     )
-    np.testing.assert_array_equal(
-        own, cross_val_score(regressor, X, list(points), cv=3, scoring=count_mae_scorer)
-    )
-    np.testing.assert_array_equal(own, cross_val_score(regressor, X, list(points), cv=3))
+    for scoring in (count_mae_scorer, None):
+        _base._warn_of_list.cache_clear()
+        with pytest.warns(UserWarning, match="plain list of points"):
+            scores = cross_val_score(regressor, X, list(points), cv=3, scoring=scoring)
+        np.testing.assert_array_equal(own, scores)
+
+
+def test_a_plain_list_of_points_is_warned_of_where_stock_scorers_would_fail_silently(noise):
+    X, points = noise
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small().fit(X, list(points))  # nothing is scored, nothing to warn of
+        cross_val_score(small(), X, points, scoring="r2", cv=3, error_score="raise")
+    _base._warn_of_list.cache_clear()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search = GridSearchCV(small(), {"sigma": [1, 2]}, scoring="r2", cv=2).fit(X, list(points))
+    assert np.isnan(search.cv_results_["mean_test_score"]).all()
+    messages = [str(w.message) for w in caught if "PointAnnotations(points)" in str(w.message)]
+    assert len(messages) == 1
 
 
 def test_score_is_minus_the_count_mae_against_any_target(noise):
@@ -280,6 +300,26 @@ def test_the_sigma_of_the_transformer_can_be_searched(noise):
     search = GridSearchCV(regressor, {"density__sigma": [1.0, 3.0]}, cv=2).fit(X, points)
     assert search.best_estimator_.density_.sigma == search.best_params_["density__sigma"]
     assert search.best_estimator_.density_.truncate == 3
+
+
+def test_a_transformer_that_is_none_can_be_searched_too_and_a_typo_fails_at_once(noise):
+    X, points = noise
+    search = GridSearchCV(small(), {"density__sigma": [1.0, 3.0]}, cv=2, error_score="raise").fit(X, points)
+    assert search.best_estimator_.density_.sigma == search.best_params_["density__sigma"]
+    assert small().set_params(density__kernel="adaptive").density.kernel == "adaptive"
+    for typo in ("sigmaa", "density__sigmaa", "densty__sigma"):
+        with pytest.raises(ValueError, match="Invalid parameter"):
+            small().set_params(**{typo: 2.0})
+
+
+def test_the_picture_in_a_notebook_links_to_the_page_of_the_reference(noise):
+    listed = (Path(__file__).parents[2] / "docs" / "api.rst").read_text().split()
+    for estimator in (*REGRESSORS[:1], small(), FCRNRegressor(), DensityMapTransformer()):
+        name = type(estimator).__name__
+        assert name in listed  # so that the page is made
+        assert f'href="{DOCUMENTATION}/api/skcount.{name}.html"' in estimator._repr_html_()
+    assert "Not fitted" in small()._repr_html_()
+    assert "Not fitted" not in small().fit(*noise)._repr_html_()
 
 
 def test_sigma_overrides_the_transformers_and_none_leaves_it(noise):
@@ -361,6 +401,43 @@ def test_warm_start_goes_on_and_partial_fit_trains_one_epoch_more(noise):
     assert partial.partial_fit(X[:2], points[:2]).n_iter_ == 2
 
 
+def test_partial_fit_goes_on_exactly_where_it_was_through_a_pickle_too(noise):
+    X, points = noise
+    in_one_go = small()
+    data = in_one_go._check_training_data(X, points, None, None, None, fresh=True)
+    in_one_go._fit(X, points, None, data, fresh=True, max_epochs=8, one_cycle_schedule=False)
+    stepwise = small()
+    for _ in range(8):
+        stepwise = pickle.loads(pickle.dumps(stepwise.partial_fit(X, points)))
+    np.testing.assert_array_equal(stepwise.predict(X), in_one_go.predict(X))
+    assert stepwise.history_[-1]["train_loss"] == in_one_go.history_[-1]["train_loss"]
+
+
+def test_a_warm_start_draws_on_and_leaves_the_global_random_state(noise):
+    X, points = noise
+    before = torch.get_rng_state()
+    warm = small(warm_start=True, lr=1e-12).fit(X, points)
+    first = warm._random_stream
+    warm.fit(X, points)
+    assert (warm._random_stream != first).any()
+    assert torch.equal(torch.get_rng_state(), before)
+    other = small(warm_start=True, lr=1e-12).fit(X, points)
+    np.testing.assert_array_equal(other._random_stream, first)
+
+
+def test_another_optimiser_or_learning_rate_is_taken_when_training_goes_on(noise):
+    X, points = noise
+    regressor = small().partial_fit(X, points)
+    still = copy.deepcopy(regressor).set_params(lr=1e-12).partial_fit(X, points)
+    np.testing.assert_allclose(weights_of(still), weights_of(regressor), atol=1e-9)
+    other = regressor.set_params(net_params={"optimizer": torch.optim.SGD}).partial_fit(X, points)
+    assert other._training_state["optimizer"]["name"] == "torch.optim.sgd.SGD"
+
+
+def weights_of(regressor):
+    return torch.cat([p.detach().flatten() for p in regressor.module_.parameters()]).numpy()
+
+
 # --- bad input --------------------------------------------------------------------------------------------------
 
 X, POINTS = np.zeros((3, 10, 12)), [[(1, 2)], [], [(3, 4)]]
@@ -417,7 +494,9 @@ BAD = {
 @pytest.mark.parametrize(("X", "y", "message"), BAD.values(), ids=BAD.keys())
 def test_bad_input_is_refused_before_training_starts(X, y, message, monkeypatch):
     trained = []
-    monkeypatch.setattr("skcount.regressors._base.train", lambda *args, **kwargs: trained.append(1) or [])
+    monkeypatch.setattr(
+        "skcount.regressors._base.train", lambda *args, **kwargs: trained.append(1) or ([], {})
+    )
     if message is None:  # the control: a valid input gets as far as the training
         small().fit(X, y)
         assert trained
@@ -833,7 +912,9 @@ def test_the_weights_with_the_smallest_error_on_held_out_images_are_kept(cells):
         def on_epoch_end(self, net, **kwargs):
             seen.append(copy.deepcopy(net.module_.state_dict()))
 
-    regressor = small(max_epochs=12, lr=0.05, validation_fraction=0.25, callbacks=[Monitor()]).fit(X, points)
+    regressor = small(
+        max_epochs=12, lr=0.05, validation_fraction=0.25, callbacks=[Monitor()], random_state=3
+    ).fit(X, points)
     errors = [row["valid_count_mae"] for row in regressor.history_]
     best = int(np.argmin(errors))
     assert 0 < best < 11  # or the test shows nothing

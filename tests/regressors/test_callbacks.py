@@ -1,6 +1,9 @@
+import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV
 
 from skcount import UNetRegressor
+from skcount.metrics import count_mae_scorer
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 and later have callbacks")
 
@@ -56,3 +59,60 @@ def test_the_progress_bar_of_scikit_learn_works(noise, capsys):
     X, points = noise
     UNetRegressor(4, max_epochs=2, random_state=0).set_callbacks(callback.ProgressBar()).fit(X, points)
     assert "UNetRegressor - fit" in capsys.readouterr().out
+
+
+def test_the_progress_bar_is_nested_through_a_search(noise, capsys):
+    X, points = noise
+    search = GridSearchCV(UNetRegressor(4, max_epochs=2, random_state=0), {"sigma": [1, 2]}, cv=2)
+    search.set_callbacks(callback.ProgressBar()).fit(X, points)
+    out = capsys.readouterr().out
+    assert "GridSearchCV - fit" in out
+    assert out.count("UNetRegressor - fit") >= 1
+
+
+def test_a_scoring_monitor_logs_training_and_held_out_count_mae_by_epoch(noise):
+    X, points = noise
+    train, valid = slice(0, 4), slice(4, 6)
+
+    def held_out(estimator, _X, _y):
+        return count_mae_scorer(estimator, X[valid], points[valid])
+
+    monitor = callback.ScoringMonitor(scoring={"train": count_mae_scorer, "held out": held_out})
+    regressor = UNetRegressor(4, max_epochs=3, random_state=0).set_callbacks(monitor)
+    regressor.fit(X[train], points[train])
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(rows) == 3
+    assert all(np.isfinite([row["train"], row["held out"]]).all() for row in rows)
+    last = monitor.get_logs(include_lineage=True).data
+    assert any(row["train"] == regressor.score(X[train], points[train]) for row in last if "train" in row)
+
+
+def test_a_monitor_scores_inside_the_region_and_by_the_weights_of_the_fit(noise):
+    X, points = noise
+    roi = np.zeros(X.shape[1:3], dtype=bool)
+    roi[:8] = True
+    weights = np.arange(6)
+    monitor = callback.ScoringMonitor(scoring={"score": count_mae_scorer})
+    regressor = UNetRegressor(4, max_epochs=1, random_state=0).set_callbacks(monitor)
+    regressor.fit(X, points, roi=roi, sample_weight=weights)
+    expected = regressor.score(X, points, roi=roi, sample_weight=weights)
+    logged = [row["score"] for row in monitor.get_logs().data]
+    assert expected in logged
+
+
+def test_a_monitor_logs_every_fold_of_a_search_in_workers(noise):
+    X, points = noise
+    monitor = callback.ScoringMonitor(scoring="neg_mean_absolute_error")
+    regressor = UNetRegressor(4, max_epochs=2, random_state=0).set_callbacks(monitor)
+    search = GridSearchCV(regressor, {"sigma": [1, 2]}, cv=2, n_jobs=2, refit=False)
+    search.fit(X, points)
+    epochs = [row for log in monitor.get_logs("all") for row in log.data if row["task_name"] == "epoch"]
+    assert len(epochs) == 8
+
+
+def test_partial_fit_is_a_task_of_one_epoch(noise):
+    X, points = noise
+    recorder = Recorder()
+    UNetRegressor(4, random_state=0).set_callbacks(recorder).partial_fit(X, points)
+    assert recorder.begun == ["setup", "fit", "epoch"]
+    assert recorder.ended == ["epoch", "fit", "teardown"]

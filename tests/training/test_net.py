@@ -42,7 +42,7 @@ def test_every_image_is_drawn_in_every_epoch(noise):
     crops = Spy(images, PointTarget(points, images, DensityMapTransformer()), (17, 22), np.ones(6), True)
     network = DensityNetwork(UNet(3, 4), [0.5] * 3, [0.3] * 3)
     torch.manual_seed(0)
-    history = train(network, crops, LOSSES["mse"](0.01), max_epochs=2, lr=1e-3, batch_size=4, device="cpu")
+    history, _ = train(network, crops, LOSSES["mse"](0.01), max_epochs=2, lr=1e-3, batch_size=4, device="cpu")
     assert sorted(drawn[:6]) == sorted(drawn[6:12]) == list(range(6))
     assert drawn[:6] != drawn[6:12]  # in another order
     assert [row["epoch"] for row in history] == [1, 2]
