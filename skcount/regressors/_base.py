@@ -2,7 +2,6 @@
 
 import warnings
 from collections import deque
-from contextlib import contextmanager
 from copy import copy, deepcopy
 from functools import cache
 from numbers import Integral, Real
@@ -11,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -25,6 +23,8 @@ from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_c
 from skcount.regressors._export import export_onnx
 from skcount.regressors._hold_out import hold_out
 from skcount.regressors._predictor import Predictor, check_out, measure_tiles
+from skcount.regressors._randomness import own_randomness, random_stream
+from skcount.regressors._state import PlainStateMixin
 from skcount.regressors._target import check_target, is_ragged
 from skcount.training import LOSSES, BlankPenalty, Crops, Jitter, MapTarget, PointTarget, train
 
@@ -40,7 +40,9 @@ BIAS_IMAGES = 256
 PEAK = 4.0
 
 
-class BaseDensityMapRegressor(DocLinkMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class BaseDensityMapRegressor(
+    PlainStateMixin, DocLinkMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator
+):
     """Learn image -> density map, and count by its sum.
 
     A subclass stores the parameters in its explicit constructor, builds the network in `_make_network`, and names the
@@ -346,8 +348,11 @@ default=None
         """Build the network where it is fresh, and train it on what was checked."""
         images, target, weights, channels, density, held_out = data
         earlier = None if fresh or one_cycle_schedule else self._training_state
-        with _own_randomness(self.random_state if fresh else self._random_stream, self._torch_device()):
-            module = self._make_module(channels, target.peak(weights)) if fresh else self._continue_module()
+        with own_randomness(self.random_state if fresh else self._random_stream, self._torch_device()):
+            unit = target.peak(weights) / PEAK
+            module = (
+                self._make_module(channels.mean, channels.std, unit) if fresh else self._continue_module()
+            )
             measure_tiles(
                 module, self.tile_size
             )  # refuses what would be wrong before the training, not after it
@@ -388,7 +393,7 @@ default=None
                 predictor = Predictor(module, self.tile_size, self._symmetries(images))
                 module.output_scale *= _last_scale(predictor, images, target.counts, weights)
             # What another call goes on with: the same stream of random numbers, and where it is one run, the same momenta.
-            fitted["_random_stream"] = torch.get_rng_state().numpy()
+            fitted["_random_stream"] = random_stream()
             state = {"optimizer": optimizer_state, "n_steps": penalty.step if penalty else 0}
             fitted["_training_state"] = None if one_cycle_schedule else state
         module.eval()
@@ -485,11 +490,9 @@ default=None
         density._validate_params()
         return density
 
-    def _make_module(self, channels, peak):
+    def _make_module(self, mean, std, output_scale):
         """Build the network with what it must know about the training images and the height of an object."""
-        network = DensityNetwork(
-            self._make_network(len(channels.mean)), channels.mean, channels.std, peak / PEAK
-        )
+        network = DensityNetwork(self._make_network(len(mean)), mean, std, output_scale)
         return network.to(self._torch_device(), getattr(torch, self.dtype))
 
     def _continue_module(self):
@@ -631,17 +634,3 @@ def _auto_epochs(n_crops, batch_size):
     """Epochs that make up the automatic number of steps, and no fewer than ten."""
     n_batches = 1 if batch_size == -1 else -(-n_crops // batch_size)
     return max(AUTO_EPOCHS, -(-AUTO_STEPS // n_batches))
-
-
-@contextmanager
-def _own_randomness(start, device):
-    """Let torch draw from `start`, a seed or the state of an earlier stream, and give it back its own random state after."""
-    on_gpu = torch.device(device).type == "cuda"
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_gpu else []):
-        if isinstance(start, np.ndarray):
-            torch.set_rng_state(torch.from_numpy(start.copy()))
-        else:
-            torch.default_generator.manual_seed(check_random_state(start).randint(np.iinfo(np.int32).max))
-        if on_gpu:
-            torch.cuda.manual_seed(int(torch.randint(2**31, ())))
-        yield

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import LRScheduler, PassthroughScoring
@@ -179,18 +180,36 @@ def train(
     _go_on(net.optimizer_, optimizer_state)
     net.partial_fit(crops, None)
     _check_alive(network, crops, device, lr)
-    state = {"name": _name(net.optimizer_), "state": net.optimizer_.state_dict()["state"]}
-    return [_plain(row) for row in net.history], state
+    return [_plain(row) for row in net.history], _remember(net.optimizer_)
 
 
 def _name(optimizer):
     return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
 
 
+def _remember(optimizer):
+    """What an optimiser knows of each parameter, as plain arrays."""
+    known = optimizer.state_dict()["state"]
+    return {"name": _name(optimizer), "state": {i: _map_values(_to_array, part) for i, part in known.items()}}
+
+
 def _go_on(optimizer, saved):
     """Give an optimiser what another of its class remembered; the learning rate and its kin are those of today."""
     if saved is not None and saved["name"] == _name(optimizer):
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": saved["state"]})
+        state = {i: _map_values(_to_tensor, part) for i, part in saved["state"].items()}
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _map_values(function, values):
+    return {name: function(value) for name, value in values.items()}
+
+
+def _to_array(value):
+    return value.numpy(force=True) if isinstance(value, torch.Tensor) else value
+
+
+def _to_tensor(value):
+    return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
 
 
 def _raised_in(exception):

@@ -1,6 +1,7 @@
 import copy
 import io
 import pickle
+import pickletools
 import re
 import warnings
 from contextlib import redirect_stdout
@@ -263,37 +264,6 @@ def test_score_is_minus_the_count_mae_against_any_target(noise):
     assert regressor.score(X, points, sample_weight=weights) == pytest.approx(-weighted)
 
 
-def test_grid_search_gives_the_same_scores_in_workers_and_leaves_no_trace(
-    noise, tmp_path, monkeypatch, capfd
-):
-    X, points = noise
-    monkeypatch.chdir(tmp_path)
-    # A loky worker has one thread, and sums of one and of two threads differ in the last digits.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    grid = {"sigma": [1, 2, 4], "architecture": ["unet", "fcrn_a"]}
-    np.random.seed(7)  # noqa: NPY002 - the global state is what is tested
-    torch.manual_seed(7)
-    before = np.random.get_state()[1].copy(), torch.get_rng_state().clone()  # noqa: NPY002 - as above
-    try:
-        searches = [
-            GridSearchCV(DensityMapRegressor(max_epochs=1, random_state=0), grid, cv=2, n_jobs=n_jobs).fit(
-                X, points
-            )
-            for n_jobs in (1, 2)
-        ]
-    finally:
-        torch.set_num_threads(threads)
-    one, two = (search.cv_results_["mean_test_score"] for search in searches)
-    assert np.isfinite(one).all()
-    np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(searches[0].predict(X), searches[1].predict(X))
-    assert list(tmp_path.iterdir()) == []
-    assert capfd.readouterr() == ("", "")
-    np.testing.assert_array_equal(before[0], np.random.get_state()[1])  # noqa: NPY002 - as above
-    assert torch.equal(before[1], torch.get_rng_state())
-
-
 def test_the_sigma_of_the_transformer_can_be_searched(noise):
     X, points = noise
     regressor = small(density=DensityMapTransformer(truncate=3))
@@ -359,6 +329,29 @@ def test_a_fitted_regressor_survives_copying(copied, noise):
     X, points = noise
     regressor = small().fit(X, points)
     np.testing.assert_array_equal(copied(regressor).predict(X), regressor.predict(X))
+
+
+def test_a_fitted_regressor_pickles_as_plain_arrays_and_is_what_was_fitted_after_set_params(noise):
+    X, points = noise
+    regressor = DensityMapRegressor("fcrn_b", max_epochs=1, random_state=0).fit(X, points)
+    expected = regressor.predict(X)
+    regressor.set_params(architecture="unet", architecture_params={"filters": 3}, dtype="float64")
+    before = torch.get_rng_state()
+    data = pickle.dumps(regressor)
+    loaded = pickle.loads(data)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(loaded.predict(X), expected)
+    assert loaded.architecture == "unet"
+    imported = {arg for op, arg, _ in pickletools.genops(data) if op.name == "SHORT_BINUNICODE"}
+    assert not any(name.startswith("torch") for name in imported)
+
+
+def test_a_fitted_regressor_of_a_device_that_is_not_here_loads_on_the_cpu(noise):
+    X, points = noise
+    regressor = small().fit(X, points)
+    regressor.device = "cuda:99"
+    loaded = pickle.loads(pickle.dumps(regressor))
+    np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
 
 
 def test_input_is_not_changed(noise):

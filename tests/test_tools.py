@@ -1,0 +1,505 @@
+"""Every tool of scikit-learn and its neighbours, with images and points: it works, or it says why not.
+
+The table of docs/tools.md is made of what is proved here: `python tests/test_tools.py` writes it.
+"""
+
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.experimental.enable_halving_search_cv  # noqa: F401 - it registers the search
+from sklearn import config_context, inspection, model_selection
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.decomposition import PCA
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import AdaBoostRegressor, BaggingRegressor, StackingRegressor, VotingRegressor
+from sklearn.feature_selection import SequentialFeatureSelector
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import PredictionErrorDisplay
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skcount import DensityMapRegressor, PointAnnotations, UNetRegressor
+from skcount.datasets import ImageSet, make_cells
+
+PAGE = Path(__file__).parents[1] / "docs" / "tools.md"
+X, POINTS = make_cells(12, image_shape=(24, 24), n_cells=(1, 8), radius=3, random_state=0, return_X_y=True)
+CLIPS = np.repeat(np.arange(4), 3)
+
+Tool = namedtuple("Tool", "section name note prove needs error")
+TOOLS = []
+
+
+def works(section, name, note, needs=None):
+    """Put a tool into the table; the function below it proves that it works."""
+    return lambda prove: TOOLS.append(Tool(section, name, note, prove, needs, None)) or prove
+
+
+def fails(section, name, note, error):
+    """Put a tool into the table that cannot work; each of what the function below it returns raises what `error` matches."""
+    return lambda prove: TOOLS.append(Tool(section, name, note, prove, None, error)) or prove
+
+
+def small(**params):
+    return UNetRegressor(**{"filters": 4, "convolutions": 1, "max_epochs": 1, "random_state": 0, **params})
+
+
+def by_hand(train, test, **params):
+    return small(**params).fit(X[train], POINTS[train]).predict(X[test])
+
+
+def mae(predicted, test):
+    return np.abs(predicted - POINTS[test].counts).mean()
+
+
+SEARCHES, EVALUATION = "Searches", "Evaluation"
+COMPOSITION, NEIGHBOURS = "Composition and ensembles", "Neighbours"
+
+
+@works(
+    SEARCHES, "`GridSearchCV`", "over any parameter: `sigma`, `architecture`, `loss`, `density__kernel`, ..."
+)
+def grid_search():
+    grid = {"sigma": [1, 2], "architecture": ["unet", "fcrn_a"], "loss": ["mse", "bayesian"]}
+    search = GridSearchCV(
+        DensityMapRegressor(max_epochs=1, random_state=0), grid, cv=2, scoring="neg_mean_absolute_error"
+    )
+    search.fit(X[:4], POINTS[:4])
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_estimator_.predict(X).shape == (12,)
+
+
+@works(SEARCHES, "`RandomizedSearchCV`", "distributions too")
+def randomized_search():
+    from scipy.stats import loguniform
+
+    search = model_selection.RandomizedSearchCV(
+        small(), {"sigma": loguniform(0.5, 4), "filters": [2, 4]}, n_iter=3, cv=2, random_state=0
+    )
+    search.fit(X, POINTS)
+    assert len(set(search.cv_results_["param_sigma"])) == 3
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@works(SEARCHES, "`HalvingGridSearchCV`", '`resource="max_epochs"`, or `"n_samples"`')
+def halving_search():
+    search = model_selection.HalvingGridSearchCV(
+        small(), {"sigma": [1, 2, 4]}, resource="max_epochs", min_resources=1, max_resources=9, cv=2
+    )
+    search.fit(X, POINTS)
+    assert search.n_resources_ == [1, 3]
+    assert search.best_estimator_.n_iter_ == 3
+    by_samples = model_selection.HalvingGridSearchCV(
+        small(), {"sigma": [1, 2, 4]}, min_resources=4, cv=2, random_state=0
+    )
+    assert by_samples.fit(X, POINTS).n_resources_ == [4, 12]
+
+
+@works(
+    EVALUATION, "`cross_val_score`, `cross_validate`", "any scorer, stock ones too, for `PointAnnotations`"
+)
+def cross_validation():
+    folds = list(KFold(3).split(X))
+    expected = [-mae(by_hand(train, test), test) for train, test in folds]
+    for scoring in (None, "neg_mean_absolute_error"):
+        scores = model_selection.cross_val_score(small(), X, POINTS, cv=3, scoring=scoring)
+        np.testing.assert_allclose(scores, expected)
+    several = ["r2", "neg_mean_squared_error", "neg_median_absolute_error", "explained_variance"]
+    scores = model_selection.cross_validate(small(), X, POINTS, cv=3, scoring=several, error_score="raise")
+    assert all(np.isfinite(scores[f"test_{name}"]).all() for name in several)
+
+
+@works(EVALUATION, "`cross_val_predict`", "counts out of fold")
+def cross_val_predict():
+    predicted = model_selection.cross_val_predict(small(), X, POINTS, cv=3)
+    expected = [by_hand(train, test) for train, test in KFold(3).split(X)]
+    np.testing.assert_array_equal(predicted, np.concatenate(expected))
+
+
+@works(EVALUATION, "`learning_curve`, `LearningCurveDisplay`", "by the number of images")
+def learning_curve():
+    sizes, train, test = model_selection.learning_curve(
+        small(), X, POINTS, train_sizes=[0.5, 1.0], cv=3, error_score="raise"
+    )
+    assert sizes.tolist() == [4, 8]
+    assert np.isfinite([train, test]).all()
+    display = model_selection.LearningCurveDisplay.from_estimator(
+        small(), X, POINTS, train_sizes=[0.5, 1.0], cv=3
+    )
+    np.testing.assert_array_equal(display.test_scores, test)
+
+
+@works(EVALUATION, "`validation_curve`, `ValidationCurveDisplay`", "by a parameter")
+def validation_curve():
+    options = {"param_name": "sigma", "param_range": [1, 3], "cv": 3}
+    _, test = model_selection.validation_curve(small(), X, POINTS, error_score="raise", **options)
+    display = model_selection.ValidationCurveDisplay.from_estimator(small(), X, POINTS, **options)
+    np.testing.assert_array_equal(display.test_scores, test)
+
+
+@works(EVALUATION, "`permutation_test_score`", "points are exchanged between the images")
+def permutation_test():
+    score, permuted, p = model_selection.permutation_test_score(
+        small(), X, POINTS, cv=3, n_permutations=3, random_state=0
+    )
+    np.testing.assert_allclose(score, model_selection.cross_val_score(small(), X, POINTS, cv=3).mean())
+    assert len(set(permuted)) == 3
+    assert 0 < p <= 1
+
+
+@works(
+    EVALUATION,
+    "`GroupKFold`, `LeaveOneGroupOut`, ...",
+    "whole clips, plates or animals; an `ImageSet` carries them",
+)
+def groups():
+    images = ImageSet(X, groups=CLIPS)
+    scores = model_selection.cross_val_score(
+        small(), images, POINTS, cv=GroupKFold(4), groups=images.groups, error_score="raise"
+    )
+    folds = GroupKFold(4).split(X, groups=CLIPS)
+    np.testing.assert_allclose(scores, [-mae(by_hand(train, test), test) for train, test in folds])
+
+
+@works(
+    EVALUATION,
+    "`train_test_split`, `KFold`, `StratifiedKFold`, ...",
+    "images, points and what belongs to them",
+)
+def splitters():
+    images = ImageSet(X, groups=CLIPS)
+    a, b, points_a, points_b = model_selection.train_test_split(images, POINTS, random_state=0)
+    assert isinstance(points_a, PointAnnotations)
+    assert sorted([*a.groups, *b.groups]) == sorted(CLIPS)
+    assert len(b) == len(points_b) == 3
+    small().fit(a, points_a).score(b, points_b)
+
+
+@works(EVALUATION, "`DummyRegressor`", "the baseline that looks at no image, on the same `X` and `y`")
+def dummy():
+    for strategy in ("mean", "median"):
+        predicted = DummyRegressor(strategy=strategy).fit(X, POINTS).predict(X)
+        np.testing.assert_allclose(predicted, getattr(np, strategy)(POINTS.counts))
+
+
+@works(EVALUATION, "`PredictionErrorDisplay`", "true against predicted counts")
+def prediction_error():
+    fitted = small().fit(X, POINTS)
+    display = PredictionErrorDisplay.from_estimator(fitted, X, POINTS, kind="actual_vs_predicted")
+    np.testing.assert_array_equal(display.y_pred, fitted.predict(X))
+    np.testing.assert_array_equal(display.y_true, POINTS.counts)
+
+
+@works(
+    EVALUATION,
+    "metadata routing",
+    "`sample_weight`, `groups`, `roi`, `perspective`, by `set_fit_request` and its kin",
+)
+def routing():
+    weights, roi = np.arange(12.0), np.zeros((12, 24, 24), dtype=bool)
+    roi[:, :12] = True
+    with config_context(enable_metadata_routing=True):
+        regressor = small(validation_fraction=0.3).set_fit_request(sample_weight=True, groups=True, roi=True)
+        regressor.set_score_request(sample_weight=True, roi=True)
+        params = {"sample_weight": weights, "groups": CLIPS, "roi": roi}
+        pipeline = make_pipeline(FunctionTransformer(), regressor)
+        search = GridSearchCV(pipeline, {"unetregressor__sigma": [2]}, cv=KFold(3), error_score="raise")
+        search.fit(X, POINTS, **params)
+        scores = search.cv_results_["mean_test_score"]
+    expected = []
+    for a, b in KFold(3).split(X):
+        fitted = small(validation_fraction=0.3, sigma=2)
+        fitted.fit(X[a], POINTS[a], sample_weight=weights[a], groups=CLIPS[a], roi=roi[a])
+        expected.append(fitted.score(X[b], POINTS[b], sample_weight=weights[b], roi=roi[b]))
+    np.testing.assert_allclose(scores, np.mean(expected))
+
+
+@works(
+    COMPOSITION,
+    "`Pipeline`",
+    "with steps that change intensities, such as `FunctionTransformer`, and with `memory`; a step that moves pixels would "
+    "part them from their points",
+)
+def pipeline(tmp_path):
+    steps = FunctionTransformer(np.sqrt), small()
+    for memory in (None, str(tmp_path)):
+        fitted = make_pipeline(*steps, memory=memory).fit(X / 255, POINTS)
+        expected = small().fit(np.sqrt(X / 255), POINTS).predict(np.sqrt(X / 255))
+        np.testing.assert_array_equal(fitted.predict(X / 255), expected)
+    assert any(tmp_path.iterdir())
+
+
+@works(COMPOSITION, "`FrozenEstimator`", "a fitted counter that nothing fits again")
+def frozen():
+    from sklearn.frozen import FrozenEstimator
+
+    fitted = small().fit(X, POINTS)
+    again = clone(FrozenEstimator(fitted)).fit(X[:2], POINTS[:2])
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+
+
+@works(
+    COMPOSITION,
+    "`TransformedTargetRegressor`",
+    "the regressor inside learns from transformed counts, not from points",
+)
+def transformed_target():
+    fitted = TransformedTargetRegressor(small(), func=np.sqrt, inverse_func=np.square).fit(X, POINTS)
+    inside = small().fit(X, np.sqrt(POINTS.counts))
+    np.testing.assert_allclose(fitted.predict(X), inside.predict(X) ** 2)
+
+
+@works(COMPOSITION, "`VotingRegressor`", "its members learn from counts, not from points")
+def voting():
+    members = [("two", small(sigma=2)), ("other", small(random_state=1))]
+    voted = VotingRegressor(members).fit(X, POINTS).predict(X)
+    alone = [clone(member).fit(X, POINTS.counts).predict(X) for _, member in members]
+    np.testing.assert_allclose(voted, np.mean(alone, axis=0))
+
+
+@works(
+    COMPOSITION, "`StackingRegressor`", 'from points with `cv="prefit"`; else its members learn from counts'
+)
+def stacking():
+    members = [("one", small().fit(X, POINTS)), ("other", small(random_state=1).fit(X, POINTS))]
+    stacked = StackingRegressor(members, LinearRegression(), cv="prefit").fit(X, POINTS)
+    counts = np.column_stack([member.predict(X) for _, member in members])
+    expected = LinearRegression().fit(counts, POINTS.counts).predict(counts)
+    np.testing.assert_allclose(stacked.predict(X), expected)
+    assert StackingRegressor(members, LinearRegression(), cv=2).fit(X, POINTS).predict(X).shape == (12,)
+
+
+@works(COMPOSITION, "`AdaBoostRegressor`", "its members learn from counts, not from points")
+def boosting():
+    boosted = AdaBoostRegressor(small(), n_estimators=2, random_state=0).fit(X, POINTS)
+    assert np.isfinite(boosted.predict(X)).all()
+
+
+@fails(
+    COMPOSITION,
+    "`BaggingRegressor`",
+    "takes tables only; average regressors of different `random_state` with `VotingRegressor`, or their predictions",
+    "dim 4",
+)
+def bagging():
+    return [lambda: BaggingRegressor(small()).fit(X, POINTS)]
+
+
+@fails(
+    COMPOSITION,
+    "`MultiOutputRegressor`",
+    "takes several numbers an image; fit one regressor a class",
+    "1d|1D|at least two dim",
+)
+def multi_output():
+    return [lambda: MultiOutputRegressor(small()).fit(X, POINTS)]
+
+
+@fails(
+    COMPOSITION,
+    "`StandardScaler`, `PCA` and other transformers of tables",
+    "take tables only; pixels are standardised inside the regressor",
+    "dim 4",
+)
+def scaling():
+    return [
+        lambda step=step: make_pipeline(step, small()).fit(X, POINTS) for step in (StandardScaler(), PCA())
+    ]
+
+
+@fails(
+    COMPOSITION,
+    "`ColumnTransformer`, feature selection",
+    "select columns of tables; images have none",
+    "dim|column|2D",
+)
+def columns():
+    columns = ColumnTransformer([("first", "passthrough", [0])])
+    return [
+        lambda: SequentialFeatureSelector(small(), n_features_to_select=1).fit(X, POINTS),
+        lambda: make_pipeline(columns, small()).fit(X, POINTS),
+    ]
+
+
+@fails(
+    COMPOSITION,
+    "`permutation_importance`, partial dependence",
+    "change columns of tables; images have none",
+    "dim 4",
+)
+def importance():
+    fitted = small().fit(X, POINTS)
+    return [
+        lambda: inspection.permutation_importance(fitted, X, POINTS),
+        lambda: inspection.partial_dependence(fitted, X, [0]),
+    ]
+
+
+@works(
+    NEIGHBOURS,
+    "joblib `n_jobs` (loky, threading)",
+    "the scores are those of `n_jobs=1` at equal numbers of threads",
+)
+def parallel(tmp_path):
+    compare_backends(tmp_path, "loky", "threading")
+
+
+@works(
+    NEIGHBOURS,
+    "dask",
+    '`joblib.parallel_backend("dask")`: a search on many machines, with the scores of one',
+    "distributed",
+)
+def dask(tmp_path):
+    compare_backends(tmp_path, "dask")
+
+
+def compare_backends(folder, *backends):
+    """The same scores, and nothing left behind: no file, no output, no random number drawn, no thread changed."""
+    done = subprocess.run(  # noqa: S603 - our own code; a process of its own, whose threads are set before torch's
+        [sys.executable, "-W", "ignore", "-c", COMPARE, *backends],
+        capture_output=True,
+        cwd=folder,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    scores = [eval(line) for line in done.stdout.splitlines()]  # noqa: S307 - lists of numbers that we printed
+    assert len(scores) == 1 + len(backends)
+    assert np.isfinite(scores).all()
+    assert all(one == scores[0] for one in scores)
+    assert not [path for path in folder.iterdir() if path.name != "dask-scratch-space"]
+
+
+COMPARE = """
+import os, sys
+os.environ["OMP_NUM_THREADS"] = "1"
+import joblib, numpy as np, torch
+from sklearn.model_selection import GridSearchCV
+from skcount import UNetRegressor
+from skcount.datasets import make_cells
+
+X, points = make_cells(6, image_shape=(24, 24), n_cells=(1, 8), radius=3, random_state=0, return_X_y=True)
+
+def scores(n_jobs):
+    regressor = UNetRegressor(4, convolutions=1, max_epochs=1, random_state=0)
+    search = GridSearchCV(regressor, {"sigma": [1, 2]}, cv=2, n_jobs=n_jobs, error_score="raise")
+    return search.fit(X, points).cv_results_["mean_test_score"].tolist()
+
+if __name__ == "__main__":
+    before = os.getcwd(), torch.get_num_threads(), torch.get_rng_state(), np.random.get_state()[1].copy()
+    print(scores(1))
+    for backend in sys.argv[1:]:
+        if backend == "dask":
+            from distributed import Client, LocalCluster
+
+            with LocalCluster(
+                n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+            ) as cluster, Client(cluster), joblib.parallel_backend("dask"):
+                print(scores(2))
+        else:
+            with joblib.parallel_backend(backend):
+                print(scores(2))
+    assert before[:2] == (os.getcwd(), torch.get_num_threads())
+    assert torch.equal(before[2], torch.get_rng_state())
+    assert (before[3] == np.random.get_state()[1]).all()
+"""
+
+
+@works(
+    NEIGHBOURS, "MAPIE", "intervals of the counts: `SplitConformalRegressor(fitted, prefit=True)`", "mapie"
+)
+def mapie():
+    from mapie.regression import SplitConformalRegressor
+
+    fitted = small(max_epochs=5).fit(X[:4], POINTS[:4])
+    conformal = SplitConformalRegressor(fitted, confidence_level=0.7, prefit=True)
+    conformal.conformalize(X[4:10], POINTS[4:10])
+    counts, intervals = conformal.predict_interval(X)
+    np.testing.assert_allclose(counts, fitted.predict(X))
+    errors = np.sort(np.abs(fitted.predict(X[4:10]) - POINTS[4:10].counts))
+    # The 0.7 quantile of six errors with its correction for so few: the fifth of them.
+    np.testing.assert_allclose((intervals[:, 1] - intervals[:, 0]).ravel(), 2 * errors[4], rtol=1e-6)
+
+
+@works(NEIGHBOURS, "Optuna", "`OptunaSearchCV`, and studies by hand", "optuna_integration")
+def optuna():
+    import optuna as library
+    from optuna.distributions import FloatDistribution
+    from optuna_integration import OptunaSearchCV
+
+    library.logging.set_verbosity(library.logging.ERROR)
+    search = OptunaSearchCV(
+        small(), {"sigma": FloatDistribution(1, 4)}, n_trials=3, cv=2, random_state=0, error_score="raise"
+    )
+    search.fit(X, POINTS)
+    assert 1 <= search.best_params_["sigma"] <= 4
+    assert np.isfinite(search.best_score_)
+
+
+@works(NEIGHBOURS, "skops", "`skops.io.dump` and `load`, with our types named as trusted", "skops")
+def skops():
+    from skops import io
+
+    fitted = small().fit(X, POINTS)
+    data = io.dumps(fitted)
+    untrusted = io.get_untrusted_types(data=data)
+    assert all(name.startswith("skcount.") for name in untrusted)
+    loaded = io.loads(data, trusted=untrusted)
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+# The tests, and the table.
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.prove.__name__)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("default::DeprecationWarning", "default::FutureWarning")  # of other libraries
+@pytest.mark.filterwarnings("ignore:.*experimental:Warning")
+@pytest.mark.filterwarnings(
+    "ignore:Estimator does not appear fitted:UserWarning"
+)  # MAPIE looks for other names
+def test_a_tool_works_or_says_why_not(tool, tmp_path):
+    if tool.needs:
+        pytest.importorskip(tool.needs)
+    arguments = [tmp_path] if tool.prove.__code__.co_argcount else []
+    attempts = tool.prove(*arguments)
+    for attempt in attempts or ():
+        with pytest.raises((ValueError, TypeError), match=tool.error):
+            attempt()
+    assert bool(attempts) == bool(tool.error)
+
+
+def test_the_page_shows_what_is_proved_here():
+    assert render() in PAGE.read_text(), "run: python tests/test_tools.py"
+
+
+def render():
+    """The table, as Markdown."""
+    lines = []
+    for section in dict.fromkeys(tool.section for tool in TOOLS):
+        lines += ["", f"| {section} | | |", "| --- | --- | --- |"]
+        lines += [
+            f"| {tool.name} | {'no' if tool.error else 'yes'} | {tool.note} |"
+            for tool in TOOLS
+            if tool.section == section
+        ]
+    return "\n".join(lines[1:])
+
+
+def write_page():
+    """Put the table between the marks of the page."""
+    begin, end = "<!-- tools -->\n", "\n<!-- end of tools -->"
+    head, rest = PAGE.read_text().split(begin)
+    PAGE.write_text(head + begin + render() + end + rest.split(end)[1])
+
+
+if __name__ == "__main__":
+    write_page()
