@@ -331,7 +331,7 @@ def columns():
     COMPOSITION,
     "`permutation_importance`, partial dependence",
     "change columns of tables; images have none",
-    "dim 4",
+    "dim 4|2D",
 )
 def importance():
     fitted = small().fit(X, POINTS)
