@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo install format check test test-all docs bench clean
+.PHONY: demo install format check test test-all test-oldest docs bench clean
 
 demo: .venv/run  ## train on generated cells, print the error beside image-blind baselines, write a picture
 	$(BIN)/python examples/demo.py
@@ -26,6 +26,9 @@ test: .venv/test
 test-all: .venv/test
 	$(BIN)/python -m pytest -m "not network"
 
+test-oldest: .venv-oldest/test  ## on the lowest versions that pyproject.toml declares; warnings are theirs, not ours
+	.venv-oldest/bin/python -m pytest -W default -m "not slow and not network"
+
 docs: .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
@@ -35,7 +38,7 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/accuracy.py
 
 clean:
-	rm -rf .venv build docs/_build docs/auto_examples docs/api
+	rm -rf .venv .venv-oldest build docs/_build docs/auto_examples docs/api
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -47,6 +50,12 @@ clean:
 .venv/test: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[test]"
 	@touch $@ .venv/run
+
+.venv-oldest/test: pyproject.toml constraints.txt .ci/oldest.py
+	$(PYTHON) -m venv .venv-oldest
+	$(PYTHON) .ci/oldest.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-oldest/constraints.txt -e ".[test]"
+	@touch $@
 
 .venv/bench: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[bench]"
