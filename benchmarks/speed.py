@@ -23,9 +23,18 @@ import pytest
 import torch
 from torch.nn import functional
 
-from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, UNetRegressor
+from skcount import (
+    DensityMapRegressor,
+    DensityMapTransformer,
+    FCRNRegressor,
+    PointAnnotations,
+    UNetRegressor,
+)
+from skcount._validation import check_images
 from skcount.datasets import fetch_vgg_cells, make_cells, save_hdf5
 from skcount.networks import FCRNA, DensityNetwork, UNet, inference_copy
+from skcount.training import LOSSES, Crops, PointTarget, train
+from skcount.training._muon import Muon
 
 ROUNDS = 7
 
@@ -94,6 +103,38 @@ def training_step(name):
     }
 
 
+def steps(n_steps=32):
+    """Steps of a network so small that what is beside it shows: skorch's and our own work, over a plain loop."""
+    X = noise((8 * n_steps, 64, 64, 3))
+    points = PointAnnotations(np.random.default_rng(0).uniform(0, 63, (len(X), 5, 2)))
+    images = check_images(X)
+    target = PointTarget(points, images, DensityMapTransformer())
+    crops = Crops(images, target, (64, 64), np.ones(len(X)), True)
+    loss = LOSSES["multiscale"](0.01)
+    batches = [crops.__getitems__(range(i, i + 8)) for i in range(0, len(X), 8)]
+
+    def network():
+        torch.manual_seed(0)
+        return DensityNetwork(UNet(3, filters=4, convolutions=1), [0.5] * 3, [0.3] * 3, 0.01)
+
+    def plain():
+        module = network().train()
+        optimizer = Muon(module.parameters(), lr=0.02)
+        for pixels, batch in batches:
+            optimizer.zero_grad()
+            loss(module(pixels), batch).backward()
+            optimizer.step()
+
+    def ours():
+        train(network(), crops, loss, max_epochs=1, lr=0.02, batch_size=8, device="cpu")
+
+    def draw():
+        for i in range(0, len(X), 8):
+            crops.__getitems__(range(i, i + 8))
+
+    return {"article": plain, "skorch and crops drawn anew": ours, "of which drawing": draw}
+
+
 def density_map(shape, n_points, sigma):
     """The map of one image, from points in memory."""
     points = np.random.default_rng(0).random((n_points, 2)) * (np.array(shape) - 1)
@@ -113,6 +154,7 @@ ROWS = {
     "U-Net (64) prediction": lambda: prediction("unet"),
     "FCRN-A training step": lambda: training_step("fcrn_a"),
     "U-Net (64) training step": lambda: training_step("unet"),
+    "32 steps of a tiny U-Net; a plain loop instead of the article": steps,
     "map of 640 x 480, 31 points, sigma 4": lambda: density_map((480, 640), 31, 4),
     **{
         f"map of 256 x 256, 174 points, sigma {sigma}": lambda sigma=sigma: density_map(
@@ -269,6 +311,7 @@ def predict_large(size):
 
 
 CHILDREN = {
+    "imports and data of a training step, no step": lambda: training_step("fcrn_a") and None,
     **{
         f"{name} training step, {side}": lambda side=side, name=name: train_in_child(side, name)
         for name in ("fcrn_a", "unet")

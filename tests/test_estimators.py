@@ -98,6 +98,12 @@ def test_of_scikit_learns_checks_at_least_57_run_on_each_regressor(name):
     assert len(kept) >= (57 if hasattr(estimator_checks, "check_array_api_input") else 52)
 
 
+@pytest.mark.parametrize("check", ["check_dataframe_column_names_consistency", "check_param_validation"])
+@pytest.mark.parametrize("regressor", brief_regressors(slow=False), ids=lambda case: type(case).__name__)
+def test_checks_that_scikit_learn_keeps_for_its_own_estimators(regressor, check):
+    getattr(estimator_checks, check)(type(regressor).__name__, regressor)
+
+
 STRICTLY = """
 import json, sys, pickle
 from sklearn.utils.estimator_checks import check_estimator

@@ -51,7 +51,7 @@ device : str, default="auto"
 dtype : {"float32", "float64"}, default="float32"
     Precision of the network.
 warm_start : bool, default=False
-    Whether `fit` goes on from the weights of the last fit.
+    Whether `fit` goes on from the weights of the last fit, by another cycle of the learning rate, with crops drawn anew.
 net_params : dict or None, default=None
     More parameters for skorch's NeuralNet, which override what is set here.
 callbacks : list or None, default=None

@@ -382,6 +382,17 @@ def test_an_image_of_weight_zero_is_left_out_altogether(noise):
     np.testing.assert_array_equal(weighted.predict(X), small().fit(X[kept], points[kept]).predict(X))
 
 
+def test_an_image_of_weight_zero_counts_for_nothing_in_the_budget_of_epochs(noise, monkeypatch):
+    X, points = noise
+    monkeypatch.setattr(_base, "AUTO_EPOCHS", 1)
+    monkeypatch.setattr(_base, "AUTO_STEPS", 6)
+    weights = np.array([1, 0, 0, 0, 0, 1])
+    weighted = small(max_epochs="auto", batch_size=1).fit(X, points, sample_weight=weights)
+    left_out = small(max_epochs="auto", batch_size=1).fit(X[[0, 5]], points[[0, 5]])
+    assert weighted.n_iter_ == left_out.n_iter_ == 3
+    assert small(max_epochs="auto", batch_size=1).fit(X, points).n_iter_ == 1
+
+
 def test_warm_start_goes_on_and_partial_fit_trains_one_epoch_more(noise):
     X, points = noise
     warm = small(warm_start=True).fit(X, points)
