@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils._param_validation import validate_params
 
 from skcount._optional import import_optional
 from skcount.datasets._archives import check_magic, open_archive
@@ -24,7 +25,25 @@ from skcount.datasets._matlab import load_mat
 from skcount.datasets._protocols import Split, TrainTestIndices, format_numbers, parse_numbers
 from skcount.points import PointAnnotations
 
-__all__ = ["Content", "DataSet", "Files", "fetch", "find_archives", "get_data_home", "open_files"]
+__all__ = [
+    "ARCHIVE_CONSTRAINTS",
+    "FETCH_CONSTRAINTS",
+    "Content",
+    "DataSet",
+    "Files",
+    "fetch",
+    "find_archives",
+    "get_data_home",
+    "open_files",
+]
+
+# What the public functions take: those that read archives, and of them the `fetch_*`.
+ARCHIVE_CONSTRAINTS = {
+    "data_home": [str, os.PathLike, None],
+    "archive": [str, os.PathLike, list, tuple, None],
+    "download_if_missing": ["boolean"],
+}
+FETCH_CONSTRAINTS = {**ARCHIVE_CONSTRAINTS, "return_X_y": ["boolean"]}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,6 +174,7 @@ def fetch(data_set, *, data_home=None, archive=None, return_X_y=False, download_
     return (data.images, data.points) if return_X_y else data
 
 
+@validate_params({"data_home": [str, os.PathLike, None]}, prefer_skip_nested_validation=True)
 def get_data_home(data_home=None):
     """Return the folder in which data sets are kept, and make it if it does not exist.
 

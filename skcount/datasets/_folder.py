@@ -3,10 +3,13 @@
 import glob
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
 
 from skcount.datasets._image_set import ImageSet, ImageSource
 from skcount.datasets._pictures import SUFFIXES, read_header, read_picture
@@ -26,6 +29,20 @@ from skcount.points import PointAnnotations
 __all__ = ["FolderSource", "load_folder"]
 
 
+@validate_params(
+    {
+        "images": [str, os.PathLike, Iterable],
+        "points": [str, os.PathLike, Iterable, None],
+        "format": [str, None],
+        "image_pattern": [str],
+        "points_pattern": [str],
+        "missing": [str],
+        "extra": [str],
+        "outside": [str],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
 def load_folder(
     images,
     points=None,
@@ -131,8 +148,6 @@ def load_folder(
     ((2, 8, 10), PointAnnotations(2 images, 2 points), ['a.png', 'b.png'])
     >>> folder.cleanup()
     """
-    from sklearn.utils import Bunch
-
     check_choice("missing", missing, ("raise", "empty"))
     check_choice("extra", extra, ("raise", "ignore"))
     check_choice("outside", outside, ("raise", "warn", "ignore"))
@@ -204,7 +219,7 @@ class _Pattern:
     """A pattern of names, "{}dots", and the part that is shared."""
 
     def __init__(self, name, pattern):
-        if not isinstance(pattern, str) or pattern.count("{}") != 1:
+        if pattern.count("{}") != 1:
             raise ValueError(f"{name}={pattern!r}; expected text with one {{}}, such as '{{}}cell'.")
         self.text = pattern
         self.before, self.after = pattern.split("{}")

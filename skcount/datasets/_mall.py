@@ -1,8 +1,9 @@
 """The Mall crowd-counting data."""
 
 import numpy as np
+from sklearn.utils._param_validation import validate_params
 
-from skcount.datasets._fetch import Content, DataSet, fetch
+from skcount.datasets._fetch import FETCH_CONSTRAINTS, Content, DataSet, fetch
 from skcount.datasets._protocols import Split
 from skcount.points import PointAnnotations
 
@@ -56,6 +57,7 @@ The mean of the training frames, which looks at no image: 4.94 under "standard",
 """
 
 
+@validate_params(FETCH_CONSTRAINTS, prefer_skip_nested_validation=True)
 def fetch_mall(*, data_home=None, archive=None, return_X_y=False, download_if_missing=True):
     """Load the Mall data (2,000 frames, 62,315 pedestrians).
 

@@ -4,8 +4,12 @@ import re
 from dataclasses import replace
 
 import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
 
 from skcount.datasets._fetch import (
+    ARCHIVE_CONSTRAINTS,
+    FETCH_CONSTRAINTS,
     Content,
     DataSet,
     check_given,
@@ -74,6 +78,7 @@ original at hand their peak signal-to-noise ratio is 32 dB. Results are not comp
 """
 
 
+@validate_params(FETCH_CONSTRAINTS, prefer_skip_nested_validation=True)
 def fetch_ucsd_pedestrians(*, data_home=None, archive=None, return_X_y=False, download_if_missing=True):
     """Load the UCSD pedestrians (2,000 frames, 56,764 pedestrians), or those frames that an archive has.
 
@@ -152,6 +157,7 @@ def fetch_ucsd_pedestrians(*, data_home=None, archive=None, return_X_y=False, do
     return (data.images, data.points) if return_X_y else data
 
 
+@validate_params(ARCHIVE_CONSTRAINTS, prefer_skip_nested_validation=True)
 def ucsd_annotations(*, data_home=None, archive=None, download_if_missing=True):
     """Load the annotations of all 2,000 frames of the UCSD pedestrians, without the frames.
 
@@ -208,8 +214,6 @@ def ucsd_annotations(*, data_home=None, archive=None, download_if_missing=True):
     >>> ucsd.points.inside((158, 238), ucsd.roi).counts.sum()  # doctest: +SKIP
     49496.0
     """
-    from sklearn.utils import Bunch
-
     home = get_data_home(data_home)
     paths = check_given(_ANNOTATIONS, archive) or find_archives(_ANNOTATIONS, home, download_if_missing)
     with open_files(_ANNOTATIONS, paths) as files:

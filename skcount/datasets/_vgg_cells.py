@@ -1,8 +1,9 @@
 """The VGG synthetic fluorescent cells."""
 
 import numpy as np
+from sklearn.utils._param_validation import validate_params
 
-from skcount.datasets._fetch import Content, DataSet, fetch
+from skcount.datasets._fetch import FETCH_CONSTRAINTS, Content, DataSet, fetch
 from skcount.datasets._protocols import Split
 from skcount.points import PointAnnotations
 
@@ -53,6 +54,7 @@ Count-ception 2.3 +- 0.4, both under "lz"; MSCA-UNet 2.0 +- 0.2 and PGC-Net 1.9 
 """
 
 
+@validate_params(FETCH_CONSTRAINTS, prefer_skip_nested_validation=True)
 def fetch_vgg_cells(*, data_home=None, archive=None, return_X_y=False, download_if_missing=True):
     """Load the VGG synthetic fluorescent cells (200 images, 35,192 cells).
 

@@ -277,7 +277,7 @@ def test_a_picture_is_not_its_own_annotation(folder):
         load_folder(folder / "images", folder / "images", "dots")
 
 
-@pytest.mark.parametrize("pattern", ["cell", "{}{}", None])
+@pytest.mark.parametrize("pattern", ["cell", "{}{}"])
 def test_a_pattern_has_one_gap(folder, pattern):
     with pytest.raises(ValueError, match=r"image_pattern=.*; expected text with one \{\}"):
         load_folder(folder / "images", image_pattern=pattern)
@@ -424,6 +424,11 @@ def test_annotations_of_another_size_are_refused(tmp_path):
         ({"extra": "empty"}, "extra='empty'; expected"),
         ({"outside": "drop"}, "outside='drop'; expected"),
         ({"format": "excel"}, "format='excel'; expected"),
+        ({"origin": "0"}, "origin='0'; expected the coordinate"),
+        ({"columns": "yx"}, "columns='yx'; expected \\(row column, column column\\)"),
+        ({"image_column": 1.5}, "image_column=1.5; expected a name"),
+        ({"variable": 3}, "variable=3; expected a name"),
+        ({"threshold": "high"}, "threshold='high'; expected a number"),
         ({"labels": "a"}, "labels cannot be used with .*img1.csv, which is read as format='csv'"),
     ],
 )

@@ -4,6 +4,8 @@ import os
 from contextlib import contextmanager
 
 import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
 
 from skcount.datasets._hdf5._format import FORMAT, VERSION, checksums_name, dataset_name
 from skcount.datasets._hdf5._h5py import open_file
@@ -17,6 +19,7 @@ __all__ = ["load_hdf5"]
 _READ_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
+@validate_params({"path": [str, os.PathLike], "return_X_y": ["boolean"]}, prefer_skip_nested_validation=True)
 def load_hdf5(path, *, return_X_y=False):
     """Open images and their points from a file that `save_hdf5` wrote.
 
@@ -78,8 +81,6 @@ def load_hdf5(path, *, return_X_y=False):
     ((8, 8), array([[1., 2.]]))
     >>> folder.cleanup()
     """
-    from sklearn.utils import Bunch
-
     path = os.path.abspath(os.path.expanduser(path))
     lazy = LazyFile(path)
     with _naming_the_file(path), open_file(path) as file:

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from importlib import metadata
 
 import numpy as np
+from sklearn.utils._param_validation import validate_params
 
 from skcount._files import check_target, replacing
 from skcount._validation import check_groups, check_map
@@ -17,6 +18,19 @@ from skcount.points import check_points
 __all__ = ["save_hdf5"]
 
 
+@validate_params(
+    {
+        "path": [str, os.PathLike],
+        "images": "no_validation",
+        "points": "no_validation",
+        "groups": "no_validation",
+        "roi": "no_validation",
+        "perspective": "no_validation",
+        "compression": [str, None],
+        "description": [str],
+    },
+    prefer_skip_nested_validation=False,  # the images may be made while they are written, by whatever makes them
+)
 def save_hdf5(
     path, images, points, *, groups=None, roi=None, perspective=None, compression="zstd", description=""
 ):
@@ -157,7 +171,7 @@ def _lengths_differ(name, n_found, n_points):
 
 def _make_tables(points, groups, shared, description):
     """Return by its name all that is written at once."""
-    if not isinstance(description, str) or "\0" in description:
+    if "\0" in description:
         raise ValueError(f"description is {description!r:.60}; expected a str without NUL characters.")
     tables = {
         "points/coordinates": points.coordinates,

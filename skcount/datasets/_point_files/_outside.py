@@ -49,7 +49,7 @@ def check_inside(images, shapes, outside, what, order, origin):
     message += " outside='warn' keeps them as they are."
     if outside == "raise":
         raise ValueError(message)
-    warnings.warn(message, UserWarning, stacklevel=3)
+    warnings.warn(message, UserWarning, stacklevel=4)  # past scikit-learn's validation of the public function
 
 
 def _describe(points, images, shapes, indices, what):

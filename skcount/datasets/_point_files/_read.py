@@ -2,13 +2,15 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
 
 from skcount.datasets._pictures import SUFFIXES
 from skcount.datasets._point_files._cell_counter import read_cell_counter
@@ -67,6 +69,27 @@ _SUFFIXES = {
 }
 
 
+@validate_params(
+    {
+        "path": [str, os.PathLike],
+        "format": [str, None],
+        "order": [str, None],
+        "origin": [Real, None],
+        "scale": [Real],
+        "labels": [str, int, Iterable, None],
+        "slices": [str, None],
+        "columns": [tuple, list, None],
+        "image_column": [str, int, None],
+        "variable": [str, None],
+        "threshold": [Real, None],
+        "names": [Iterable, None],
+        "missing": [str],
+        "extra": [str],
+        "image_shape": "no_validation",
+        "outside": [str],
+    },
+    prefer_skip_nested_validation=True,
+)
 def read_points(
     path,
     format=None,  # noqa: A002 - the word that users look for
@@ -190,8 +213,6 @@ def read_points(
            [ 4.,  4.]])
     >>> folder.cleanup()
     """
-    from sklearn.utils import Bunch
-
     check_choice("missing", missing, ("raise", "empty"))
     check_choice("extra", extra, ("raise", "ignore"))
     check_choice("outside", outside, ("raise", "warn", "ignore"))

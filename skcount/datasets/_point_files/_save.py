@@ -1,7 +1,11 @@
 """`save_points`, the inverse of `read_points`: CSV that napari or ImageJ open again."""
 
 import csv
+import os
+from collections.abc import Iterable
 from io import StringIO
+
+from sklearn.utils._param_validation import validate_params
 
 from skcount._files import check_target, replacing
 from skcount.datasets._point_files._read import check_choice
@@ -10,6 +14,15 @@ from skcount.points import check_points
 __all__ = ["save_points"]
 
 
+@validate_params(
+    {
+        "path": [str, os.PathLike],
+        "points": "no_validation",
+        "names": [Iterable, None],
+        "format": [str],
+    },
+    prefer_skip_nested_validation=True,
+)
 def save_points(path, points, names=None, *, format="napari"):  # noqa: A002 - the word that users look for
     """Write points to a CSV file that napari or ImageJ open, and :func:`read_points` reads back exactly.
 

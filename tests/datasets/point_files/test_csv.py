@@ -79,7 +79,8 @@ def test_columns_that_cannot_be_guessed_are_listed(write, header, message):
         (("y", "z"), "expected one column 'z', found 0"),
         ((5, 0), "has 2 columns; there is no column 5, counted from 0"),
         ((0, -1), "there is no column -1"),
-        ("yx", "columns='yx'; expected \\(row column, column column\\)"),
+        ("yx", "The 'columns' parameter of read_points must be an instance of 'tuple'"),
+        (("y",), "columns=\\('y',\\); expected \\(row column, column column\\)"),
         ((True, 0), "columns=\\(True, 0\\); expected"),
     ],
 )
