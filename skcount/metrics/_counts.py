@@ -1,11 +1,19 @@
 """Errors of counts: two arrays -> a number."""
 
 import numpy as np
+from sklearn.utils._param_validation import validate_params
 
 from skcount._validation import check_length, entry_ndim, is_list_like, without_index
 from skcount.points import check_points
 
+_CONSTRAINTS = {
+    "y_true": "no_validation",
+    "y_pred": "no_validation",
+    "sample_weight": ["array-like", None],
+}
 
+
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def count_mean_absolute_error(y_true, y_pred, *, sample_weight=None):
     """Mean absolute error of the counts (MAE): the field's first measure.
 
@@ -36,6 +44,7 @@ def count_mean_absolute_error(y_true, y_pred, *, sample_weight=None):
     return weighted_mean(np.abs(error), sample_weight)
 
 
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def count_root_mean_squared_error(y_true, y_pred, *, sample_weight=None):
     """Root of the mean squared error of the counts (RMSE): large errors weigh more.
 
@@ -65,6 +74,7 @@ def count_root_mean_squared_error(y_true, y_pred, *, sample_weight=None):
     return float(np.sqrt(weighted_mean(error**2, sample_weight)))
 
 
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def count_bias(y_true, y_pred, *, sample_weight=None):
     """Mean error of the counts: positive where too many are counted.
 
@@ -94,6 +104,7 @@ def count_bias(y_true, y_pred, *, sample_weight=None):
     return weighted_mean(error, sample_weight)
 
 
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def count_normalized_absolute_error(y_true, y_pred, *, sample_weight=None):
     """Mean of the absolute errors relative to the true counts (NAE).
 

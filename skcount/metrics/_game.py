@@ -3,12 +3,23 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils._param_validation import validate_params
 
 from skcount._validation import check_length, entry_ndim, is_map
 from skcount.metrics._counts import check_counts, weighted_mean
 from skcount.points import PointAnnotations, check_points
 
 
+@validate_params(
+    {
+        "y_true": "no_validation",
+        "y_pred": "no_validation",
+        "level": [Integral],
+        "image_shape": "no_validation",
+        "sample_weight": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
 def grid_average_mean_absolute_error(y_true, y_pred, level=0, *, image_shape=None, sample_weight=None):
     """Grid average mean absolute error, GAME(L).
 

@@ -4,8 +4,11 @@ Unlike scorers made of a metric alone they see the images, and so the region of 
 outside is counted neither in the prediction nor in the truth.
 """
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import UNUSED
 
 from skcount._validation import check_images, entry_ndim, is_list_like, is_map, without_index
@@ -58,6 +61,8 @@ class CountScorer(_RegionScorer):
     True
     """
 
+    _parameter_constraints = {"metric": [callable]}
+
     def __init__(self, metric):
         self.metric = metric
 
@@ -85,6 +90,7 @@ class CountScorer(_RegionScorer):
         float
             Minus the error; 0 is perfect.
         """
+        self._validate_params()
         predicted = estimator.predict(X, **_given(roi))
         return -self.metric(_counts(_inside(y_true, X, roi)), predicted, sample_weight=sample_weight)
 
@@ -112,6 +118,8 @@ class GAMEScorer(_RegionScorer):
     (2,)
     """
 
+    _parameter_constraints = {"level": [Interval(Integral, 0, None, closed="left")]}
+
     def __init__(self, level=2):
         self.level = level
 
@@ -136,6 +144,7 @@ class GAMEScorer(_RegionScorer):
         float
             Minus GAME(level), in objects an image.
         """
+        self._validate_params()
         predicted = list(estimator.predict_density(X, **_given(roi)))
         true = _inside(y_true, X, roi)
         return -grid_average_mean_absolute_error(true, predicted, self.level, sample_weight=sample_weight)
