@@ -5,12 +5,28 @@ a product of two one-dimensional windows, and each window is cut at the image's 
 is left of it. With a region of interest the product is cut at its border, and divided by what is left.
 """
 
+from numbers import Real
+
 import numpy as np
+from sklearn.utils._param_validation import Interval, validate_params
 
 from skcount.density._windows import add_products, spread
 from skcount.points import in_region, pixels_of
 
 
+@validate_params(
+    {
+        "points": [np.ndarray],
+        "image_shape": ["array-like"],
+        "sigma": [Interval(Real, 0, None, closed="neither"), np.ndarray],
+        "truncate": [Interval(Real, 1, None, closed="left")],
+        "window": [tuple, list, None],
+        "roi": [np.ndarray, None],
+        "perspective": [np.ndarray, None],
+        "out": [np.ndarray, None],
+    },
+    prefer_skip_nested_validation=True,
+)
 def gaussian_density(
     points, image_shape, sigma, truncate=4.0, window=None, *, roi=None, perspective=None, out=None
 ):
@@ -26,7 +42,7 @@ def gaussian_density(
     sigma : float or ndarray of shape (n_points,)
         Standard deviation of the Gaussian, in pixels, > 0; one for all points or one for each.
     truncate : float, default=4.0
-        The kernel ends at this many standard deviations from its point.
+        The kernel ends at this many standard deviations from its point, >= 1.
     window : (top, left, height, width) or None, default=None
         Compute only this part of the image's map. It equals that crop of the full map: points outside the
         window reach into it, and kernels are renormalised at the border of the image, not of the window.

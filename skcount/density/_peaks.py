@@ -1,7 +1,10 @@
 """Density map -> points: as many as the rounded sum of the map."""
 
+from numbers import Real
+
 import numpy as np
 from scipy import ndimage
+from sklearn.utils._param_validation import Interval, validate_params
 
 from skcount.density._gaussian import axis_reach, axis_windows, gaussian_density
 
@@ -12,6 +15,16 @@ _OFFSETS = np.arange(-7, 8) / 16
 _BAND_WIDTH = np.log(2) / 2
 
 
+@validate_params(
+    {
+        "density": [np.ndarray],
+        "sigma": [Interval(Real, 0, None, closed="neither")],
+        "truncate": [Interval(Real, 1, None, closed="left")],
+        "roi": [np.ndarray, None],
+        "perspective": [np.ndarray, None],
+    },
+    prefer_skip_nested_validation=True,
+)
 def find_points(density, sigma, truncate=4.0, *, roi=None, perspective=None):
     """Place as many points on a density map as its sum says.
 
@@ -25,9 +38,9 @@ def find_points(density, sigma, truncate=4.0, *, roi=None, perspective=None):
     density : ndarray of shape (height, width)
         Objects per pixel.
     sigma : float
-        Standard deviation of the Gaussian that the map was made with, in pixels.
+        Standard deviation of the Gaussian that the map was made with, in pixels, > 0.
     truncate : float, default=4.0
-        The kernel ends at this many standard deviations.
+        The kernel ends at this many standard deviations, >= 1.
     roi : ndarray of shape (height, width), bool, or None, default=None
         The region of interest: points are placed inside, and the map is looked at there only.
     perspective : ndarray of shape (height, width) or None, default=None

@@ -4,6 +4,7 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -221,7 +222,8 @@ class DensityMapTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, auto_
         ndarray of shape (n_points, 2), float64
             (row, col) in pixels, as many as the rounded sum.
         """
-        return find_points(density, self.sigma, self.truncate, roi=roi, perspective=perspective)
+        with config_context(skip_parameter_validation=True):
+            return find_points(density, self.sigma, self.truncate, roi=roi, perspective=perspective)
 
     def make_map(self, points, image_shape, window=None, roi=None, perspective=None, out=None):
         """Make one map, or a window of it, from points that were checked before.
@@ -247,7 +249,8 @@ class DensityMapTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, auto_
             Objects per pixel.
         """
         sigma, belongings = self._kernels(points, image_shape, roi, perspective)
-        return gaussian_density(points, image_shape, sigma, self.truncate, window, **belongings, out=out)
+        with config_context(skip_parameter_validation=True):
+            return gaussian_density(points, image_shape, sigma, self.truncate, window, **belongings, out=out)
 
     def point_masses(self, points, image_shape, window, inside, roi=None, perspective=None):
         """Say how much of each point a map has on some pixels of a window, of points that were checked before.

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import _param_validation
 
 from skcount import DensityMapTransformer, PointAnnotations
 from skcount.density import check_image_shapes, check_maps, gaussian_density
@@ -315,3 +316,16 @@ def test_an_adaptive_kernel_is_as_wide_as_its_neighbours_are_far():
     np.testing.assert_allclose(transformer.make_map(points, (100, 100)), sum(by_hand), rtol=1e-5, atol=1e-9)
     alone = DensityMapTransformer(3.0, kernel="adaptive").make_map(points[:1], (100, 100))
     np.testing.assert_array_equal(alone, DensityMapTransformer(3.0).make_map(points[:1], (100, 100)))
+
+
+def test_parameters_are_checked_once_and_not_for_each_image(transformer, monkeypatch):
+    checked = []
+    monkeypatch.setattr(
+        _param_validation, "validate_parameter_constraints", lambda *_, **__: checked.append(1)
+    )
+    maps = transformer.transform(POINTS)
+    transformer.inverse_transform(maps)
+    assert checked == []
+    gaussian_density(np.array([[0.0, 0.0]]), SHAPE, 1.5)
+    assert checked == [1]
+    assert not sklearn.get_config()["skip_parameter_validation"]
