@@ -1,8 +1,9 @@
 """The one module around every network: pixels in, objects per pixel out."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
+from sklearn.utils._param_validation import Interval, validate_params
 from torch import nn
 
 from skcount.networks._blocks import rectify
@@ -28,7 +29,7 @@ class DensityNetwork(nn.Module):
     mean, std : array-like of shape (n_channels,)
         Mean and standard deviation of each channel of the training images.
     output_scale : float, default=1.0
-        One unit of the network's output in objects per pixel.
+        One unit of the network's output in objects per pixel, > 0.
 
     Examples
     --------
@@ -41,6 +42,15 @@ class DensityNetwork(nn.Module):
 
     _reach = None, None
 
+    @validate_params(
+        {
+            "network": [nn.Module],
+            "mean": ["array-like"],
+            "std": ["array-like"],
+            "output_scale": [Interval(Real, 0, None, closed="neither")],
+        },
+        prefer_skip_nested_validation=True,
+    )
     def __init__(self, network, mean, std, output_scale=1.0):
         super().__init__()
         self.network = network

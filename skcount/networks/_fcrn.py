@@ -1,9 +1,18 @@
 """Fully convolutional regression networks A and B."""
 
+from numbers import Integral
+
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import nn
 
 from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer, upsample_conv
+
+_CONSTRAINTS = {
+    "in_channels": [Interval(Integral, 1, None, closed="left")],
+    "convolutions": [Interval(Integral, 1, None, closed="left")],
+    "normalization": [StrOptions({"batch"}), None],
+}
 
 
 class FCRNA(nn.Module):
@@ -15,7 +24,7 @@ class FCRNA(nn.Module):
     Parameters
     ----------
     in_channels : int
-        Number of channels of the images.
+        Number of channels of the images, >= 1.
     convolutions : int, default=1
         Number of convolutions in each block, >= 1; the paper has one.
     normalization : {"batch", None}, default="batch"
@@ -36,6 +45,7 @@ class FCRNA(nn.Module):
 
     stride = 8
 
+    @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
     def __init__(self, in_channels, convolutions=1, normalization="batch"):
         super().__init__()
         shape = {"convolutions": convolutions, "normalization": normalization}
@@ -78,7 +88,7 @@ class FCRNB(nn.Module):
     Parameters
     ----------
     in_channels : int
-        Number of channels of the images.
+        Number of channels of the images, >= 1.
     convolutions : int, default=1
         Number of convolutions in each block, >= 1; the paper has one.
     normalization : {"batch", None}, default="batch"
@@ -99,6 +109,7 @@ class FCRNB(nn.Module):
 
     stride = 4
 
+    @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
     def __init__(self, in_channels, convolutions=1, normalization="batch"):
         super().__init__()
         small = {"convolutions": convolutions, "normalization": normalization}

@@ -3,9 +3,13 @@
 from copy import deepcopy
 from itertools import chain
 
+from sklearn.utils._param_validation import validate_params
+from torch import nn
+
 from skcount.networks._blocks import ConvBlock, UpConvBlock
 
 
+@validate_params({"module": [nn.Module]}, prefer_skip_nested_validation=True)
 def inference_copy(module):
     """Copy a module for prediction, its batch normalisations folded into the convolutions before them.
 

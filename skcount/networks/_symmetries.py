@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from sklearn.utils._param_validation import StrOptions, validate_params
+
 
 class Symmetry(NamedTuple):
     """A flip, or none, and then some turns by 90 degrees.
@@ -98,6 +100,7 @@ class Symmetry(NamedTuple):
         return (top, shape[1] - left - width, height, width) if self.mirrored else (top, left, height, width)
 
 
+@validate_params({"which": ["boolean", StrOptions({"mirror"})]}, prefer_skip_nested_validation=True)
 def symmetries(which=True):
     """List the symmetries to predict the mean over, the image itself first.
 
@@ -122,5 +125,5 @@ def symmetries(which=True):
     return [
         Symmetry(mirrored, turns)
         for mirrored in ((False, True) if which else (False,))
-        for turns in (range(4) if which is True else (0,))
+        for turns in (range(4) if which and which != "mirror" else (0,))
     ]

@@ -2,9 +2,12 @@
 
 from itertools import product
 from math import ceil
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
+from sklearn.utils._param_validation import Interval, validate_params
+from torch import nn
 from torch.func import functional_call
 
 from skcount.networks._inference import inference_copy
@@ -28,6 +31,15 @@ class Tile(NamedTuple):
     core: tuple
 
 
+@validate_params(
+    {
+        "shape": ["array-like"],
+        "tile_size": [Interval(Integral, 1, None, closed="left"), None],
+        "grid": [Interval(Integral, 1, None, closed="left"), None],
+        "reach": [Interval(Integral, 0, None, closed="left"), None],
+    },
+    prefer_skip_nested_validation=True,
+)
 def tiles(shape, tile_size, grid, reach):
     """Cut an image into windows whose maps, each cut to its core, make up the map of the whole image.
 
@@ -36,11 +48,11 @@ def tiles(shape, tile_size, grid, reach):
     shape : (height, width)
         The size of the image.
     tile_size : int or None
-        The largest side of a window; None for one window, all of the image.
-    grid : int
-        Windows start at multiples of this: the stride of the network.
-    reach : int
-        How far away a pixel of the image may be that a pixel of the map depends on.
+        The largest side of a window, >= 1; None for one window, all of the image.
+    grid : int or None
+        Windows start at multiples of this, >= 1: the stride of the network. None for one window.
+    reach : int or None
+        How far away a pixel of the image may be that a pixel of the map depends on, >= 0. None for one window.
 
     Yields
     ------
@@ -109,6 +121,14 @@ def tile_step(tile_size, grid, reach):
     return step, overlap
 
 
+@validate_params(
+    {
+        "network": [nn.Module],
+        "n_channels": [Interval(Integral, 1, None, closed="left")],
+        "stride": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=False,  # the network may call whatever its writer likes
+)
 def reach(network, n_channels, stride):
     """Measure how far a network looks: the largest distance between a pixel of its map and one that it depends on.
 
@@ -120,9 +140,9 @@ def reach(network, n_channels, stride):
     network : torch.nn.Module
         Maps (n, n_channels, height, width) to (n, 1, height, width), of sides that are multiples of `stride`.
     n_channels : int
-        Number of channels.
+        Number of channels, >= 1.
     stride : int
-        The network's map moves with its image in steps of this.
+        The network's map moves with its image in steps of this, >= 1.
 
     Returns
     -------

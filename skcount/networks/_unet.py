@@ -1,6 +1,9 @@
 """U-Net, with as many filters at every depth, or more of them further down."""
 
+from numbers import Integral, Real
+
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import nn
 
 from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer
@@ -16,7 +19,7 @@ class UNet(nn.Module):
     Parameters
     ----------
     in_channels : int
-        Number of channels of the images.
+        Number of channels of the images, >= 1.
     filters : int, default=16
         Number of filters of the blocks of the image's own size, >= 1.
     growth : float, default=2
@@ -41,6 +44,16 @@ class UNet(nn.Module):
 
     stride = 8
 
+    @validate_params(
+        {
+            "in_channels": [Interval(Integral, 1, None, closed="left")],
+            "filters": [Interval(Integral, 1, None, closed="left")],
+            "growth": [Interval(Real, 1, None, closed="left")],
+            "convolutions": [Interval(Integral, 1, None, closed="left")],
+            "normalization": [StrOptions({"batch"}), None],
+        },
+        prefer_skip_nested_validation=True,
+    )
     def __init__(self, in_channels, filters=16, growth=2, convolutions=2, normalization="batch"):
         super().__init__()
         f1, f2, f3, f4 = (round(filters * growth**depth) for depth in range(4))

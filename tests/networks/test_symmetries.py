@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -8,7 +9,7 @@ every_symmetry = pytest.mark.parametrize("symmetry", symmetries(), ids=str)
 
 def test_there_are_eight_two_or_one_and_the_image_itself_comes_first():
     x = torch.rand(1, 1, 4, 4)
-    for which, n in ((True, 8), ("mirror", 2), (False, 1)):
+    for which, n in ((True, 8), (np.True_, 8), ("mirror", 2), (False, 1)):
         seen = [symmetry(x) for symmetry in symmetries(which)]
         assert len(seen) == n
         assert torch.equal(seen[0], x)
