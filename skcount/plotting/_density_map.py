@@ -1,10 +1,21 @@
 """One image with its density map and points."""
 
+from numbers import Real
+
 import numpy as np
+from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 from skcount._validation import check_roi
 from skcount.density import check_maps
 from skcount.points import check_points, in_region
+
+# What the methods take: how to draw, and what `from_predictions` checks itself.
+_LOOK = {
+    "ax": [HasMethods(["imshow", "contour", "plot"]), None],
+    "cmap": [str, callable],
+    "alpha": [Interval(Real, 0, 1, closed="both")],
+}
+_DATA = dict.fromkeys(["image", "points", "roi"], "no_validation")
 
 
 class DensityMapDisplay:
@@ -45,6 +56,15 @@ class DensityMapDisplay:
     'counted 2.0, true 2'
     """
 
+    @validate_params(
+        {
+            "image": [np.ndarray],
+            "density": [np.ndarray],
+            "points": [np.ndarray, None],
+            "roi": [np.ndarray, None],
+        },
+        prefer_skip_nested_validation=True,
+    )
     def __init__(self, image, density, points=None, roi=None):
         self.image = image
         self.density = density
@@ -52,6 +72,10 @@ class DensityMapDisplay:
         self.roi = roi
 
     @classmethod
+    @validate_params(
+        {"estimator": [HasMethods("predict_density")], **_DATA, **_LOOK},
+        prefer_skip_nested_validation=False,  # the estimator is to validate its own parameters
+    )
     def from_estimator(cls, estimator, image, points=None, *, roi=None, ax=None, cmap="viridis", alpha=0.7):
         """Predict an image's density map and draw it.
 
@@ -68,7 +92,7 @@ class DensityMapDisplay:
             Its region of interest, a boolean mask.
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes new axes.
-        cmap : str, default="viridis"
+        cmap : str or matplotlib Colormap, default="viridis"
             Colours of the density.
         alpha : float, default=0.7
             Opacity of the density where it is highest, in [0, 1]; empty pixels are transparent.
@@ -83,6 +107,7 @@ class DensityMapDisplay:
         return cls.from_predictions(image, density, points, roi=roi, ax=ax, cmap=cmap, alpha=alpha)
 
     @classmethod
+    @validate_params({"density": "no_validation", **_DATA, **_LOOK}, prefer_skip_nested_validation=True)
     def from_predictions(cls, image, density, points=None, *, roi=None, ax=None, cmap="viridis", alpha=0.7):
         """Draw a density map that was predicted before.
 
@@ -98,7 +123,7 @@ class DensityMapDisplay:
             Its region of interest, a boolean mask.
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes new axes.
-        cmap : str, default="viridis"
+        cmap : str or matplotlib Colormap, default="viridis"
             Colours of the density.
         alpha : float, default=0.7
             Opacity of the density where it is highest, in [0, 1]; empty pixels are transparent.
@@ -121,6 +146,7 @@ class DensityMapDisplay:
             points = points[in_region(points, image.shape[:2], roi)]
         return cls(image, density, points, roi).plot(ax=ax, cmap=cmap, alpha=alpha)
 
+    @validate_params(_LOOK, prefer_skip_nested_validation=True)
     def plot(self, ax=None, *, cmap="viridis", alpha=0.7):
         """Draw the image, the density over it, and the points.
 
@@ -128,7 +154,7 @@ class DensityMapDisplay:
         ----------
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes new axes.
-        cmap : str, default="viridis"
+        cmap : str or matplotlib Colormap, default="viridis"
             Colours of the density.
         alpha : float, default=0.7
             Opacity of the density where it is highest, in [0, 1]; empty pixels are transparent.
