@@ -94,7 +94,7 @@ def check_image_estimator(estimator, *, expected_failed_checks=None, on_fail="ra
             raise exception
         if status == "failed" and on_fail == "warn":
             failure = {"estimator": estimator, "expected_to_fail": False, **result}
-            warn(EstimatorCheckFailedWarning(**failure), stacklevel=2)
+            warn(EstimatorCheckFailedWarning(**failure), stacklevel=3)  # past scikit-learn's validation
         results.append(result)
     return results
 

@@ -192,8 +192,9 @@ def test_a_broken_convention_is_noticed(broken, check):
 def test_a_failure_is_raised_or_warned_of_or_expected():
     with pytest.raises(AssertionError, match="does not return self"):
         check_image_estimator(Forgetful())
-    with pytest.warns(EstimatorCheckFailedWarning, match="Leaving.fit adds"):
+    with pytest.warns(EstimatorCheckFailedWarning, match="Leaving.fit adds") as warned:
         check_image_estimator(Leaving(), on_fail="warn")
+    assert {w.filename for w in warned} == {__file__}
     results = check_image_estimator(
         Leaving(), expected_failed_checks={"check_dont_overwrite_parameters": "a count beside"}
     )
