@@ -247,7 +247,10 @@ def _open_tiff(path, _, indices, decode):
             raise _RefusedError(f"holds pixels of type {dtype}; expected integers or real floats.")
         if not decode:
             return Header((height, width, n_kept) if n_kept > 1 else (height, width), dtype)
-        pixels = series.asarray().reshape(lengths)
+        try:
+            pixels = series.asarray().reshape(lengths)
+        except tifffile.TiffFileError as error:  # it is none of Python's own
+            raise ValueError(str(error)) from error
     if pixels.dtype == bool:
         pixels = pixels * np.uint8(255)
     if len(axes) == 3:

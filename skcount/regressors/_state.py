@@ -15,6 +15,7 @@ class PlainStateMixin:
 
     def __getstate__(self):
         state = dict(super().__getstate__())
+        state.pop("_is_clone", None)  # a clone is pickled, and hashed by joblib, as what it is a clone of
         module = state.pop("module_", None)
         if module is not None:
             state["_weights"] = {name: value.numpy(force=True) for name, value in module.state_dict().items()}

@@ -7,7 +7,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from skcount import DensityMapRegressor, FCRNRegressor, UNetRegressor
+from skcount import DensityMapRegressor, FCRNRegressor, PointAnnotations, UNetRegressor
 from skcount.datasets import ImageSet
 
 
@@ -82,7 +82,7 @@ def test_tiles_make_up_the_map_of_the_whole_image(fitted, large, tile_size, para
     ids=["unet", "fcrn_a", "fcrn_b", "own", "float64"],
 )
 def test_every_network_can_be_tiled(regressor, tile_size, large):
-    X, points = [image[:40, :40] for image in large], [[(8, 8), (20, 31)], [], [(30, 2)]]
+    X, points = [image[:40, :40] for image in large], PointAnnotations([[(8, 8), (20, 31)], [], [(30, 2)]])
     regressor = clone(regressor).set_params(max_epochs=1, random_state=0).fit(X, points)
     expected = regressor.predict_density(large)
     assert_same_maps(regressor.set_params(tile_size=tile_size).predict_density(large), expected)

@@ -274,7 +274,9 @@ def test_every_kind_of_iterable_makes_the_same_file(tmp_path):
     for number, images in enumerate(kinds[:-1]):
         save_hdf5(tmp_path / f"{number}.h5", images, POINTS)
     files = [(tmp_path / f"{number}.h5").read_bytes() for number in range(len(kinds) - 1)]
-    assert all(file == files[0] for file in files)
+    assert len({len(file) for file in files}) == 1
+    if h5py.version.version_tuple[:2] >= (3, 15):  # older ones write the time
+        assert len(set(files)) == 1
     save_hdf5(tmp_path / "lists.h5", kinds[-1], POINTS)
     assert_array_equal(np.asarray(load_hdf5(tmp_path / "lists.h5").images), PIXELS)
 
