@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV
 from skcount import DensityMapRegressor
 
 search = GridSearchCV(
-    DensityMapRegressor(max_epochs=25, random_state=0),
+    DensityMapRegressor(max_epochs=20, random_state=0),
     {"sigma": [1, 2, 4], "architecture": ["unet", "fcrn_a"]},
     cv=2,
 )
@@ -53,7 +53,7 @@ plt.show()
 from skcount import DensityMapTransformer
 
 inner = GridSearchCV(
-    DensityMapRegressor(density=DensityMapTransformer(), max_epochs=10, random_state=0),
+    DensityMapRegressor(density=DensityMapTransformer(), max_epochs=5, random_state=0),
     {"density__sigma": [1, 2]},
     cv=2,
 )
