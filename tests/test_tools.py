@@ -485,7 +485,7 @@ def render():
     """The table, as Markdown."""
     lines = []
     for section in dict.fromkeys(tool.section for tool in TOOLS):
-        lines += ["", f"| {section} | | |", "| --- | --- | --- |"]
+        lines += ["", f"| {section} | works | how, or why not |", "| --- | --- | --- |"]
         lines += [
             f"| {tool.name} | {'no' if tool.error else 'yes'} | {tool.note} |"
             for tool in TOOLS
