@@ -42,7 +42,7 @@ def works(section, name, note, needs=None):
 
 
 def fails(section, name, note, error):
-    """Put a tool into the table that cannot work; each of what the function below it returns raises what `error` matches."""
+    """Put a tool into the table that cannot work; each of what the function below it returns raises `error`."""
     return lambda prove: TOOLS.append(Tool(section, name, note, prove, None, error)) or prove
 
 
@@ -295,7 +295,7 @@ def bagging():
     COMPOSITION,
     "`MultiOutputRegressor`",
     "takes several numbers an image; fit one regressor a class",
-    "1d|1D|at least two dim",
+    "y must have at least two dim",
 )
 def multi_output():
     return [lambda: MultiOutputRegressor(small()).fit(X, POINTS)]
@@ -317,7 +317,7 @@ def scaling():
     COMPOSITION,
     "`ColumnTransformer`, feature selection",
     "select columns of tables; images have none",
-    "dim|column|2D",
+    "dim 4|should be a 2D",
 )
 def columns():
     columns = ColumnTransformer([("first", "passthrough", [0])])
@@ -331,7 +331,7 @@ def columns():
     COMPOSITION,
     "`permutation_importance`, partial dependence",
     "change columns of tables; images have none",
-    "dim 4|2D",
+    "dim 4|should be a 2D",
 )
 def importance():
     fitted = small().fit(X, POINTS)

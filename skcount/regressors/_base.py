@@ -4,17 +4,21 @@ import warnings
 from collections import deque
 from copy import copy, deepcopy
 from functools import cache
+from multiprocessing import current_process
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcount._doc_link import DocLinkMixin
 from skcount._validation import Images, check_groups, check_images, empty_maps, is_table
+from skcount.datasets import ImageSet
 from skcount.density import DensityMapTransformer
 from skcount.metrics import check_weights, count_mean_absolute_error
 from skcount.networks import DensityNetwork
@@ -116,16 +120,17 @@ class BaseDensityMapRegressor(
         data = self._check_training_data(
             X, y, sample_weight, roi, perspective, fresh, self._fraction(), groups
         )
-        metadata = _given(sample_weight=sample_weight, roi=roi)
-        return self._fit(X, y, metadata, data, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True)
+        seen = _as_callbacks_see(X, y, sample_weight, roi)
+        return self._fit(seen, data, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, roi=None, perspective=None):
         """Train for one more epoch, at a constant learning rate.
 
-        Each call goes on exactly where the last one ended, with its random numbers and what its optimiser remembers; after
-        `fit`, with new ones of the latter. How pixels are standardised is learnt in the first.
+        Each call goes on exactly where the last one ended, with its random numbers and what its optimiser remembers, which
+        is kept, and pickled, beside the weights and as large as they are; after `fit` the optimiser starts anew. How pixels
+        are standardised is learnt in the first call. Exactly on CPUs: a GPU's own random numbers start anew.
 
         Parameters
         ----------
@@ -145,8 +150,8 @@ class BaseDensityMapRegressor(
         """
         fresh = not hasattr(self, "module_")
         data = self._check_training_data(X, y, sample_weight, roi, perspective, fresh)
-        metadata = _given(sample_weight=sample_weight, roi=roi)
-        return self._fit(X, y, metadata, data, fresh, max_epochs=1, one_cycle_schedule=False)
+        seen = _as_callbacks_see(X, y, sample_weight, roi)
+        return self._fit(seen, data, fresh, max_epochs=1, one_cycle_schedule=False)
 
     def predict(self, X, roi=None):
         """Count the objects in each image.
@@ -324,15 +329,22 @@ default=None
         ValueError
             If there is no such parameter.
         """
-        nested = any(name.startswith("density__") for name in params)
+        nested = {
+            name.removeprefix("density__"): params[name] for name in params if name.startswith("density__")
+        }
         if nested and params.get("density", self.density) is None:
-            params = {**params, "density": DensityMapTransformer()}
+            kept = {name: value for name, value in params.items() if not name.startswith("density__")}
+            params = {**kept, "density": DensityMapTransformer().set_params(**nested)}
         return super().set_params(**params)
 
     def __sklearn_clone__(self):
         cloned = super().__sklearn_clone__()
         cloned._is_clone = True
         return cloned
+
+    def _is_for_scoring(self):
+        """Whether a search or a cross-validation may be what fits this: they fit clones, some of them in workers."""
+        return vars(self).get("_is_clone", False) or current_process().name != "MainProcess"
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")
@@ -344,11 +356,11 @@ default=None
         tags.input_tags.three_d_array = True
         return tags
 
-    def _fit(self, X, y, metadata, data, fresh, max_epochs, one_cycle_schedule):
+    def _fit(self, seen, data, fresh, max_epochs, one_cycle_schedule):
         """Build the network where it is fresh, and train it on what was checked."""
-        images, target, weights, channels, density, held_out = data
+        images, target, weights, channels, density, held_out, seed = data
         earlier = None if fresh or one_cycle_schedule else self._training_state
-        with own_randomness(self.random_state if fresh else self._random_stream, self._torch_device()):
+        with own_randomness(seed if fresh else self._random_stream, self._torch_device()):
             unit = target.peak(weights) / PEAK
             module = (
                 self._make_module(channels.mean, channels.std, unit) if fresh else self._continue_module()
@@ -359,7 +371,7 @@ default=None
             loss = LOSSES[self.loss](float(module.output_scale), density.sigma)
             patch_shape, augment = self._patch_shape(images, target), self._augments(images)
             with_points = loss.needs_points and target.is_map
-            jitter = Jitter(self.jitter, channels.mean, channels.std) if self.jitter else None
+            jitter = Jitter(self.jitter, *_standardisation(module)) if self.jitter else None
             crops = Crops(images, target, patch_shape, weights, augment, with_points, jitter)
             epochs = _auto_epochs(len(crops), self.batch_size) if max_epochs == "auto" else max_epochs
             fitted = {
@@ -368,8 +380,9 @@ default=None
                 "n_channels_in_": images.n_channels,
                 "patch_size_": crops.patch_shape,
                 "_network_params": self._get_network_params(),
+                "_seed": seed,
             }
-            tasks = TaskTree(self, epochs, fitted, X=X, y=y, metadata=metadata)
+            tasks = TaskTree(self, epochs, fitted, **seen)
             penalty = _blank_penalty(images, channels, crops.patch_shape, module, earlier)
             history, optimizer_state = train(
                 module,
@@ -388,6 +401,7 @@ default=None
                 validate=held_out and (lambda: self._held_out_error(module, *held_out)),
                 patience=self.n_iter_no_change if self.early_stopping else None,
                 optimizer_state=earlier and earlier["optimizer"],
+                remember=not one_cycle_schedule,
             )
             if one_cycle_schedule and target.is_map:
                 predictor = Predictor(module, self.tile_size, self._symmetries(images))
@@ -435,16 +449,22 @@ default=None
         if isinstance(target, PointTarget):
             density.check_outside(target.points, images.shapes)
             target = target.inside()
-        kept, held_out = np.flatnonzero(weights), None
+        kept, held_out, seed = np.flatnonzero(weights), None, self._draw_seed() if fresh else self._seed
         if fraction is not None:
-            kept, valid = hold_out(kept, _carried_groups(X, groups, len(images)), fraction, self.random_state)
+            kept, valid = hold_out(kept, _carried_groups(X, groups, len(images)), fraction, seed)
             held_out = images.take(valid), target.take(valid).counts, weights[valid]
             for index in valid:
                 deque(images.bands(index), maxlen=0)
         channels = _channel_statistics(images, weights, kept)
         if len(kept) < len(images):
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
-        return images, target, weights / weights.mean(), channels, density, held_out
+        return images, target, weights / weights.mean(), channels, density, held_out, seed
+
+    def _draw_seed(self):
+        """The seed of a fit and of those that go on from it: a warm start holds the same images out again."""
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _store(self, fitted, history, fresh, columns):
         """Keep what was learnt: only now, so that a fit that fails leaves an earlier one as it was."""
@@ -490,10 +510,11 @@ default=None
         density._validate_params()
         return density
 
-    def _make_module(self, mean, std, output_scale):
+    def _make_module(self, mean, std, output_scale, device=None):
         """Build the network with what it must know about the training images and the height of an object."""
-        network = DensityNetwork(self._make_network(len(mean)), mean, std, output_scale)
-        return network.to(self._torch_device(), getattr(torch, self.dtype))
+        with config_context(skip_parameter_validation=False):  # which `fit` skips in all that it calls
+            network = DensityNetwork(self._make_network(len(mean)), mean, std, output_scale)
+        return network.to(device or self._torch_device(), getattr(torch, self.dtype))
 
     def _continue_module(self):
         """A copy of the fitted network, to train on: if that fails, the fitted one is as it was."""
@@ -501,7 +522,7 @@ default=None
 
     def _get_network_params(self):
         """The parameters that the network is built from."""
-        return {name: getattr(self, name) for name in (*self._network_param_names, "dtype")}
+        return deepcopy({name: getattr(self, name) for name in (*self._network_param_names, "dtype")})
 
     def _patch_shape(self, images, target):
         """Size of the crops: no larger than the largest image; all of it where only counts are known."""
@@ -537,9 +558,12 @@ default=None
         return Predictor(self.module_, self.tile_size, self._symmetries(images), progress=self.verbose > 0)
 
 
-def _given(**metadata):
-    """What was passed of the metadata, or None."""
-    return {name: value for name, value in metadata.items() if value is not None} or None
+def _as_callbacks_see(X, y, sample_weight, roi):
+    """The training data for scikit-learn's callbacks; images carry their region, for stock scorers take no such argument."""
+    seen = {"X": X if roi is None else lambda: ImageSet(X, roi=roi), "y": y}
+    if sample_weight is not None:
+        seen["metadata"] = {"sample_weight": np.broadcast_to(np.asarray(sample_weight), len(y))}
+    return seen
 
 
 @cache
@@ -620,6 +644,11 @@ def _channel_statistics(images, weights, kept):
     std = np.sqrt(squares / total)
     # A channel that only varies by rounding carries nothing; dividing by its spread would make noise of it.
     return ChannelStatistics(mean, np.where(std > 1e-6 * np.abs(mean), std, 1.0), low, high)
+
+
+def _standardisation(module):
+    """Mean and standard deviation of each channel, as the network has learnt them."""
+    return [value.flatten().numpy(force=True).astype(np.float64) for value in (module.mean, module.std)]
 
 
 def _blank_penalty(images, channels, shape, module, earlier=None):

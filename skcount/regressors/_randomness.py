@@ -1,14 +1,26 @@
 """A fit's own random numbers, drawn from torch's, which are as they were when it is over."""
 
+import os
 from contextlib import contextmanager
 from threading import RLock
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from xxhash import xxh3_64_intdigest
 
 # Held by the thread that draws: torch has one state for all threads of a process.
-_DRAWING = RLock()
+_drawing = RLock()
+
+
+def _renew():
+    """Forget, in a process that was forked, that a thread which is not there holds the lock."""
+    global _drawing  # noqa: PLW0603 - a lock that is held by nobody cannot be released, only replaced
+    _drawing = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 @contextmanager
@@ -35,14 +47,16 @@ def own_randomness(start, device="cpu"):
     >>> both == (first, second)
     True
     """
-    on_gpu = torch.device(device).type == "cuda"
-    with _DRAWING, torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_gpu else []):
+    gpu = torch.device(device)
+    gpus = [torch.cuda.current_device() if gpu.index is None else gpu.index] if gpu.type == "cuda" else []
+    with _drawing, torch.random.fork_rng(devices=gpus):
         if isinstance(start, np.ndarray):
             torch.set_rng_state(torch.from_numpy(np.array(start)))
         else:
             torch.default_generator.manual_seed(check_random_state(start).randint(np.iinfo(np.int32).max))
-        if on_gpu:
-            torch.cuda.manual_seed(int(torch.randint(2**31, ())))
+        for index in gpus:
+            with torch.cuda.device(index):
+                torch.cuda.manual_seed(xxh3_64_intdigest(random_stream().tobytes()) >> 1)
         yield
 
 

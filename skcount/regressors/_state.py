@@ -1,24 +1,25 @@
 """A fitted regressor as parameters and plain arrays: what pickle, joblib, copy and skops see."""
 
+from copy import copy
+
 import numpy as np
 import torch
 
-from skcount.regressors._randomness import own_randomness
-
 
 class PlainStateMixin:
-    """Keep the weights as arrays, and build the network anew around them.
+    """Keep the weights as arrays, and build the network anew around them, where it is one of skcount's.
 
     The network is built by the parameters that it was fitted with, whatever `set_params` has changed since. It is
-    on the device that the parameters name, or on the CPU where there is none such.
+    on the device that the parameters name, or on the CPU where there is none such. A user's own network is kept as it
+    is: only its author knows what it holds besides weights.
     """
 
     def __getstate__(self):
         state = dict(super().__getstate__())
         state.pop("_is_clone", None)  # a clone is pickled, and hashed by joblib, as what it is a clone of
-        module = state.pop("module_", None)
-        if module is not None:
-            state["_weights"] = {name: value.numpy(force=True) for name, value in module.state_dict().items()}
+        if "module_" in state and not callable(self._network_params.get("architecture")):
+            weights = state.pop("module_").state_dict()
+            state["_weights"] = {name: value.numpy(force=True) for name, value in weights.items()}
         return state
 
     def __setstate__(self, state):
@@ -35,14 +36,18 @@ class PlainStateMixin:
         return copied
 
     def _rebuild(self, weights):
-        """The network as it was fitted."""
-        fitted = type(self)(**{**self.get_params(deep=False), **self._network_params})
-        try:
-            fitted._torch_device()
-        except ValueError:  # it was fitted on another machine
-            fitted.device = "cpu"
-        with own_randomness(0):
+        """The network as it was fitted, without a random number: whoever trains meanwhile draws from the same stream."""
+        fitted = copy(self)
+        vars(fitted).update(self._network_params)
+        with torch.device("meta"):
             channels = (weights[name].ravel() for name in ("mean", "std"))
-            module = fitted._make_module(*channels, float(weights["output_scale"]))
+            module = fitted._make_module(*channels, float(weights["output_scale"]), device="meta")
+        module.to_empty(device=self._torch_device_or_cpu())
         module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
         return module.eval()
+
+    def _torch_device_or_cpu(self):
+        try:
+            return self._torch_device()
+        except ValueError:  # it was fitted on another machine
+            return "cpu"

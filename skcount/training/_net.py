@@ -93,6 +93,7 @@ def train(
     validate=None,
     patience=None,
     optimizer_state=None,
+    remember=False,
 ):
     """Train a network on crops, in place.
 
@@ -131,14 +132,16 @@ def train(
         The training ends after so many epochs without a smaller error on held-out images.
     optimizer_state : dict or None, default=None
         What an earlier run of the same optimiser returned, to go on with.
+    remember : bool, default=False
+        Whether to return what the optimiser knows.
 
     Returns
     -------
     history : list of dict
         One row of plain numbers an epoch: epoch, train_loss, count_mae (objects a crop), dur (seconds), and, of held-out
         images, valid_count_mae (objects an image).
-    optimizer_state : dict
-        The optimiser's class and what it remembers of each parameter.
+    optimizer_state : dict or None
+        The optimiser's class and options, and what it knows, as plain arrays; None unless it is to be remembered.
 
     Raises
     ------
@@ -180,32 +183,51 @@ def train(
     _go_on(net.optimizer_, optimizer_state)
     net.partial_fit(crops, None)
     _check_alive(network, crops, device, lr)
-    return [_plain(row) for row in net.history], _remember(net.optimizer_)
-
-
-def _name(optimizer):
-    return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
+    return [_plain(row) for row in net.history], _remember(net.optimizer_) if remember else None
 
 
 def _remember(optimizer):
-    """What an optimiser knows of each parameter, as plain arrays."""
-    known = optimizer.state_dict()["state"]
-    return {"name": _name(optimizer), "state": {i: _map_values(_to_array, part) for i, part in known.items()}}
+    """What an optimiser knows of each parameter and of itself, as plain arrays and numbers."""
+    known = optimizer.state_dict()
+    groups = [
+        {name: value for name, value in group.items() if name not in optimizer.defaults and _is_number(value)}
+        for group in known["param_groups"]
+    ]
+    return {"kind": _kind(optimizer), "state": _map_leaves(_to_array, known["state"]), "groups": groups}
 
 
 def _go_on(optimizer, saved):
-    """Give an optimiser what another of its class remembered; the learning rate and its kin are those of today."""
-    if saved is not None and saved["name"] == _name(optimizer):
-        state = {i: _map_values(_to_tensor, part) for i, part in saved["state"].items()}
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    """Give an optimiser what another of its kind remembered; the learning rate and its kin are those of today."""
+    if saved is None or saved["kind"] != _kind(optimizer):
+        return
+    known = optimizer.state_dict()
+    groups = [{**group, **old} for group, old in zip(known["param_groups"], saved["groups"], strict=True)]
+    optimizer.load_state_dict({"state": _map_leaves(_to_tensor, saved["state"]), "param_groups": groups})
 
 
-def _map_values(function, values):
-    return {name: function(value) for name, value in values.items()}
+def _kind(optimizer):
+    """Class and switches of an optimiser, which decide what it remembers."""
+    switches = sorted(name for name, value in optimizer.defaults.items() if value is True)
+    return [f"{type(optimizer).__module__}.{type(optimizer).__qualname__}", *switches]
+
+
+def _is_number(value):
+    return isinstance(value, bool | int | float)
+
+
+def _map_leaves(function, value):
+    """Apply a function to whatever is no container."""
+    if isinstance(value, dict):
+        return {name: _map_leaves(function, part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_map_leaves(function, part) for part in value]
+    return function(value)
 
 
 def _to_array(value):
-    return value.numpy(force=True) if isinstance(value, torch.Tensor) else value
+    if not isinstance(value, torch.Tensor):
+        return value
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy(force=True)
 
 
 def _to_tensor(value):

@@ -3,6 +3,7 @@ import io
 import pickle
 import pickletools
 import re
+import threading
 import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -29,7 +30,7 @@ from skcount import (
 from skcount._doc_link import DOCUMENTATION
 from skcount.datasets import ImageSet, make_cells
 from skcount.metrics import count_mae_scorer
-from skcount.regressors import _base
+from skcount.regressors import _base, _randomness
 from skcount.regressors._hold_out import hold_out
 from skcount.training import LOSSES, PointTarget
 
@@ -277,9 +278,11 @@ def test_a_transformer_that_is_none_can_be_searched_too_and_a_typo_fails_at_once
     search = GridSearchCV(small(), {"density__sigma": [1.0, 3.0]}, cv=2, error_score="raise").fit(X, points)
     assert search.best_estimator_.density_.sigma == search.best_params_["density__sigma"]
     assert small().set_params(density__kernel="adaptive").density.kernel == "adaptive"
+    regressor = small()
     for typo in ("sigmaa", "density__sigmaa", "densty__sigma"):
         with pytest.raises(ValueError, match="Invalid parameter"):
-            small().set_params(**{typo: 2.0})
+            regressor.set_params(**{typo: 2.0})
+    assert regressor.density is None
 
 
 def test_the_picture_in_a_notebook_links_to_the_page_of_the_reference(noise):
@@ -354,6 +357,110 @@ def test_a_fitted_regressor_of_a_device_that_is_not_here_loads_on_the_cpu(noise)
     np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
 
 
+class Fading(torch.nn.Module):
+    """A network that holds more than weights."""
+
+    def __init__(self, n_channels):
+        super().__init__()
+        self.conv, self.gain = torch.nn.Conv2d(n_channels, 1, 3, padding=1), 1.0
+
+    def forward(self, x):
+        self.gain *= 0.9 if self.training else 1
+        return self.gain * self.conv(x)
+
+
+class Mine(UNetRegressor):
+    """A subclass with a constructor of its own."""
+
+    def __init__(self, sigma=2, random_state=None):
+        super().__init__(4, convolutions=1, max_epochs=1, sigma=sigma, random_state=random_state)
+
+
+@pytest.mark.parametrize(
+    "regressor", [DensityMapRegressor(Fading, max_epochs=2), Mine()], ids=["network", "subclass"]
+)
+def test_what_a_user_wrote_survives_copying_too(regressor, noise):
+    X, points = noise
+    fitted = clone(regressor).set_params(random_state=0).fit(X, points)
+    for copied in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+        np.testing.assert_array_equal(copied.predict(X), fitted.predict(X))
+
+
+def test_parameters_that_are_changed_in_place_change_no_fitted_model(noise):
+    X, points = noise
+    params = {"filters": 4, "convolutions": 1}
+    fitted = DensityMapRegressor(architecture_params=params, max_epochs=1, random_state=0).fit(X, points)
+    params["filters"] = 8
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(X), fitted.predict(X))
+    with pytest.raises(ValueError, match="to be trained on with"):
+        fitted.set_params(warm_start=True).fit(X, points)
+
+
+@pytest.mark.parametrize("params", [{"filters": 4.0}, {"filters": 0}, {"normalization": "instance"}])
+def test_bad_parameters_of_a_network_are_refused_before_training(params, noise, monkeypatch):
+    monkeypatch.setattr(_base, "train", None)
+    with pytest.raises(ValueError, match=f"The '{next(iter(params))}' parameter of UNet"):
+        DensityMapRegressor(architecture_params=params).fit(*noise)
+
+
+def test_a_model_loads_while_another_thread_trains(noise):
+    X, points = noise
+    fitted = small().fit(X, points)
+    data, loaded = pickle.dumps(fitted), []
+    before = torch.get_rng_state()
+    with _randomness._drawing:
+        loading = threading.Thread(target=lambda: loaded.append(pickle.loads(data)), daemon=True)
+        loading.start()
+        loading.join(60)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(loaded[0].predict(X), fitted.predict(X))
+
+
+class Odd(torch.optim.SGD):
+    """An optimiser that remembers what is no single-precision tensor of a parameter."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        self.state["n_steps"] = self.state.get("n_steps", 0) + 1
+        for group in self.param_groups:
+            group["k"] = group.get("k", 0) + 1
+            for parameter in group["params"]:
+                old = self.state[parameter].get("old", [torch.zeros(1)])
+                self.state[parameter]["old"] = [parameter.detach().to(torch.bfloat16), *old[:1]]
+
+
+def test_any_optimiser_may_remember_what_it_likes(noise):
+    X, points = noise
+    regressor = small(net_params={"optimizer": Odd}, lr=1e-3).fit(X, points).partial_fit(X, points)
+    assert regressor._training_state["optimizer"]["groups"] == [{"k": 1}]
+    regressor = pickle.loads(pickle.dumps(regressor)).partial_fit(X, points)
+    assert regressor._training_state["optimizer"]["groups"] == [{"k": 2}]
+    assert regressor._training_state["optimizer"]["state"]["n_steps"] == 2
+
+
+def test_an_optimiser_with_another_switch_starts_anew(noise):
+    X, points = noise
+    regressor = small(net_params={"optimizer": torch.optim.Adam}, lr=1e-3).partial_fit(X, points)
+    regressor.set_params(net_params={"optimizer": torch.optim.Adam, "optimizer__amsgrad": True}).partial_fit(
+        X, points
+    )
+    assert regressor._training_state["optimizer"]["kind"] == ["torch.optim.adam.Adam", "amsgrad"]
+
+
+@pytest.mark.parametrize("random_state", [None, 0, np.random.RandomState(0)])
+def test_a_warm_start_holds_the_same_images_out(random_state, noise, monkeypatch):
+    held_out = []
+
+    def spy(*args):
+        held_out.append(hold_out(*args))
+        return held_out[-1]
+
+    monkeypatch.setattr(_base, "hold_out", spy)
+    regressor = small(max_epochs=1, warm_start=True, validation_fraction=0.4, random_state=random_state)
+    regressor.fit(*noise).fit(*noise).fit(*noise)
+    assert len({tuple(valid) for _, valid in held_out}) == 1
+
+
 def test_input_is_not_changed(noise):
     X, points = noise
     before = X.copy(), [p.copy() for p in points]
@@ -409,7 +516,7 @@ def test_partial_fit_goes_on_exactly_where_it_was_through_a_pickle_too(noise):
     X, points = noise
     in_one_go = small()
     data = in_one_go._check_training_data(X, points, None, None, None, fresh=True)
-    in_one_go._fit(X, points, None, data, fresh=True, max_epochs=8, one_cycle_schedule=False)
+    in_one_go._fit({}, data, fresh=True, max_epochs=8, one_cycle_schedule=False)
     stepwise = small()
     for _ in range(8):
         stepwise = pickle.loads(pickle.dumps(stepwise.partial_fit(X, points)))
@@ -435,7 +542,7 @@ def test_another_optimiser_or_learning_rate_is_taken_when_training_goes_on(noise
     still = copy.deepcopy(regressor).set_params(lr=1e-12).partial_fit(X, points)
     np.testing.assert_allclose(weights_of(still), weights_of(regressor), atol=1e-9)
     other = regressor.set_params(net_params={"optimizer": torch.optim.SGD}).partial_fit(X, points)
-    assert other._training_state["optimizer"]["name"] == "torch.optim.sgd.SGD"
+    assert other._training_state["optimizer"]["kind"] == ["torch.optim.sgd.SGD"]
 
 
 def weights_of(regressor):

@@ -100,6 +100,15 @@ def test_a_monitor_scores_inside_the_region_and_by_the_weights_of_the_fit(noise)
     assert expected in logged
 
 
+@pytest.mark.parametrize("weights", [None, 2.0, np.ones(6)])
+def test_a_monitor_with_a_stock_scorer_does_not_mind_a_region(weights, noise):
+    X, points = noise
+    monitor = callback.ScoringMonitor(scoring=["r2", "neg_mean_absolute_error"])
+    regressor = UNetRegressor(4, max_epochs=1, random_state=0).set_callbacks(monitor)
+    regressor.fit(X, points, roi=np.ones(X.shape[1:3], dtype=bool), sample_weight=weights)
+    assert all(np.isfinite(row["r2"]) for row in monitor.get_logs().data)
+
+
 def test_a_monitor_logs_every_fold_of_a_search_in_workers(noise):
     X, points = noise
     monitor = callback.ScoringMonitor(scoring="neg_mean_absolute_error")
