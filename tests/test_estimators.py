@@ -10,9 +10,11 @@ import subprocess
 import sys
 
 import pytest
+import sklearn
 from sklearn.base import is_regressor
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import _check_name, estimator_checks_generator, parametrize_with_checks
+from sklearn.utils.fixes import parse_version
 
 from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, UNetRegressor
 from skcount.testing import all_estimators, check_image_estimator, parametrize_with_image_checks
@@ -22,6 +24,9 @@ STRICT = {"max_epochs": 2, "dtype": "float64", "batch_size": -1, "augment": Fals
 # The defaults, but for their size: single precision, crops in batches, flips and turns.
 BRIEF = {"max_epochs": 2, "random_state": 0}
 UNET = {"filters": 4, "convolutions": 1}
+
+# Older versions of scikit-learn have fewer checks.
+RECENT = parse_version(sklearn.__version__) >= parse_version("1.9")
 
 # Each estimator, as it is checked: with everything that is random, and with nothing.
 INSTANCES = {
@@ -63,9 +68,7 @@ def test_every_estimator_is_checked():
         assert all(type(case) is kind for case in INSTANCES[name])
 
 
-@parametrize_with_checks(
-    list(filter(is_regressor, instances(slow=False))), expected_failed_checks=expected_failures
-)
+@parametrize_with_checks(brief_regressors(slow=False), expected_failed_checks=expected_failures)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -95,7 +98,7 @@ def test_of_scikit_learns_checks_at_least_57_run_on_each_regressor(name):
         for n in names
         if n not in {"check_sample_weight_equivalence_on_dense_data", "check_array_api_input"}
     ]
-    assert len(kept) >= (57 if hasattr(estimator_checks, "check_array_api_input") else 52)
+    assert len(kept) >= (57 if RECENT else 52)
 
 
 @pytest.mark.parametrize("check", ["check_dataframe_column_names_consistency", "check_param_validation"])
@@ -127,7 +130,7 @@ def test_all_of_scikit_learns_checks_pass_in_double_precision_under_the_array_ap
     )
     statuses = json.loads(done.stdout.splitlines()[-1])
     assert set(statuses) == {"passed"}
-    assert len(statuses) >= 59
+    assert len(statuses) >= (59 if RECENT else 54)
 
 
 @pytest.mark.parametrize("name", sorted(set(INSTANCES) - set(SLOW)))

@@ -10,7 +10,8 @@ from contextlib import suppress
 import pytest
 
 ENDLESS = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skcount import UNetRegressor
 from skcount.datasets import make_cells

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sklearn.experimental.enable_halving_search_cv  # noqa: F401 - it registers the search
+import sklearn
+import sklearn.experimental.enable_halving_search_cv
 from sklearn import config_context, inspection, model_selection
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -24,6 +25,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from skcount import DensityMapRegressor, PointAnnotations, UNetRegressor
 from skcount.datasets import ImageSet, make_cells
@@ -208,8 +210,12 @@ def routing():
         regressor = small(validation_fraction=0.3).set_fit_request(sample_weight=True, groups=True, roi=True)
         regressor.set_score_request(sample_weight=True, roi=True)
         params = {"sample_weight": weights, "groups": CLIPS, "roi": roi}
-        pipeline = make_pipeline(FunctionTransformer(), regressor)
-        search = GridSearchCV(pipeline, {"unetregressor__sigma": [2]}, cv=KFold(3), error_score="raise")
+        searched, name = make_pipeline(FunctionTransformer(), regressor), "unetregressor__sigma"
+        if parse_version(sklearn.__version__) < parse_version(
+            "1.7"
+        ):  # its Pipeline does not route to `score`
+            searched, name = regressor, "sigma"
+        search = GridSearchCV(searched, {name: [2]}, cv=KFold(3), error_score="raise")
         search.fit(X, POINTS, **params)
         scores = search.cv_results_["mean_test_score"]
     expected = []

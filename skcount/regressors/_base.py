@@ -561,8 +561,9 @@ default=None
 def _as_callbacks_see(X, y, sample_weight, roi):
     """The training data for scikit-learn's callbacks; images carry their region, for stock scorers take no such argument."""
     seen = {"X": X if roi is None else lambda: ImageSet(X, roi=roi), "y": y}
-    if sample_weight is not None:
-        seen["metadata"] = {"sample_weight": np.broadcast_to(np.asarray(sample_weight), len(y))}
+    weights = np.asarray(sample_weight)
+    if weights.ndim:  # one number for all images weighs nothing
+        seen["metadata"] = {"sample_weight": weights}
     return seen
 
 

@@ -4,6 +4,8 @@ A check takes the estimator's name and the estimator, which it clones, and raise
 """
 
 import pickle
+import random
+import sys
 from functools import partial
 from inspect import signature
 
@@ -16,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skcount.points import PointAnnotations
 from skcount.testing._data import (
+    NOT_FINITE,
     NotAnArray,
     assert_same_counts,
     images_and_points,
@@ -28,55 +31,25 @@ from skcount.testing._data import (
 def checks(estimator):
     """The checks that hold for a regressor, by what it can do."""
     tags = get_tags(estimator)
-    found = [
-        check_fit_score_takes_y,
-        check_estimators_fit_returns_self,
-        check_estimators_unfitted,
-        check_fit_check_is_fitted,
-        check_estimators_overwrite_params,
-        check_dont_overwrite_parameters,
-        check_dict_unchanged,
-        check_fit_idempotent,
-        check_inplace_ensure_writeable,
-        check_readonly_memmap_input,
-        check_estimators_pickle,
-        partial(check_estimators_pickle, readonly_memmap=True),
-        check_estimators_dtypes,
-        check_f_contiguous_array_estimator,
-        check_regressor_data_not_an_array,
-        check_dtype_object,
-        check_lists_of_sizes,
-        check_complex_data,
-        check_estimators_empty_data_messages,
-        check_fit1d,
-        check_fit2d_1sample,
-        check_fit2d_predict1d,
-        check_n_features_in_after_fitting,
-        check_regressors_train,
-        check_regressors_int,
-        check_regressors_no_decision_function,
-        check_requires_y_none,
-        check_supervised_y_no_nan,
-        check_supervised_y_2d,
-        check_pipeline_consistency,
-    ]
+    found = [*ALWAYS]
+    if not tags.non_deterministic:
+        found += DETERMINISTIC
     if not tags.input_tags.allow_nan:
         found.append(check_estimators_nan_inf)
-    if not tags.non_deterministic:
-        found += [check_methods_sample_order_invariance, check_methods_subset_invariance]
+    if not tags.regressor_tags.poor_score:
+        found.append(check_regressors_learn)
+    if not hasattr(
+        estimator, "steps"
+    ):  # a Pipeline fits its steps where they are, by scikit-learn's own rule
+        found.append(check_estimators_overwrite_params)
     if hasattr(estimator, "partial_fit"):
         found.append(check_estimators_partial_fit_n_features)
     if hasattr(estimator, "_parameter_constraints"):
         found.append(check_param_validation)
     if has_fit_parameter(estimator, "sample_weight"):
-        found += [
-            check_sample_weights_list,
-            check_sample_weights_not_an_array,
-            check_sample_weights_shape,
-            check_sample_weights_not_overwritten,
-            check_all_zero_sample_weights_error,
-            check_sample_weight_equivalence_on_dense_data,
-        ]
+        found += WEIGHTS
+        if not tags.non_deterministic:
+            found += WEIGHTS_DETERMINISTIC
     return found
 
 
@@ -139,9 +112,9 @@ def check_dont_overwrite_parameters(name, estimator):
 def check_dict_unchanged(name, estimator):
     """`predict` leaves the estimator as it was."""
     fitted = _fitted(estimator)
-    before = digest(vars(fitted))
+    before = digest(fitted)
     fitted.predict(images_and_points()[0])
-    assert digest(vars(fitted)) == before, f"{name}.predict changes the estimator."
+    assert digest(fitted) == before, f"{name}.predict changes the estimator."
 
 
 def check_fit_idempotent(name, estimator):
@@ -206,13 +179,34 @@ def check_methods_subset_invariance(name, estimator):
 
 
 def check_inplace_ensure_writeable(name, estimator):
-    """Neither `fit` nor `predict` changes the images or the points."""
+    """Neither `fit` nor `predict` changes the images or the points, whatever their type."""
     X, points = images_and_points()
-    images = (X / 255).astype(np.float32)
-    given = [np.array(p) for p in points]
-    before = digest([images, given])
-    _fitted(estimator, images, given).predict(images)
-    assert digest([images, given]) == before, f"{name} changes the images or the points that it is given."
+    for images in (X, X.astype(np.float32) / 255, X / 255, list(X)):
+        given = [np.array(p) for p in points]
+        before = digest([images, given])
+        _fitted(estimator, images, given).predict(images)
+        assert digest([images, given]) == before, f"{name} changes the images or the points that it is given."
+
+
+def check_global_random_states(name, estimator):
+    """Neither `fit` nor `predict` draws from, or seeds, the random numbers of the process."""
+    X, points = images_and_points()
+    mine = np.random.get_state()  # noqa: NPY002 - as below
+    np.random.seed(2**31)  # noqa: NPY002 - a state that nobody else seeds
+    try:
+        before = _random_states()
+        ready(estimator).fit(X, points).predict(X)
+        assert _random_states() == before, (
+            f"{name} changes a global random state: numpy's, Python's or torch's."
+        )
+    finally:
+        np.random.set_state(mine)  # noqa: NPY002 - as above
+
+
+def _random_states():
+    torch = sys.modules.get("torch")
+    legacy = np.random.get_state(legacy=True)  # noqa: NPY002 - the global state is what is looked at
+    return digest([legacy, random.getstate(), torch and torch.get_rng_state().numpy()])
 
 
 def check_readonly_memmap_input(name, estimator):
@@ -273,14 +267,21 @@ def check_dtype_object(name, estimator):
 
 
 def check_lists_of_sizes(name, estimator):
-    """Images of many sizes, as a list: as many counts, each the same as that of its image alone."""
+    """Images of many sizes, as a list: each counts the same as alone; or they are refused in words."""
     X, points = images_and_points()
     images = [image[: 24 - 3 * i, : 24 - i] for i, image in enumerate(X)]
     kept = points.inside([image.shape[:2] for image in images])
-    fitted = _fitted(estimator, images, kept)
-    one_by_one = np.concatenate([fitted.predict([image]) for image in images])
-    what = f"{name} counts an image of a list otherwise than alone."
-    assert_same_counts(fitted.predict(images), one_by_one, what)
+    said = None
+    try:
+        fitted = _fitted(estimator, images, kept)
+    except ValueError as error:
+        said = str(error).lower()
+    if said is None:
+        one_by_one = np.concatenate([fitted.predict([image]) for image in images])
+        what = f"{name} counts an image of a list otherwise than alone."
+        assert_same_counts(fitted.predict(images), one_by_one, what)
+    else:
+        assert "size" in said or "shape" in said, f"{name}.fit on images of many sizes says {said!r}."
 
 
 def check_complex_data(name, estimator):
@@ -306,9 +307,9 @@ def check_estimators_nan_inf(name, estimator):
     for value in (np.nan, np.inf, -np.inf):
         images = X / 255
         images[3, 5, 7] = value
-        with refused(f"{name}.fit on a pixel of {value}", "nan", "inf", "finite"):
+        with refused(f"{name}.fit on a pixel of {value}", *NOT_FINITE):
             ready(estimator).fit(images, points)
-        with refused(f"{name}.predict of a pixel of {value}", "nan", "inf", "finite"):
+        with refused(f"{name}.predict of a pixel of {value}", *NOT_FINITE):
             fitted.predict(images)
 
 
@@ -369,6 +370,16 @@ def check_regressors_train(name, estimator):
     assert (counts >= 0).all(), f"{name}.predict returns {counts}; expected counts, at least 0."
 
 
+def check_regressors_learn(name, estimator):
+    """On the images that it has learnt from, it counts better than the mean does; not for those that say `poor_score`."""
+    X, points = images_and_points()
+    error = np.abs(_fitted(estimator).predict(X) - points.counts).mean()
+    blind = np.abs(points.counts.mean() - points.counts).mean()
+    assert error < blind, (
+        f"{name} errs by {error:.2f} on its training images; the mean count errs by {blind:.2f}."
+    )
+
+
 def check_regressors_int(name, estimator):
     """Points at whole numbers are the same whatever their type."""
     X, points = images_and_points()
@@ -400,14 +411,14 @@ def check_supervised_y_no_nan(name, estimator):
     for value in (np.nan, np.inf):
         y = [p.copy() for p in points]
         y[1][0, 0] = value
-        with refused(f"{name}.fit on a point at {value}", "nan", "inf", "finite"):
+        with refused(f"{name}.fit on a point at {value}", *NOT_FINITE):
             _fitted(estimator, X, y)
 
 
 def check_requires_y_none(name, estimator):
     """No target at all is refused."""
     X, _ = images_and_points()
-    with refused(f"{name}.fit on y=None", "y", error=(ValueError, TypeError)):
+    with refused(f"{name}.fit on y=None", r"y\b", "target", error=(ValueError, TypeError)):
         ready(estimator).fit(X, None)
 
 
@@ -469,3 +480,52 @@ def check_sample_weight_equivalence_on_dense_data(name, estimator):
     twice = _fitted(estimator, X[repeated], points[repeated])
     what = f"{name}: weights teach otherwise than images that are repeated or left out."
     np.testing.assert_allclose(weighted.predict(X), twice.predict(X), rtol=1e-7, atol=1e-9, err_msg=what)
+
+
+# By what an estimator promises: nothing, that it trains the same way twice, that it takes weights.
+ALWAYS = (
+    check_fit_score_takes_y,
+    check_estimators_fit_returns_self,
+    check_estimators_unfitted,
+    check_fit_check_is_fitted,
+    check_dont_overwrite_parameters,
+    check_dict_unchanged,
+    check_global_random_states,
+    check_inplace_ensure_writeable,
+    check_estimators_pickle,
+    partial(check_estimators_pickle, readonly_memmap=True),
+    check_estimators_dtypes,
+    check_complex_data,
+    check_estimators_empty_data_messages,
+    check_fit1d,
+    check_fit2d_1sample,
+    check_fit2d_predict1d,
+    check_n_features_in_after_fitting,
+    check_regressors_train,
+    check_regressors_no_decision_function,
+    check_requires_y_none,
+    check_supervised_y_no_nan,
+)
+DETERMINISTIC = (
+    check_methods_sample_order_invariance,
+    check_methods_subset_invariance,
+    check_fit_idempotent,
+    check_readonly_memmap_input,
+    check_f_contiguous_array_estimator,
+    check_regressor_data_not_an_array,
+    check_dtype_object,
+    check_lists_of_sizes,
+    check_regressors_int,
+    check_supervised_y_2d,
+    check_pipeline_consistency,
+)
+WEIGHTS = (
+    check_sample_weights_shape,
+    check_sample_weights_not_overwritten,
+    check_all_zero_sample_weights_error,
+)
+WEIGHTS_DETERMINISTIC = (
+    check_sample_weights_list,
+    check_sample_weights_not_an_array,
+    check_sample_weight_equivalence_on_dense_data,
+)

@@ -8,7 +8,7 @@ from joblib import hash as digest
 from sklearn.base import clone
 
 from skcount.points import PointAnnotations
-from skcount.testing._data import IMAGE_SHAPE, images_and_points, memory_mapped, refused
+from skcount.testing._data import IMAGE_SHAPE, NOT_FINITE, images_and_points, memory_mapped, refused
 
 
 def checks():
@@ -110,7 +110,7 @@ def check_inplace_ensure_writeable(name, transformer):
 def check_estimators_nan_inf(name, transformer):
     """A point that is not finite is refused."""
     for value in (np.nan, np.inf):
-        with refused(f"{name}.transform of a point at {value}", "nan", "inf", "finite"):
+        with refused(f"{name}.transform of a point at {value}", *NOT_FINITE):
             transformer.transform(PointAnnotations.from_flat([[value, 1.0]], [1]))
 
 
