@@ -40,7 +40,7 @@ class PlainStateMixin:
         fitted = copy(self)
         vars(fitted).update(self._network_params)
         with torch.device("meta"):
-            channels = (weights[name].ravel() for name in ("mean", "std"))
+            channels = (np.array(weights[name]).ravel() for name in ("mean", "std"))
             module = fitted._make_module(*channels, float(weights["output_scale"]), device="meta")
         module.to_empty(device=self._torch_device_or_cpu())
         module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
