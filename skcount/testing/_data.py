@@ -68,6 +68,14 @@ def refused(what, *words, error=ValueError):
         raise AssertionError(f"{what} raised nothing; expected a {getattr(error, '__name__', 'ValueError')}.")
 
 
+def badly_typed(name, estimator):
+    """For each parameter with a constraint: a value of a wrong type, by its name, and the error that is expected of it."""
+    bad = type("BadType", (), {"__repr__": lambda _: "a bad type"})()
+    for parameter, constraint in getattr(estimator, "_parameter_constraints", {}).items():
+        if not isinstance(constraint, str):  # "no_validation"
+            yield {parameter: bad}, refused(f"{name}({parameter}={bad})", f"'{parameter}' parameter")
+
+
 def assert_same_counts(one, other, what):
     """Compare counts: to seven digits, or to the four that batches of single precision keep."""
     tolerance = 1e-7 if np.asarray(one).dtype == np.float64 else 1e-4

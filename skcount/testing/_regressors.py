@@ -21,6 +21,7 @@ from skcount.testing._data import (
     NOT_FINITE,
     NotAnArray,
     assert_same_counts,
+    badly_typed,
     images_and_points,
     memory_mapped,
     ready,
@@ -151,12 +152,9 @@ def check_estimators_pickle(name, estimator, readonly_memmap=False):
 def check_param_validation(name, estimator):
     """A parameter of a wrong type is refused by `fit`, by its name."""
     X, points = images_and_points()
-    bad = type("BadType", (), {"__repr__": lambda _: "a bad type"})()
-    for parameter, constraint in estimator._parameter_constraints.items():
-        if isinstance(constraint, str):  # "no_validation"
-            continue
-        with refused(f"{name}({parameter}={bad})", f"'{parameter}' parameter"):
-            ready(estimator).set_params(**{parameter: bad}).fit(X, points)
+    for wrong, expected in badly_typed(name, estimator):
+        with expected:
+            ready(estimator).set_params(**wrong).fit(X, points)
 
 
 # Images

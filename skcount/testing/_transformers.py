@@ -8,7 +8,14 @@ from joblib import hash as digest
 from sklearn.base import clone
 
 from skcount.points import PointAnnotations
-from skcount.testing._data import IMAGE_SHAPE, NOT_FINITE, images_and_points, memory_mapped, refused
+from skcount.testing._data import (
+    IMAGE_SHAPE,
+    NOT_FINITE,
+    badly_typed,
+    images_and_points,
+    memory_mapped,
+    refused,
+)
 
 
 def checks():
@@ -117,9 +124,6 @@ def check_estimators_nan_inf(name, transformer):
 def check_param_validation(name, transformer):
     """A parameter of a wrong type is refused, by its name."""
     _, points = images_and_points()
-    bad = type("BadType", (), {"__repr__": lambda _: "a bad type"})()
-    for parameter, constraint in getattr(transformer, "_parameter_constraints", {}).items():
-        if isinstance(constraint, str):  # "no_validation"
-            continue
-        with refused(f"{name}({parameter}={bad})", f"'{parameter}' parameter"):
-            clone(transformer).set_params(**{parameter: bad}).fit_transform(points)
+    for wrong, expected in badly_typed(name, transformer):
+        with expected:
+            clone(transformer).set_params(**wrong).fit_transform(points)
