@@ -13,6 +13,7 @@ _HOMES = {
     "UNetRegressor": "regressors",
     "FCRNRegressor": "regressors",
     "PointAnnotations": "points",
+    "load": "regressors",
 }
 _MODULES = ["datasets", "density", "metrics", "networks", "plotting", "testing"]
 
@@ -22,6 +23,7 @@ __all__ = [
     "FCRNRegressor",
     "PointAnnotations",
     "UNetRegressor",
+    "load",
 ]
 __all__ += ["datasets", "density", "metrics", "networks", "plotting", "testing"]
 

@@ -10,7 +10,7 @@ from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer, upsa
 
 _CONSTRAINTS = {
     "in_channels": [Interval(Integral, 1, None, closed="left")],
-    "convolutions": [Interval(Integral, 1, None, closed="left")],
+    "convolutions": [Interval(Integral, 1, 100, closed="both")],
     "normalization": [StrOptions({"batch"}), None],
 }
 
@@ -26,7 +26,7 @@ class FCRNA(nn.Module):
     in_channels : int
         Number of channels of the images, >= 1.
     convolutions : int, default=1
-        Number of convolutions in each block, >= 1; the paper has one.
+        Number of convolutions in each block, 1 to 100; the paper has one.
     normalization : {"batch", None}, default="batch"
         What follows each convolution.
 
@@ -90,7 +90,7 @@ class FCRNB(nn.Module):
     in_channels : int
         Number of channels of the images, >= 1.
     convolutions : int, default=1
-        Number of convolutions in each block, >= 1; the paper has one.
+        Number of convolutions in each block, 1 to 100; the paper has one.
     normalization : {"batch", None}, default="batch"
         What follows each convolution.
 

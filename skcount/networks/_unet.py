@@ -21,12 +21,12 @@ class UNet(nn.Module):
     in_channels : int
         Number of channels of the images, >= 1.
     filters : int, default=16
-        Number of filters of the blocks of the image's own size, >= 1.
+        Number of filters of the blocks of the image's own size, 1 to 10,000.
     growth : float, default=2
-        Each block has so many times the filters of the one that is twice its size, >= 1, rounded. The paper has 2; 1
+        Each block has so many times the filters of the one that is twice its size, 1 to 10, rounded. The paper has 2; 1
         gives every block the same number.
     convolutions : int, default=2
-        Number of 3 x 3 convolutions in each block, >= 1.
+        Number of 3 x 3 convolutions in each block, 1 to 100.
     normalization : {"batch", None}, default="batch"
         What follows each convolution.
 
@@ -47,9 +47,9 @@ class UNet(nn.Module):
     @validate_params(
         {
             "in_channels": [Interval(Integral, 1, None, closed="left")],
-            "filters": [Interval(Integral, 1, None, closed="left")],
-            "growth": [Interval(Real, 1, None, closed="left")],
-            "convolutions": [Interval(Integral, 1, None, closed="left")],
+            "filters": [Interval(Integral, 1, 10_000, closed="both")],
+            "growth": [Interval(Real, 1, 10, closed="both")],
+            "convolutions": [Interval(Integral, 1, 100, closed="both")],
             "normalization": [StrOptions({"batch"}), None],
         },
         prefer_skip_nested_validation=True,

@@ -2,6 +2,7 @@
 
 from skcount.regressors._density_map import DensityMapRegressor
 from skcount.regressors._fcrn import FCRNRegressor
+from skcount.regressors._save import load
 from skcount.regressors._unet import UNetRegressor
 
-__all__ = ["DensityMapRegressor", "FCRNRegressor", "UNetRegressor"]
+__all__ = ["DensityMapRegressor", "FCRNRegressor", "UNetRegressor", "load"]

@@ -28,6 +28,7 @@ from skcount.regressors._export import export_onnx
 from skcount.regressors._hold_out import hold_out
 from skcount.regressors._predictor import Predictor, check_out, measure_tiles
 from skcount.regressors._randomness import own_randomness, random_stream
+from skcount.regressors._save import save_regressor
 from skcount.regressors._state import PlainStateMixin
 from skcount.regressors._target import check_target, is_ragged
 from skcount.training import LOSSES, BlankPenalty, Crops, Jitter, MapTarget, PointTarget, train
@@ -310,6 +311,40 @@ default=None
         """
         check_is_fitted(self)
         export_onnx(self.module_, path)
+
+    def save(self, path):
+        """Write the fitted regressor to a file, for `skcount.load`.
+
+        The file holds the weights, the parameters and what was learnt, the versions of skcount, torch, numpy, scikit-learn
+        and Python that wrote it, and a digest over every byte: a safetensors file, which other tools open too. It holds no
+        code. A network of the user's own is named in it, and handed over when it is loaded.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file to write, whole or not at all; ``.skcount`` is a good ending.
+
+        Raises
+        ------
+        NotFittedError
+            If the regressor is not fitted.
+        FileNotFoundError
+            If the folder does not exist.
+        TypeError
+            If the regressor is of a class of the user's, or `architecture_params` holds more than plain values and arrays:
+            what only code can hold.
+
+        Warns
+        -----
+        UserWarning
+            If `net_params` or `callbacks` hold objects: they are left out, for predictions do not need them.
+
+        See Also
+        --------
+        skcount.load : Reads the file.
+        """
+        check_is_fitted(self)
+        save_regressor(self, path)
 
     def set_params(self, **params):
         """Set parameters, those of `density` by ``density__sigma`` and so on, even where it is None so far.

@@ -19,7 +19,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         Which network of the paper: A with three poolings and 3 x 3 kernels, or B with two poolings and larger
         kernels, three times the parameters and eleven times the operations.
     convolutions : int, default=1
-        Number of convolutions in each block, >= 1.
+        Number of convolutions in each block, 1 to 100.
     normalization : {"batch", None}, default="batch"
         What follows each convolution.
     {parameters}
@@ -51,7 +51,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
     _parameter_constraints = {
         **BaseDensityMapRegressor._parameter_constraints,
         "variant": [StrOptions({"a", "b"})],
-        "convolutions": [Interval(Integral, 1, None, closed="left")],
+        "convolutions": [Interval(Integral, 1, 100, closed="both")],
         "normalization": [StrOptions({"batch"}), None],
     }
     _network_param_names = ("variant", "convolutions", "normalization")

@@ -36,13 +36,19 @@ class PlainStateMixin:
         return copied
 
     def _rebuild(self, weights):
-        """The network as it was fitted, without a random number: whoever trains meanwhile draws from the same stream."""
+        """The network as it was fitted.
+
+        One of skcount's is built without a random number: whoever trains meanwhile draws from the same stream.
+        """
         fitted = copy(self)
         vars(fitted).update(self._network_params)
-        with torch.device("meta"):
+        device = "cpu" if callable(self._network_params.get("architecture")) else "meta"
+        with torch.device(device):
             channels = (np.array(weights[name]).ravel() for name in ("mean", "std"))
-            module = fitted._make_module(*channels, float(weights["output_scale"]), device="meta")
-        module.to_empty(device=self._torch_device_or_cpu())
+            module = fitted._make_module(*channels, float(weights["output_scale"]), device=device)
+        _check_shapes(module, weights)  # before any memory is asked for
+        device = self._torch_device_or_cpu()
+        module = module.to_empty(device=device) if module.mean.is_meta else module.to(device)
         module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
         return module.eval()
 
@@ -51,3 +57,15 @@ class PlainStateMixin:
             return self._torch_device()
         except ValueError:  # it was fitted on another machine
             return "cpu"
+
+
+def _check_shapes(module, weights):
+    """Refuse weights that are not those of a network."""
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: value.shape for name, value in weights.items()}
+    if expected != found:
+        name = min(name for name in expected | found if expected.get(name) != found.get(name))
+        raise ValueError(
+            f"The weights {name!r} have the shape {found.get(name)} and the network's have {expected.get(name)}; expected "
+            "the same."
+        )

@@ -16,12 +16,12 @@ class UNetRegressor(BaseDensityMapRegressor):
     Parameters
     ----------
     filters : int, default=16
-        Number of filters of the blocks of the image's own size, >= 1.
+        Number of filters of the blocks of the image's own size, 1 to 10,000.
     growth : float, default=2
-        Each block has so many times the filters of the one that is twice its size, >= 1. With 1 every block has the same
+        Each block has so many times the filters of the one that is twice its size, 1 to 10. With 1 every block has the same
         number.
     convolutions : int, default=2
-        Number of convolutions in each block, >= 1.
+        Number of convolutions in each block, 1 to 100.
     normalization : {"batch", None}, default="batch"
         What follows each convolution.
     {parameters}
@@ -51,9 +51,9 @@ class UNetRegressor(BaseDensityMapRegressor):
 
     _parameter_constraints = {
         **BaseDensityMapRegressor._parameter_constraints,
-        "filters": [Interval(Integral, 1, None, closed="left")],
-        "growth": [Interval(Real, 1, None, closed="left")],
-        "convolutions": [Interval(Integral, 1, None, closed="left")],
+        "filters": [Interval(Integral, 1, 10_000, closed="both")],
+        "growth": [Interval(Real, 1, 10, closed="both")],
+        "convolutions": [Interval(Integral, 1, 100, closed="both")],
         "normalization": [StrOptions({"batch"}), None],
     }
     _network_param_names = ("filters", "growth", "convolutions", "normalization")

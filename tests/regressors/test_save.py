@@ -1,0 +1,355 @@
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skorch.callbacks import EpochScoring
+
+import skcount
+from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, UNetRegressor
+from skcount.regressors import _file, _save
+
+RELEASED = sorted((Path(__file__).parent / "released").glob("*.skcount"))
+
+
+class Shallow(torch.nn.Sequential):
+    """A network of the user's."""
+
+    def __init__(self, n_channels, width=2):
+        super().__init__(
+            torch.nn.Conv2d(n_channels, width, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(width, 1, 1)
+        )
+
+
+class OtherShallow(Shallow):
+    """The same weights, and something else done with them."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Mine(UNetRegressor):
+    """A regressor of the user's."""
+
+
+def small(**params):
+    return UNetRegressor(**{"filters": 2, "max_epochs": 1, "random_state": 0, **params})
+
+
+REGRESSORS = [
+    small(),
+    small(dtype="float64", normalization=None, growth=1, convolutions=1),
+    small(sigma=1.5, density=DensityMapTransformer(kernel="adaptive", image_shape=(17, 22)), patch_size=9),
+    small(random_state=np.random.RandomState(0), lr=np.float32(0.01), max_epochs=np.int64(2)),
+    small(net_params={"iterator_train__drop_last": False}, validation_fraction=0.4),
+    FCRNRegressor("b", max_epochs=1, random_state=0),
+    DensityMapRegressor("fcrn_a", max_epochs=1, random_state=0),
+    DensityMapRegressor(architecture_params={"filters": 2}, max_epochs=1, random_state=0),
+]
+
+
+@pytest.mark.parametrize("regressor", REGRESSORS, ids=range(len(REGRESSORS)))
+def test_what_is_loaded_is_what_was_saved(regressor, noise, tmp_path):
+    X, points = noise
+    regressor = clone(regressor).fit(X, points)
+    regressor.save(tmp_path / "it.skcount")
+    loaded = skcount.load(tmp_path / "it.skcount")
+    params = [
+        {**r.get_params(deep=False), "density": repr(r.density), "random_state": None}
+        for r in (loaded, regressor)
+    ]
+    assert params[0] == params[1]
+    np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
+    assert loaded.predict_points(X) == regressor.predict_points(X)
+    assert loaded.history_ == regressor.history_
+    assert set(vars(loaded)) - {"_is_clone"} == set(vars(regressor)) - {"_is_clone"}
+    loaded.save(tmp_path / "again.skcount")
+    assert (tmp_path / "again.skcount").read_bytes() == (tmp_path / "it.skcount").read_bytes()
+
+
+def test_training_goes_on_after_loading_as_if_nothing_had_happened(noise, tmp_path):
+    X, points = noise
+    regressor = small().partial_fit(X, points)
+    regressor.save(tmp_path / "it")
+    loaded = skcount.load(tmp_path / "it")
+    for _ in range(2):
+        regressor.partial_fit(X, points)
+        loaded.partial_fit(X, points)
+    np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
+    warm = [
+        r.set_params(warm_start=True, validation_fraction=0.3).fit(X, points).predict(X)
+        for r in (loaded, regressor)
+    ]
+    np.testing.assert_array_equal(*warm)
+
+
+def test_it_is_what_was_fitted_whatever_set_params_has_changed_since(noise, tmp_path):
+    X, points = noise
+    regressor = DensityMapRegressor("fcrn_a", max_epochs=1, random_state=0).fit(X, points)
+    before = regressor.predict(X)
+    regressor.set_params(architecture="unet", architecture_params={"filters": 3}, sigma=5).save(
+        tmp_path / "it"
+    )
+    loaded = skcount.load(tmp_path / "it")
+    np.testing.assert_array_equal(loaded.predict(X), before)
+    assert loaded.architecture == "unet"
+    assert loaded.density_.sigma == 2
+    loaded.fit(X, points).predict(X)
+
+
+def test_a_model_of_a_table_keeps_the_names_of_its_columns(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(np.random.default_rng(0).random((9, 4)), columns=list("abcd"))
+    regressor = small().fit(X, np.arange(9.0))
+    regressor.save(tmp_path / "it")
+    loaded = skcount.load(tmp_path / "it")
+    assert loaded.feature_names_in_.tolist() == list("abcd")
+    np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
+    with pytest.raises(ValueError, match="feature names"):
+        loaded.predict(X.rename(columns={"a": "z"}))
+
+
+def test_requested_metadata_stay_requested(noise, tmp_path):
+    X, points = noise
+    with config_context(enable_metadata_routing=True):
+        regressor = (
+            small()
+            .set_fit_request(sample_weight=True, roi="mask")
+            .set_predict_request(roi=True)
+            .fit(X, points)
+        )
+        regressor.save(tmp_path / "it")
+        loaded = skcount.load(tmp_path / "it")
+        assert str(loaded.get_metadata_routing()) == str(regressor.get_metadata_routing())
+
+
+def test_a_model_of_another_device_loads_on_the_cpu(noise, tmp_path):
+    regressor = small().fit(*noise).set_params(device="cuda:7")
+    regressor.save(tmp_path / "it")
+    loaded = skcount.load(tmp_path / "it")
+    assert loaded.device == "cuda:7"
+    assert loaded.module_.mean.device.type == "cpu"
+
+
+# --- networks and classes of the user's -------------------------------------------------------------------------
+
+
+def test_a_network_of_the_users_is_handed_over(noise, tmp_path):
+    X, points = noise
+    regressor = DensityMapRegressor(
+        Shallow, architecture_params={"width": 3}, max_epochs=1, random_state=0
+    ).fit(X, points)
+    regressor.save(tmp_path / "it")
+    state = torch.get_rng_state()
+    loaded = skcount.load(tmp_path / "it", architecture=Shallow)
+    np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
+    assert loaded.architecture is Shallow
+    assert (torch.get_rng_state() == state).all()
+    with pytest.raises(
+        ValueError, match=r"holds a network of .*Shallow, which load does not import .*architecture=Shallow"
+    ):
+        skcount.load(tmp_path / "it")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        (
+            lambda n_channels, width: Shallow(n_channels, width + 1),
+            r"weights '.*' have the shape .* and the network's have",
+        ),
+        (OtherShallow, r"a test image gave \[.*\] when it was saved, and gives"),
+        (print, r"no regressor that can be built"),
+        (Shallow(3), r"a network that is built already"),
+    ],
+)
+def test_another_network_than_the_one_that_was_saved_is_refused(architecture, message, noise, tmp_path):
+    DensityMapRegressor(Shallow, architecture_params={"width": 3}, max_epochs=1, random_state=0).fit(
+        *noise
+    ).save(tmp_path / "it")
+    with pytest.raises(ValueError, match=message):
+        skcount.load(tmp_path / "it", architecture=architecture)
+
+
+def test_an_architecture_is_refused_where_none_is_needed(noise, tmp_path):
+    small().fit(*noise).save(tmp_path / "it")
+    with pytest.raises(ValueError, match="holds a network of skcount's, and an architecture was passed"):
+        skcount.load(tmp_path / "it", architecture=Shallow)
+
+
+def test_an_architecture_that_was_changed_since_the_fit_is_refused(noise, tmp_path):
+    regressor = DensityMapRegressor(Shallow, max_epochs=1, random_state=0).fit(*noise)
+    with pytest.raises(
+        TypeError, match=r"fitted with the architecture .*\.Shallow and is set to .*OtherShallow now"
+    ):
+        regressor.set_params(architecture=OtherShallow).save(tmp_path / "it")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_of_the_users_is_code(noise, tmp_path):
+    with pytest.raises(TypeError, match=r"Mine is a class of its own.* Pickle it instead"):
+        Mine(filters=2, max_epochs=1).fit(*noise).save(tmp_path / "it")
+
+
+def test_parameters_that_only_code_can_hold_are_refused_where_the_network_needs_them(noise, tmp_path):
+    regressor = DensityMapRegressor(
+        lambda n, act: torch.nn.Sequential(torch.nn.Conv2d(n, 1, 1), act),
+        architecture_params={"act": torch.nn.ReLU()},
+        max_epochs=1,
+    ).fit(*noise)
+    with pytest.raises(TypeError, match=r"cannot be saved without code: architecture_params\.act is a ReLU"):
+        regressor.save(tmp_path / "it")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"net_params": {"optimizer": torch.optim.SGD}},
+        {"callbacks": [("mae", EpochScoring("neg_mean_absolute_error", use_caching=False, on_train=True))]},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_what_only_training_needs_is_left_out_with_a_warning(params, noise, tmp_path):
+    X, points = noise
+    regressor = small().fit(X, points).set_params(**params)
+    with pytest.warns(
+        UserWarning, match=rf"{next(iter(params))} of this UNetRegressor is not saved"
+    ) as record:
+        regressor.save(tmp_path / "it")
+    assert record[0].filename == __file__
+    loaded = skcount.load(tmp_path / "it")
+    assert loaded.get_params()[next(iter(params))] is None
+    np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
+
+
+# --- files that are not what they should be ---------------------------------------------------------------------
+
+
+def test_an_unfitted_regressor_says_so(tmp_path):
+    with pytest.raises(NotFittedError):
+        small().save(tmp_path / "it")
+
+
+def test_a_missing_folder_and_a_folder_are_refused(noise, tmp_path):
+    regressor = small().fit(*noise)
+    with pytest.raises(FileNotFoundError, match="make it first"):
+        regressor.save(tmp_path / "missing" / "it")
+    with pytest.raises(ValueError, match="is a folder"):
+        regressor.save(tmp_path)
+
+
+def test_saving_again_replaces_and_failing_to_keeps(noise, tmp_path, monkeypatch):
+    X, points = noise
+    path = tmp_path / "it"
+    small(random_state=1).fit(X, points).save(path)
+    second = small(random_state=2).fit(X, points)
+    second.save(path)
+    np.testing.assert_array_equal(skcount.load(path).predict(X), second.predict(X))
+    before = path.read_bytes()
+    monkeypatch.setattr(
+        Path, "write_bytes", lambda self, data: (_ for _ in ()).throw(OSError("No space left on device"))
+    )
+    with pytest.raises(OSError, match="No space left"):
+        small(random_state=3).fit(X, points).save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["it"]
+
+
+def crafted(change, noise, path):
+    """Write a file whose digest is right and whose content is not."""
+    small().fit(*noise).save(path)
+    tree = _file.read(path, _save.KIND)
+    change(tree)
+    _file.write(path, tree, _save.KIND)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: tree.update({"class": "Pipeline"}),
+        lambda tree: tree.update({"class": "__builtins__"}),
+        lambda tree: tree["params"].update(filters=-1),
+        lambda tree: tree["params"].update(of_tomorrow=3),
+        lambda tree: tree["fitted"]["_network_params"].update(filters=10**9),
+        lambda tree: tree["fitted"]["_network_params"].update(convolutions=10**9),
+        lambda tree: tree["fitted"]["_network_params"].update(growth=1e300),
+        lambda tree: tree["fitted"].update(_network_params=3),
+        lambda tree: tree["weights"].pop("mean"),
+        lambda tree: tree["weights"].update(output_scale=np.float32(-1)),
+        lambda tree: tree["weights"].update(
+            {name: value * np.float32(np.nan) for name, value in tree["weights"].items()}
+        ),
+        lambda tree: tree["weights"].update(
+            {name: value * 2 for name, value in tree["weights"].items() if "bias" in name}
+        ),
+        lambda tree: tree["density"].update(sigma="wide"),
+        lambda tree: tree["density"].update(nothing=1),
+        lambda tree: tree.pop("params"),
+        lambda tree: tree.update(requests={"fit": {"sample_weight": [1]}}),
+        lambda tree: tree.update(probe="yes"),
+        lambda tree: tree["params"].update(architecture={"import": "os.system"}),
+    ],
+)
+def test_a_crafted_file_with_a_right_digest_is_refused(change, noise, tmp_path):
+    crafted(change, noise, tmp_path / "it")
+    with pytest.raises(ValueError, match=r"no regressor that can be built|does not import by itself"):
+        skcount.load(tmp_path / "it")
+
+
+def test_a_crafted_file_sets_no_method(noise, tmp_path):
+    crafted(lambda tree: tree["fitted"].update(predict="nothing"), noise, tmp_path / "it")
+    assert "predict" not in vars(skcount.load(tmp_path / "it"))
+
+
+def test_a_checkpoint_and_a_pipeline_are_told_apart(noise, tmp_path):
+    _file.write(tmp_path / "it", {}, "checkpoint")
+    with pytest.raises(ValueError, match="is a checkpoint of skcount's; expected a fitted regressor"):
+        skcount.load(tmp_path / "it")
+    with open(tmp_path / "pipe.pkl", "wb") as file:
+        pickle.dump(make_pipeline(FunctionTransformer(), small()), file)
+    with pytest.raises(ValueError, match="looks like a pickle"):
+        skcount.load(tmp_path / "pipe.pkl")
+
+
+def test_loading_gives_the_same_counts_in_another_process(noise, tmp_path):
+    X, points = noise
+    regressor = small().fit(X, points)
+    regressor.save(tmp_path / "it")
+    np.save(tmp_path / "X.npy", X)
+    script = "import sys, numpy, skcount; print(skcount.load(sys.argv[1]).predict(numpy.load(sys.argv[2])).tolist())"
+    run = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", script, tmp_path / "it", tmp_path / "X.npy"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(run.stdout) == regressor.predict(X).tolist()
+
+
+# --- released formats -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
+def test_a_file_of_each_released_format_loads_and_counts_the_same(path):
+    expected = json.loads(path.with_suffix(".json").read_text())
+    loaded = skcount.load(path)
+    X = np.random.RandomState(0).randint(0, 256, (2, 24, 32, 3)).astype(np.uint8)
+    np.testing.assert_allclose(loaded.predict(X), expected["counts"], rtol=1e-4)
+    assert loaded.get_params()["filters"] == expected["filters"]
+    loaded.partial_fit(X, [[(3, 4)], []])
+
+
+def test_there_is_a_file_of_the_format_of_today():
+    assert f"format-{_file.FORMAT}" in [path.stem for path in RELEASED]
