@@ -20,7 +20,8 @@ from skcount import DensityMapRegressor
 from skcount.regressors import _base
 
 LOG = Path(__file__).with_name("ablation.jsonl")
-BASE, NET, CROPS = "skcount.regressors._base", "skcount.training._net", "skcount.training._crops"
+BASE, CROPS = "skcount.regressors._base", "skcount.training._crops"
+NET, CALLBACKS = "skcount.training._net", "skcount.training._callbacks"
 N_TRAIN = 64
 channel_statistics = _base._channel_statistics
 
@@ -65,7 +66,7 @@ VARIANTS = {
     "cut edges count in the loss": ({}, {f"{CROPS}.MARGIN": 0}),
     "squared error of pixels alone": ({"loss": "mse"}, {}),
     "squared error of pixels and of the crop": ({"loss": "mse_count"}, {}),
-    "constant learning rate": ({}, {f"{NET}.one_cycle": lambda _: 1.0}),
+    "constant learning rate": ({}, {f"{CALLBACKS}.one_cycle": lambda _: 1.0}),
     "statistics never frozen": ({}, {f"{NET}.FREEZE_AFTER": 2.0}),
     "no normalisation": ({"architecture_params": {"normalization": None}}, {}),
     "no last scale": ({}, {f"{BASE}._remove_bias": nothing}),

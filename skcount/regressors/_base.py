@@ -3,7 +3,7 @@
 import warnings
 from collections import deque
 from copy import copy, deepcopy
-from functools import cache
+from functools import cache, partial
 from multiprocessing import current_process
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -24,6 +25,7 @@ from skcount.metrics import check_weights, count_mean_absolute_error
 from skcount.networks import DensityNetwork
 from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks
+from skcount.regressors._checkpoint import checkpointing, describe
 from skcount.regressors._export import export_onnx
 from skcount.regressors._hold_out import hold_out
 from skcount.regressors._predictor import Predictor, check_out, measure_tiles
@@ -31,7 +33,7 @@ from skcount.regressors._randomness import own_randomness, random_stream
 from skcount.regressors._save import save_regressor
 from skcount.regressors._state import PlainStateMixin
 from skcount.regressors._target import check_target, is_ragged
-from skcount.training import LOSSES, BlankPenalty, Crops, Jitter, MapTarget, PointTarget, train
+from skcount.training import LOSSES, BlankPenalty, Crops, DivergedError, Jitter, MapTarget, PointTarget, train
 
 # Chosen on images held out of VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
@@ -72,6 +74,7 @@ class BaseDensityMapRegressor(
         "device": [str],
         "dtype": [StrOptions({"float32", "float64"})],
         "warm_start": ["boolean"],
+        "on_divergence": [StrOptions({"raise", "warn", "discard"})],
         "net_params": [dict, None],
         "callbacks": [list, None],
         "random_state": ["random_state"],
@@ -80,7 +83,17 @@ class BaseDensityMapRegressor(
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, groups=None, roi=None, perspective=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        groups=None,
+        roi=None,
+        perspective=None,
+        checkpoint=None,
+        checkpoint_every=1,
+    ):
         """Learn to count from images and points.
 
         Parameters
@@ -104,6 +117,13 @@ class BaseDensityMapRegressor(
             Relative scale of the objects at each pixel, > 0, one map for all images or one for each: the kernel of a
             point grows with it.
             None takes those that an `ImageSet` carries.
+        checkpoint : str, path-like or None, default=None
+            A file to keep the state of the training in: weights, optimiser, random numbers, epoch. A fit that was killed,
+            called again with the same data and parameters, goes on there, and ends with the weights that it would have
+            had: bit for bit on a CPU, with equal versions and numbers of threads; one that had come to its end is not
+            trained again. Callbacks of the user's start anew. The file stays until you remove it.
+        checkpoint_every : int, default=1
+            How many epochs there are between two states, >= 1.
 
         Returns
         -------
@@ -113,16 +133,26 @@ class BaseDensityMapRegressor(
         Raises
         ------
         ValueError
-            If a parameter, an image or the target is not valid; before any training starts.
+            If a parameter, an image or the target is not valid, or if the checkpoint belongs to other data or parameters;
+            before any training starts.
+        RuntimeError
+            If another fit is writing the same checkpoint.
         FloatingPointError
-            If the training diverges.
+            If the training diverges. The regressor then has the weights of the last epoch before, or of the best one on
+            held-out images, unless `on_divergence` says otherwise.
         """
         fresh = not (self.warm_start and hasattr(self, "module_"))
-        data = self._check_training_data(
-            X, y, sample_weight, roi, perspective, fresh, self._fraction(), groups
-        )
-        seen = _as_callbacks_see(X, y, sample_weight, roi)
-        return self._fit(seen, data, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True)
+        with checkpointing(checkpoint, checkpoint_every) as kept:
+            data = self._check_training_data(
+                X, y, sample_weight, roi, perspective, fresh, self._fraction(), groups, kept and kept.seed
+            )
+            if kept:
+                images, target, weights, _, _, held_out, seed = data
+                kept.compare(describe(self, seed, images, target, weights, held_out, fresh))
+            seen = _as_callbacks_see(X, y, sample_weight, roi)
+            return self._fit(
+                seen, data, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True, kept=kept
+            )
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -391,7 +421,7 @@ default=None
         tags.input_tags.three_d_array = True
         return tags
 
-    def _fit(self, seen, data, fresh, max_epochs, one_cycle_schedule):
+    def _fit(self, seen, data, fresh, max_epochs, one_cycle_schedule, kept=None):
         """Build the network where it is fresh, and train it on what was checked."""
         images, target, weights, channels, density, held_out, seed = data
         earlier = None if fresh or one_cycle_schedule else self._training_state
@@ -417,9 +447,12 @@ default=None
                 "_network_params": self._get_network_params(),
                 "_seed": seed,
             }
-            tasks = TaskTree(self, epochs, fitted, **seen)
-            penalty = _blank_penalty(images, channels, crops.patch_shape, module, earlier)
-            history, optimizer_state = train(
+            resume = kept and kept.state
+            n_over = len(resume["history"]) if resume else 0
+            tasks = TaskTree(self, epochs - n_over, fitted, **seen)
+            penalty = _blank_penalty(images, channels, crops.patch_shape, module, earlier or resume)
+            training = partial(
+                train,
                 module,
                 crops,
                 loss,
@@ -432,12 +465,16 @@ default=None
                 verbose=self.verbose,
                 callbacks=self.callbacks or (),
                 net_params=self.net_params,
-                after_epoch=tasks.end_epoch,
+                after_epoch=lambda n: tasks.end_epoch(n - n_over),
                 validate=held_out and (lambda: self._held_out_error(module, *held_out)),
                 patience=self.n_iter_no_change if self.early_stopping else None,
                 optimizer_state=earlier and earlier["optimizer"],
                 remember=not one_cycle_schedule,
+                resume=resume,
+                keep=kept and kept.write,
+                keep_every=kept.every if kept else 1,
             )
+            diverged, (history, optimizer_state) = self._run(training)
             if one_cycle_schedule and target.is_map:
                 predictor = Predictor(module, self.tile_size, self._symmetries(images))
                 module.output_scale *= _last_scale(predictor, images, target.counts, weights)
@@ -448,7 +485,20 @@ default=None
         module.eval()
         self._store(fitted, history, fresh, images.columns)
         tasks.end()
+        if diverged and self.on_divergence == "raise":
+            raise diverged
+        if diverged:
+            warnings.warn(str(diverged), ConvergenceWarning, stacklevel=2)
         return self
+
+    def _run(self, training):
+        """Train; where that diverges after some good epochs, they are what was learnt, if they are wanted."""
+        try:
+            return None, training()
+        except DivergedError as error:
+            if self.on_divergence == "discard" or not error.history:
+                raise
+            return error, (error.history, None)
 
     def _held_out_error(self, module, images, counts, weights):
         """Mean absolute error of the counts of the images that were held out, by the module as it is."""
@@ -459,7 +509,9 @@ default=None
         """Part of the images to hold out, or None."""
         return 0.1 if self.early_stopping and self.validation_fraction is None else self.validation_fraction
 
-    def _check_training_data(self, X, y, sample_weight, roi, perspective, fresh, fraction=None, groups=None):
+    def _check_training_data(
+        self, X, y, sample_weight, roi, perspective, fresh, fraction=None, groups=None, begun=None
+    ):
         """Check all that `fit` is given; nothing is trained before all of it is right."""
         density = self._make_density()
         self._torch_device()
@@ -484,7 +536,7 @@ default=None
         if isinstance(target, PointTarget):
             density.check_outside(target.points, images.shapes)
             target = target.inside()
-        kept, held_out, seed = np.flatnonzero(weights), None, self._draw_seed() if fresh else self._seed
+        kept, held_out, seed = np.flatnonzero(weights), None, self._seed_of(fresh, begun)
         if fraction is not None:
             kept, valid = hold_out(kept, _carried_groups(X, groups, len(images)), fraction, seed)
             held_out = images.take(valid), target.take(valid).counts, weights[valid]
@@ -495,8 +547,12 @@ default=None
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
         return images, target, weights / weights.mean(), channels, density, held_out, seed
 
-    def _draw_seed(self):
+    def _seed_of(self, fresh, begun):
         """The seed of a fit and of those that go on from it: a warm start holds the same images out again."""
+        if not fresh:
+            return self._seed
+        if self.random_state is None and begun is not None:  # it was drawn when the fit was begun
+            return begun
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))

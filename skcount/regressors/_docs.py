@@ -52,6 +52,10 @@ dtype : {"float32", "float64"}, default="float32"
     Precision of the network.
 warm_start : bool, default=False
     Whether `fit` goes on from the weights of the last fit, by another cycle of the learning rate, with crops drawn anew.
+on_divergence : {"raise", "warn", "discard"}, default="raise"
+    What a fit does whose loss is not finite, or a thousand times that of the first epoch. It stops, and the regressor has
+    the weights of the last epoch before, or of the best one on held-out images; then it raises a FloatingPointError, or
+    only warns. "discard" raises and leaves the regressor as it was before the fit.
 net_params : dict or None, default=None
     More parameters for skorch's NeuralNet, which override what is set here.
 callbacks : list or None, default=None

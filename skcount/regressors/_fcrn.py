@@ -79,6 +79,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         device="auto",
         dtype="float32",
         warm_start=False,
+        on_divergence="raise",
         net_params=None,
         callbacks=None,
         random_state=None,
@@ -104,6 +105,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         self.device = device
         self.dtype = dtype
         self.warm_start = warm_start
+        self.on_divergence = on_divergence
         self.net_params = net_params
         self.callbacks = callbacks
         self.random_state = random_state

@@ -82,6 +82,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         device="auto",
         dtype="float32",
         warm_start=False,
+        on_divergence="raise",
         net_params=None,
         callbacks=None,
         random_state=None,
@@ -108,6 +109,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         self.device = device
         self.dtype = dtype
         self.warm_start = warm_start
+        self.on_divergence = on_divergence
         self.net_params = net_params
         self.callbacks = callbacks
         self.random_state = random_state

@@ -4,7 +4,17 @@ from skcount.training._blank import BlankPenalty
 from skcount.training._crops import Crops
 from skcount.training._jitter import Jitter
 from skcount.training._losses import LOSSES
-from skcount.training._net import train
+from skcount.training._net import DivergedError, train
 from skcount.training._targets import CountTarget, MapTarget, PointTarget
 
-__all__ = ["LOSSES", "BlankPenalty", "CountTarget", "Crops", "Jitter", "MapTarget", "PointTarget", "train"]
+__all__ = [
+    "LOSSES",
+    "BlankPenalty",
+    "CountTarget",
+    "Crops",
+    "DivergedError",
+    "Jitter",
+    "MapTarget",
+    "PointTarget",
+    "train",
+]

@@ -3,7 +3,33 @@
 import math
 from copy import deepcopy
 
+import numpy as np
+import torch
 from skorch.callbacks import Callback
+
+
+class OneCycle(Callback):
+    """Let the learning rates follow one cycle, step by step.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps of the whole training.
+    """
+
+    def __init__(self, n_steps):
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Take the rates as they are for the largest."""
+        self.largest_ = [group["lr"] for group in net.optimizer_.param_groups]
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Set the rates of this step."""
+        if training:
+            relative = one_cycle((net.n_steps_ + 0.5) / self.n_steps)
+            for group, largest in zip(net.optimizer_.param_groups, self.largest_, strict=True):
+                group["lr"] = largest * relative
 
 
 class FreezeStatistics(Callback):
@@ -21,15 +47,10 @@ class FreezeStatistics(Callback):
     def __init__(self, first_step):
         self.first_step = first_step
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
-        """Start counting steps."""
-        self.step_ = 0
-
     def on_batch_begin(self, net, batch=None, training=None, **kwargs):  # noqa: ARG002 - skorch's signature
-        """Freeze when the step has come."""
-        if self.step_ == self.first_step:
+        """Freeze when the step has come, or is over in a training that goes on."""
+        if training and net.n_steps_ >= self.first_step and not net.module_.statistics_frozen:
             net.module_.freeze_statistics()
-        self.step_ += 1
 
 
 class ForgetBatches(Callback):
@@ -49,30 +70,121 @@ class KeepBest(Callback):
         Returns the count error of the module as it is.
     patience : int or None
         The training ends after so many epochs without a smaller error; None: never.
+    start : (error, epoch, weights) or None, default=None
+        The best so far of a training that goes on.
     """
 
-    def __init__(self, measure, patience):
+    def __init__(self, measure, patience, start=None):
         self.measure = measure
         self.patience = patience
+        self.start = start
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
-        """Start with no best."""
-        self.best_, self.best_epoch_, self.state_ = float("inf"), 0, None
+        """Start with no best, or with the one that is known."""
+        self.best_ = self.start or (float("inf"), 0, None)
 
     def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
         """Measure, and keep the weights where they are the best so far."""
         error, epoch = self.measure(), len(net.history)
         net.history.record("valid_count_mae", error)
-        if error < self.best_:
-            self.best_, self.best_epoch_ = error, epoch
-            self.state_ = deepcopy(net.module_.state_dict())
-        elif self.patience is not None and epoch - self.best_epoch_ >= self.patience:
+        if error < self.best_[0]:
+            self.best_ = error, epoch, deepcopy(net.module_.state_dict())
+        elif self.patience is not None and epoch - self.best_[1] >= self.patience:
             raise StopTraining
 
     def on_train_end(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
         """Restore the best weights."""
-        if self.state_ is not None:
-            net.module_.load_state_dict(self.state_)
+        self.restore(net)
+
+    def restore(self, net):
+        """Give the network the best weights, where there are any; return their epoch or 0."""
+        _, epoch, weights = self.best_
+        if epoch:
+            net.module_.load_state_dict(weights)
+        return epoch
+
+
+class KeepGood(Callback):
+    """Keep the weights of the last epoch that went well, and end a training that goes astray.
+
+    Whether weights are good is seen in the first loss after them.
+
+    Parameters
+    ----------
+    growth : float, default=1000
+        A loss that is so many times that of the first epoch has diverged, finite or not.
+    """
+
+    def __init__(self, growth=1000.0):
+        self.growth = growth
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Start with none, or with those that a training goes on from."""
+        self.good_ = self.latest_ = len(net.history), deepcopy(net.module_.state_dict())
+
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """See whether the latest weights were good."""
+        if not training or len(net.history) < 2:
+            return
+        loss, first = net.history[-1]["batches"][-1]["train_loss"], net.history[0].get("train_loss", np.inf)
+        if not loss <= self.growth * max(first, 1e-12):
+            raise FloatingPointError(f"The loss has grown from {first:.3g} to {loss:.3g}")
+        self.good_ = self.latest_
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Keep the weights."""
+        self.latest_ = len(net.history), deepcopy(net.module_.state_dict())
+
+    def restore(self, net):
+        """Give the network the good weights, and return the number of their epoch; 0 where none was good."""
+        epoch, weights = self.good_
+        net.module_.load_state_dict(weights)
+        return epoch
+
+
+class KeepOnDisk(Callback):
+    """Hand over the whole state of the training after every few epochs, and after the last.
+
+    Parameters
+    ----------
+    write : callable
+        Takes the state.
+    every : int
+        How many epochs there are between two states.
+    n_epochs : int
+        Epochs of the whole training.
+    state_of : callable
+        Takes the net and returns its state.
+    """
+
+    def __init__(self, write, every, n_epochs, state_of):
+        self.write = write
+        self.every = every
+        self.n_epochs = n_epochs
+        self.state_of = state_of
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Hand it over when it is time."""
+        epoch = len(net.history)
+        if epoch % self.every == 0 or epoch == self.n_epochs:
+            self.write(self.state_of(net))
+
+
+class StartStream(Callback):
+    """Let the random numbers of a training go on where they were.
+
+    Parameters
+    ----------
+    stream : ndarray of uint8
+        The state of torch's generator.
+    """
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Set them: the last thing before the first epoch."""
+        torch.set_rng_state(torch.from_numpy(np.array(self.stream)))
 
 
 class AfterEpoch(Callback):

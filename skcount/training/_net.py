@@ -5,16 +5,18 @@ from contextlib import suppress
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler, PassthroughScoring
-from torch.optim.lr_scheduler import LambdaLR
+from skorch.callbacks import PassthroughScoring
 
 from skcount.training._callbacks import (
     AfterEpoch,
     ForgetBatches,
     FreezeStatistics,
     KeepBest,
+    KeepGood,
+    KeepOnDisk,
+    OneCycle,
+    StartStream,
     StopTraining,
-    one_cycle,
 )
 from skcount.training._crops import keep_batch
 from skcount.training._muon import Muon
@@ -24,6 +26,22 @@ FREEZE_AFTER = 0.9
 
 # Parameters of skorch that a regressor's own decide.
 _OURS = {"module", "criterion", "penalty", "max_epochs", "lr", "batch_size", "device", "verbose", "callbacks"}
+
+
+class DivergedError(FloatingPointError):
+    """A training diverged.
+
+    Parameters
+    ----------
+    message : str
+        What happened, where, and what to do.
+    history : list of dict, default=()
+        The rows of the epochs before, whose weights the network has; none where it has nothing to keep.
+    """
+
+    def __init__(self, message, history=()):
+        super().__init__(message)
+        self.history = history
 
 
 class CountingNet(NeuralNet):
@@ -42,6 +60,7 @@ class CountingNet(NeuralNet):
 
     def __init__(self, *, penalty=None, **params):
         self.penalty = penalty
+        self.n_steps_ = 0
         super().__init__(**params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):  # noqa: ARG002 - skorch's signature
@@ -49,11 +68,14 @@ class CountingNet(NeuralNet):
         batch = {name: _to(value, y_pred.device) for name, value in y_true.items()}
         loss = self.criterion_(y_pred, batch)
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"The loss is {loss.item()} in epoch {len(self.history)}: {_diverged(self.lr)}"
-            )
+            raise FloatingPointError(f"The loss is {loss.item()}")
         self.history.record_batch("count_mae", _count_mae(y_pred.detach(), batch))
         return loss + self.penalty(self.module_) if training and self.penalty is not None else loss
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):
+        """Count the steps."""
+        super().on_batch_end(net, batch=batch, training=training, **kwargs)
+        self.n_steps_ += bool(training)
 
     def notify(self, method_name, **cb_kwargs):
         """Call the callbacks; those of skorch end a training by a KeyboardInterrupt of their own, which is no Ctrl-C."""
@@ -70,7 +92,7 @@ class CountingNet(NeuralNet):
             self.initialize()
         self.notify("on_train_begin", X=X, y=y)
         with suppress(StopTraining):
-            self.fit_loop(X, y, **fit_params)
+            self.fit_loop(X, y, epochs=self.max_epochs - len(self.history), **fit_params)
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -94,6 +116,9 @@ def train(
     patience=None,
     optimizer_state=None,
     remember=False,
+    resume=None,
+    keep=None,
+    keep_every=1,
 ):
     """Train a network on crops, in place.
 
@@ -134,6 +159,12 @@ def train(
         What an earlier run of the same optimiser returned, to go on with.
     remember : bool, default=False
         Whether to return what the optimiser knows.
+    resume : dict or None, default=None
+        The state of the same training, killed after some of its epochs, that `keep` was given: go on there.
+    keep : callable or None, default=None
+        Takes the state of the training as plain arrays and numbers: all that the rest of it depends on.
+    keep_every : int, default=1
+        How many epochs there are between two states; the last epoch has one anyway.
 
     Returns
     -------
@@ -145,21 +176,29 @@ def train(
 
     Raises
     ------
-    FloatingPointError
-        If the loss is not finite.
+    DivergedError
+        If the training diverged; the network ends with the weights of the last epoch before, or with the best of them on
+        held-out images.
     ValueError
         If `net_params` holds what is set otherwise.
     """
     batch_size = len(crops) if batch_size == -1 else min(batch_size, len(crops))
     n_steps = max_epochs * -(-len(crops) // batch_size)
-    own_callbacks = [
-        ("count_mae", PassthroughScoring("count_mae", on_train=True)),
-        *(_schedule(n_steps) if one_cycle_schedule else ()),
-    ]
-    if validate is not None:
-        own_callbacks.append(("keep_best", KeepBest(validate, patience)))
-    if after_epoch is not None:
-        own_callbacks.append(("after_epoch", AfterEpoch(after_epoch)))
+    best = validate and KeepBest(validate, patience, resume and resume["best"])
+    good = KeepGood()
+    own_callbacks = {
+        "count_mae": PassthroughScoring("count_mae", on_train=True),
+        "lr_schedule": OneCycle(n_steps) if one_cycle_schedule else None,
+        "freeze_statistics": FreezeStatistics(int(FREEZE_AFTER * n_steps)) if one_cycle_schedule else None,
+        "keep_good": good,
+        "keep_best": best,
+        "after_epoch": after_epoch and AfterEpoch(after_epoch),
+    }
+    last_callbacks = {
+        "forget_batches": ForgetBatches(),
+        "keep_on_disk": keep and KeepOnDisk(keep, keep_every, max_epochs, lambda net: _state_of(net, best)),
+        "start_stream": resume and StartStream(resume["random_stream"]),
+    }
     params = {
         "module": network,
         "criterion": loss,
@@ -175,15 +214,60 @@ def train(
         "predict_nonlinearity": None,
         "device": device,
         "verbose": int(verbose),
-        "callbacks": [*own_callbacks, *callbacks, ("forget_batches", ForgetBatches())],
+        "callbacks": [*_present(own_callbacks), *callbacks, *_present(last_callbacks)],
         "callbacks__valid_loss": None,
     }
     net = CountingNet(**_override(params, net_params))
     net.initialize()
     _go_on(net.optimizer_, optimizer_state)
-    net.partial_fit(crops, None)
-    _check_alive(network, crops, device, lr)
+    if resume is not None:
+        _resume(net, resume)
+    try:
+        net.partial_fit(crops, None)
+        _check_alive(network, crops, device)
+    except FloatingPointError as error:
+        raise _diverged(error, net, best, good, lr) from error
     return [_plain(row) for row in net.history], _remember(net.optimizer_) if remember else None
+
+
+def _present(callbacks):
+    """The callbacks that there are, with their names."""
+    return [(name, callback) for name, callback in callbacks.items() if callback is not None]
+
+
+def _diverged(error, net, best, good, lr):
+    """Give the network the last weights that were good, and say so."""
+    epoch, n_good = len(net.history), (best and best.restore(net)) or good.restore(net)
+    kept = f" The weights are those of epoch {n_good}." if n_good else ""
+    message = (
+        f"{error} in epoch {epoch}: the training diverged.{kept} Try a smaller lr (it is {lr:g}), and look for extreme "
+        "pixel values."
+    )
+    return DivergedError(message, [_plain(row) for row in net.history[:n_good]])
+
+
+def _state_of(net, best):
+    """All that the rest of a training depends on, as plain arrays and numbers."""
+    error, epoch, weights = best.best_ if best else (None, 0, None)
+    return {
+        "weights": _map_leaves(_to_array, dict(net.module_.state_dict())),
+        "optimizer": _remember(net.optimizer_),
+        "random_stream": torch.get_rng_state().numpy(),
+        "n_steps": net.n_steps_,
+        "history": [_plain(row) for row in net.history],
+        "best": best and (error, epoch, weights and _map_leaves(_to_array, dict(weights))),
+    }
+
+
+def _resume(net, state):
+    """Put a net where another one was when its state was kept."""
+    net.module_.load_state_dict(_map_leaves(_to_tensor, state["weights"]))
+    _go_on(net.optimizer_, state["optimizer"])
+    net.n_steps_ = state["n_steps"]
+    for row in state["history"]:
+        net.history.new_epoch()
+        for name, value in row.items():
+            net.history.record(name, value)
 
 
 def _remember(optimizer):
@@ -242,30 +326,13 @@ def _raised_in(exception):
     return traceback.tb_frame.f_globals.get("__name__", "")
 
 
-def _check_alive(network, crops, device, lr):
+def _check_alive(network, crops, device):
     """Refuse a network that the last step has ruined: no loss was computed after it."""
     # The crop is drawn beside the stream of random numbers, which another run may go on with.
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         density = network.eval()(crops[0][0].to(device))
     if not torch.isfinite(density).all():
-        raise FloatingPointError(f"The densities are not finite after the last epoch: {_diverged(lr)}")
-
-
-def _diverged(lr):
-    return f"the training diverged. Try a smaller lr (it is {lr:g}), and look for extreme pixel values."
-
-
-def _schedule(n_steps):
-    """The callbacks that shape a training run of `n_steps` steps."""
-    return [
-        (
-            "lr_schedule",
-            LRScheduler(
-                LambdaLR, lr_lambda=lambda step: one_cycle((step + 0.5) / n_steps), step_every="batch"
-            ),
-        ),
-        ("freeze_statistics", FreezeStatistics(int(FREEZE_AFTER * n_steps))),
-    ]
+        raise FloatingPointError("The densities are not finite after the last step")
 
 
 def _override(params, net_params):

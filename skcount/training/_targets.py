@@ -45,6 +45,10 @@ class PointTarget:
         """Keep the images at `indices`, in that order."""
         return PointTarget(self.points[indices], self.images.take(indices), self.density)
 
+    def arrays(self):
+        """All that the maps are made of, for a digest."""
+        return self.points.coordinates, np.asarray(self.points.lengths)
+
     def crop(self, index, window):
         """Compute a window (top, left, height, width) of the map of image `index`."""
         shape, belongings = self.images.shapes[index], self.images.belongings(index)
@@ -106,6 +110,10 @@ class MapTarget:
         """Keep the images at `indices`, in that order."""
         return MapTarget([self.maps[i] for i in indices], self.images.take(indices))
 
+    def arrays(self):
+        """The maps, for a digest."""
+        return self.maps
+
     def crop(self, index, window):
         """Cut a window (top, left, height, width) from the map of image `index`."""
         top, left, height, width = window
@@ -136,6 +144,10 @@ class CountTarget:
     def take(self, indices):
         """Keep the images at `indices`, in that order."""
         return CountTarget(self.counts[indices], self.images.take(indices))
+
+    def arrays(self):
+        """The counts, for a digest."""
+        return (self.counts,)
 
     def crop(self, index, window):  # noqa: ARG002 - a count belongs to the whole image
         """Return the count of image `index`."""

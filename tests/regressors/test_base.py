@@ -14,7 +14,7 @@ import pytest
 import torch
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -764,6 +764,78 @@ def test_a_failed_fit_on_a_table_leaves_a_model_of_images_and_an_unfitted_one(no
 def test_divergence_in_the_last_step_is_noticed(noise):
     with pytest.raises(FloatingPointError, match="diverged"):
         small(lr=1e30, max_epochs=1, batch_size=-1).fit(*noise)
+
+
+class Ruin(Callback):
+    """Ruin the weights in an epoch: what comes after diverges."""
+
+    def __init__(self, epoch, value=np.nan):
+        self.epoch = epoch
+        self.value = value
+
+    def on_batch_begin(self, net, **kwargs):
+        if len(net.history) == self.epoch and len(net.history[-1]["batches"]) == 2:
+            for parameter in net.module_.parameters():
+                parameter.data.fill_(self.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e4])
+def test_a_training_that_diverges_leaves_the_weights_of_the_last_good_epoch(value, noise):
+    X, points = noise
+    seen = []
+
+    class Look(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(copy.deepcopy(net.module_.state_dict()))
+
+    regressor = small(max_epochs=8, batch_size=2, callbacks=[("look", Look()), ("ruin", Ruin(4, value))])
+    message = r"in epoch 4: the training diverged\. The weights are those of epoch 3\. Try a smaller lr \(it is 0\.02\)"
+    with pytest.raises(FloatingPointError, match=message):
+        regressor.fit(X, points)
+    kept = regressor.module_.state_dict()
+    names = [name for name in kept if name != "output_scale"]
+    assert all(torch.equal(kept[name], seen[2][name]) for name in names)
+    assert len(regressor.history_) == regressor.n_iter_ == 3
+    assert np.isfinite(regressor.predict(X)).all()
+
+
+def test_with_held_out_images_the_best_weights_are_kept_when_it_diverges(noise):
+    X, points = noise
+    params = {"validation_fraction": 0.4, "max_epochs": 8, "batch_size": 1}
+    whole = small(**params, callbacks=[("ruin", Ruin(6))])
+    with pytest.raises(FloatingPointError, match=r"The weights are those of epoch \d\."):
+        whole.fit(X, points)
+    errors = [row["valid_count_mae"] for row in whole.history_]
+    assert 0 < len(errors) < 6
+    assert np.argmin(errors) == len(errors) - 1
+
+
+def test_a_user_decides_what_a_training_that_diverges_comes_to(noise):
+    X, points = noise
+    ruined = {"max_epochs": 8, "batch_size": 2, "callbacks": [("ruin", Ruin(4))]}
+    with pytest.warns(ConvergenceWarning, match="The weights are those of epoch 3"):
+        regressor = small(on_divergence="warn", **ruined).fit(X, points)
+    assert regressor.n_iter_ == 3
+    regressor = small().fit(X, points)
+    counts = regressor.predict(X)
+    with pytest.raises(FloatingPointError, match="epoch 4"):
+        regressor.set_params(on_divergence="discard", **ruined).fit(X, points)
+    np.testing.assert_array_equal(regressor.predict(X), counts)
+    unfitted = small(on_divergence="discard", **ruined)
+    with pytest.raises(FloatingPointError, match="epoch 4"):
+        unfitted.fit(X, points)
+    with pytest.raises(NotFittedError):
+        unfitted.predict(X)
+
+
+def test_nothing_is_kept_where_no_epoch_was_good(noise):
+    X, points = noise
+    for on_divergence in ("raise", "warn"):
+        regressor = small(lr=1e30, normalization=None, on_divergence=on_divergence)
+        with pytest.raises(FloatingPointError, match=r"in epoch 2: the training diverged\. Try"):
+            regressor.fit(X, points)
+        with pytest.raises(NotFittedError):
+            regressor.predict(X)
 
 
 def test_training_on_with_another_network_is_refused(noise):

@@ -1,0 +1,246 @@
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+
+from skcount import DensityMapRegressor, UNetRegressor
+from skcount.regressors import _file
+from skcount.regressors._checkpoint import KIND, checkpointing
+
+
+class Killed(Exception):  # noqa: N818 - no error of the code
+    """What stands for a kill in this process."""
+
+
+class KillAt(Callback):
+    """End the training in an epoch, before it is over."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == self.epoch:  # the row of this epoch is there already
+            raise Killed
+
+
+class NoTraining(Callback):
+    """Fail where an epoch begins."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        raise AssertionError("an epoch began")
+
+
+def small(**params):
+    return UNetRegressor(**{"filters": 2, "max_epochs": 7, "patch_size": 9, "random_state": 0, **params})
+
+
+def killed(regressor, epoch, *args, **kwargs):
+    """Fit until an epoch, in which it is killed."""
+    with pytest.raises(Killed):
+        regressor.set_params(callbacks=[("end", KillAt(epoch))]).fit(*args, **kwargs)
+    return regressor.set_params(callbacks=None)
+
+
+def state(regressor):
+    return [value.numpy() for value in regressor.module_.state_dict().values()]
+
+
+def assert_same(a, b):
+    """Bit for bit, and what training goes on with too."""
+    assert all(np.array_equal(x, y) for x, y in zip(state(a), state(b), strict=True))
+    np.testing.assert_array_equal(a._random_stream, b._random_stream)
+    plain = [[{k: v for k, v in row.items() if k != "dur"} for row in r.history_] for r in (a, b)]
+    assert plain[0] == plain[1]
+
+
+VARIANTS = {
+    "the recipe": {},
+    "held-out images": {"validation_fraction": 0.4},
+    "early stopping": {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 12},
+    "another optimiser": {
+        "net_params": {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+        "lr": 0.001,
+    },
+    "Adam": {"net_params": {"optimizer": torch.optim.AdamW}, "lr": 0.001},
+    "jitter": {"jitter": 0.2},
+    "points without a map": {"loss": "bayesian"},
+}
+
+
+# A kill in this process is a callback's error; the parameters of the callbacks are compared, so they are let be here.
+@pytest.fixture(autouse=True)
+def _callbacks_do_not_count(monkeypatch):
+    from skcount.regressors import _checkpoint
+
+    monkeypatch.setattr(_checkpoint, "FREE", (*_checkpoint.FREE, "callbacks"))
+
+
+@pytest.mark.parametrize("params", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("epoch", [2, 5, 7])
+def test_a_killed_fit_ends_with_the_weights_of_one_that_was_not(params, epoch, noise, tmp_path):
+    X, points = noise
+    whole = small(**params).fit(X, points)
+    path = tmp_path / "it"
+    resumed = killed(small(**params), epoch, X, points, checkpoint=path)
+    assert not hasattr(resumed, "module_")
+    state = torch.get_rng_state()
+    resumed.fit(X, points, checkpoint=path)
+    assert (torch.get_rng_state() == state).all()
+    assert_same(resumed, whole)
+
+
+def test_a_fit_may_be_killed_again_and_again(noise, tmp_path):
+    X, points = noise
+    path = tmp_path / "it"
+    for epoch in range(2, 8):
+        killed(small(), epoch, X, points, checkpoint=path)
+    assert_same(small().fit(X, points, checkpoint=path), small().fit(X, points))
+
+
+def test_a_fit_that_had_come_to_its_end_is_not_trained_again(noise, tmp_path):
+    X, points = noise
+    path = tmp_path / "it"
+    first = small().fit(X, points, checkpoint=path)
+    again = small(callbacks=[("none", NoTraining())]).fit(X, points, checkpoint=path)
+    assert_same(again, first)
+    assert again.history_ == first.history_
+
+
+def test_states_are_written_every_few_epochs_and_at_the_end(noise, tmp_path, monkeypatch):
+    epochs = []
+    write = _file.write
+    monkeypatch.setattr(
+        "skcount.regressors._checkpoint.write",
+        lambda path, tree, kind: (epochs.append(len(tree["state"]["history"])), write(path, tree, kind)),
+    )
+    small().fit(*noise, checkpoint=tmp_path / "it", checkpoint_every=3)
+    assert epochs == [3, 6, 7]
+
+
+def test_a_seed_that_was_drawn_is_kept(noise, tmp_path):
+    X, points = noise
+    path = tmp_path / "it"
+    killed(small(random_state=None), 4, X, points, checkpoint=path)
+    begun = _file.read(path, KIND)["about"]["seed"]
+    assert_same(
+        small(random_state=None).fit(X, points, checkpoint=path), small(random_state=begun).fit(X, points)
+    )
+
+
+def test_counts_maps_and_regions_can_be_gone_on_with(noise, tmp_path):
+    X, points = noise
+    roi = np.zeros(X.shape[1:3], dtype=bool)
+    roi[:9] = True
+    for name, (y, more) in {"counts": (points.counts, {}), "points": (points, {"roi": roi})}.items():
+        killed(small(), 4, X, y, checkpoint=tmp_path / name, **more)
+        assert_same(small().fit(X, y, checkpoint=tmp_path / name, **more), small().fit(X, y, **more))
+
+
+def test_a_warm_start_is_gone_on_with(noise, tmp_path):
+    X, points = noise
+    path = tmp_path / "it"
+    warm = [small(warm_start=True).fit(X, points) for _ in range(2)]
+    killed(warm[0], 4, X, points, checkpoint=path)
+    assert_same(warm[0].fit(X, points, checkpoint=path), warm[1].fit(X, points))
+    with pytest.raises(ValueError, match="another state before the fit"):
+        warm[1].fit(X, points, checkpoint=path)
+
+
+# --- what is refused --------------------------------------------------------------------------------------------
+
+
+def changed(X):
+    X = X.copy()
+    X[3, 2, 2, 0] ^= 1
+    return X
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda X, y: (small(), (changed(X), y), {}),
+            r"a fit with other images; expected the same\. Name another file, or remove",
+        ),
+        (lambda X, y: (small(), (X, [p + 0.1 for p in y]), {}), r"with other points, maps or counts"),
+        (lambda X, y: (small(), (X[::-1], y), {}), r"with other images"),
+        (lambda X, y: (small(), (X, y), {"sample_weight": [1, 2, 1, 1, 1, 1]}), r"with other sample weights"),
+        (lambda X, y: (small(), (X, y), {"sample_weight": [0, 1, 1, 1, 1, 1]}), r"with other images"),
+        (
+            lambda X, y: (small(), (X, y), {"roi": np.eye(17, 22, dtype=bool)}),
+            r"with other regions of interest",
+        ),
+        (
+            lambda X, y: (small(), (X, y), {"perspective": np.full((17, 22), 1.5)}),
+            r"with other regions of interest or persp",
+        ),
+        (
+            lambda X, y: (small(lr=0.01), (X, y), {}),
+            r"with lr=0\.02 and this one has lr=0\.01; expected the same",
+        ),
+        (lambda X, y: (small(max_epochs=8), (X, y), {}), r"with max_epochs=7 and this one has max_epochs=8"),
+        (lambda X, y: (small(filters=3), (X, y), {}), r"with filters=2 and this one has filters=3"),
+        (lambda X, y: (small(sigma=3), (X, y), {}), r"with sigma=None and this one has sigma=3"),
+        (
+            lambda X, y: (small(net_params={"optimizer": torch.optim.SGD}), (X, y), {}),
+            r"with net_params=None and this one",
+        ),
+        (lambda X, y: (small(random_state=1), (X, y), {}), r"with another random_state"),
+        (
+            lambda X, y: (DensityMapRegressor(max_epochs=7, random_state=0), (X, y), {}),
+            r"architecture=None and this one has",
+        ),
+    ],
+)
+def test_other_data_or_parameters_are_refused(change, message, noise, tmp_path):
+    X, points = noise
+    path = tmp_path / "it"
+    killed(small(), 4, X, points, checkpoint=path)
+    before = path.read_bytes()
+    regressor, args, kwargs = change(X, points)
+    with pytest.raises(ValueError, match=message):
+        regressor.set_params(callbacks=[("none", NoTraining())]).fit(*args, checkpoint=path, **kwargs)
+    assert path.read_bytes() == before
+    small(verbose=0).fit(X, points, checkpoint=path)
+
+
+def test_a_second_fit_on_one_checkpoint_is_refused(noise, tmp_path):
+    path = tmp_path / "it"
+    with (
+        checkpointing(path, 1),
+        pytest.raises(RuntimeError, match=r"Another fit is writing the checkpoint .*it; expected a file"),
+    ):
+        small().fit(*noise, checkpoint=path)
+    small().fit(*noise, checkpoint=path)
+
+
+def test_damaged_and_foreign_checkpoints_are_refused_before_training(noise, tmp_path):
+    path = tmp_path / "it"
+    regressor = small(callbacks=[("none", NoTraining())])
+    path.write_bytes(b"PK\x03\x04 something else")
+    with pytest.raises(ValueError, match="no file that skcount wrote"):
+        regressor.fit(*noise, checkpoint=path)
+    path.unlink()
+    killed(small(), 4, *noise, checkpoint=path)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged or incomplete"):
+        regressor.fit(*noise, checkpoint=path)
+    with pytest.raises(FileNotFoundError, match="make it first"):
+        regressor.fit(*noise, checkpoint=tmp_path / "missing" / "it")
+    with pytest.raises(ValueError, match="is a folder"):
+        regressor.fit(*noise, checkpoint=tmp_path)
+
+
+def test_a_checkpoint_of_another_version_is_refused(noise, tmp_path, monkeypatch):
+    killed(small(), 4, *noise, checkpoint=tmp_path / "it")
+    monkeypatch.setattr("skcount.__version__", "0.2.0")
+    with pytest.raises(ValueError, match=r"was written by skcount 0\.1\.0, and this is 0\.2\.0"):
+        small().fit(*noise, checkpoint=tmp_path / "it")
+
+
+@pytest.mark.parametrize("params", [{"checkpoint": 3}, {"checkpoint": "it", "checkpoint_every": 0}])
+def test_bad_parameters_are_refused(params, noise):
+    with pytest.raises(ValueError, match=r"'(checkpoint|checkpoint_every)' parameter of fit"):
+        small().fit(*noise, **params)
