@@ -140,6 +140,7 @@ SCRIPT = textwrap.dedent("""
         regressor = CYCLES[cycle % len(CYCLES)](cycle)
         if leaking:
             keep(regressor)
+        del regressor
         if cycle % every == every - 1:
             found.append(measure(cycle))
     print(json.dumps(found))
