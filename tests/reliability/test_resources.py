@@ -26,12 +26,13 @@ on_linux = pytest.mark.skipif(
 
 def run_script(script, *arguments, folder=None, **environment):
     """Run a script in a process, and a group of processes, of its own; return what it prints and what it complains of."""
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
     # Files, not pipes: a process that is left behind would keep a pipe open, and be waited for.
     with TemporaryFile("w+") as out, TemporaryFile("w+") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own script
             [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *map(str, arguments)],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment},
             stdout=out,
             stderr=complaints,
             start_new_session=True,
