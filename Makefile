@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo install format check test test-all test-oldest docs bench clean
+.PHONY: demo install format check test test-all test-oldest docs bench audit clean
 
 demo: .venv/run  ## train on generated cells, print the error beside image-blind baselines, write a picture
 	$(BIN)/python examples/demo.py
@@ -37,6 +37,9 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/storage.py
 	$(BIN)/python benchmarks/accuracy.py
 
+audit: .venv/audit  ## look the tested versions up among the known advisories; needs the network
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
 clean:
 	rm -rf .venv .venv-oldest build docs/_build docs/auto_examples docs/api
 
@@ -60,6 +63,10 @@ clean:
 .venv/bench: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[bench]"
 	@touch $@ .venv/test .venv/run
+
+.venv/audit: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[audit]"
+	@touch $@
 
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[dev]"

@@ -7,6 +7,7 @@ opens the cache file, or finds or downloads the archives, checks them and makes 
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from importlib import resources, util
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 from sklearn.utils._param_validation import validate_params
 
+from skcount._files import replacing
 from skcount._optional import import_optional
 from skcount.datasets._archives import check_magic, open_archive
 from skcount.datasets._hdf5 import load_hdf5, save_hdf5
@@ -44,6 +47,8 @@ ARCHIVE_CONSTRAINTS = {
     "download_if_missing": ["boolean"],
 }
 FETCH_CONSTRAINTS = {**ARCHIVE_CONSTRAINTS, "return_X_y": ["boolean"]}
+# Seconds between one attempt to download and the next.
+PAUSES = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,7 +76,7 @@ class DataSet:
     archives : tuple of tuple of str
         The sets of archives that hold the data, each by the usual names of its files. The first is the published one.
     urls : dict of str to str
-        Address of each archive of the first set.
+        Address of each archive of the first set, with https; empty where they are published without, and so not downloaded.
     page : str
         Where a reader gets the archives by hand.
     kinds : dict of str to str
@@ -104,7 +109,7 @@ class DataSet:
     @property
     def by_hand(self):
         """How to get the archives by hand, in a sentence."""
-        names = " and ".join(f'"{Path(url).name}"' for url in self.urls.values())
+        names = " and ".join(f'"{name}"' for name in self.archives[0])
         return (
             f"Get {names} from {self.page}, and pass their path as archive=..., or put them into the folder data_home or "
             "the folder that the environment variable SKCOUNT_DATA names."
@@ -292,16 +297,20 @@ def find_archives(data_set, home, download_if_missing):
     for paths in choices:
         if all(path.is_file() for path in paths):
             return paths
-    if not download_if_missing:
+    if not (download_if_missing and data_set.urls):
         raise _not_found(data_set, [path for paths in choices for path in paths])
     return [_download(data_set, name, home) for name in data_set.archives[0]]
 
 
 def _not_found(data_set, places):
     places = ", ".join(map(str, dict.fromkeys(places))) or "nothing"
+    download = (
+        "Or leave out archive and download_if_missing: then they are downloaded."
+        if data_set.urls
+        else "They are not downloaded, for they are published over plain http, where anyone on the way can change them."
+    )
     return FileNotFoundError(
-        f"{_capital(data_set.title)} were not found; looked for {places}. {data_set.by_hand} Or "
-        "leave out archive and download_if_missing: then they are downloaded."
+        f"{_capital(data_set.title)} were not found; looked for {places}. {data_set.by_hand} {download}"
     )
 
 
@@ -310,32 +319,54 @@ def _capital(text):
 
 
 def _download(data_set, name, home):
-    """Download an archive into the cache folder, unless it is there; it appears when it is whole."""
-    pooch = import_optional("pooch", "Downloading data")
-    import requests  # which pooch brings along
-
+    """Download an archive into the cache folder; it appears when it is whole and known to be the published one."""
+    import_optional("pooch", "Downloading data")
     url = data_set.urls[name]
-    http = pooch.HTTPDownloader(progressbar=util.find_spec("tqdm") is not None)
-
-    def download(url, output_file, pooch_):
-        # Whatever is no RequestException or ValueError is not tried again by pooch.
-        try:
-            http(url, output_file, pooch_)
-            check_magic(output_file)
-        except requests.HTTPError as error:
-            if error.response.status_code < 500:
-                raise OSError(str(error)) from error
-            raise
-        except ValueError as error:
-            raise OSError(str(error)) from error
-
-    source = pooch.create(home, base_url="", registry={name: None}, urls={name: url}, retry_if_failed=2)
     try:
-        return Path(source.fetch(name, downloader=download))
-    except OSError as error:
+        with replacing(home / name) as temporary:
+            _retrieve(url, temporary)
+            _check_download(data_set, temporary, name)
+    except (OSError, ValueError) as error:
         raise OSError(
             f"{_capital(data_set.title)} could not be downloaded from {url} ({error}). {data_set.by_hand}"
         ) from error
+    return home / name
+
+
+def _retrieve(url, path):
+    """Write what is at an address to a file; where the network or the server fails, try again."""
+    import pooch
+    import requests  # which pooch brings along
+
+    http = pooch.HTTPDownloader(
+        progressbar=util.find_spec("tqdm") is not None, hooks={"response": _refuse_plain_http}
+    )
+    for pause in (*PAUSES, None):
+        try:
+            http(url, str(path), None)
+        except requests.RequestException as error:
+            answer = error.response
+            if pause is None or (answer is not None and answer.status_code < 500):
+                raise
+            time.sleep(pause)
+        else:
+            return
+
+
+def _refuse_plain_http(answer, **_):
+    """Refuse to be led to an address where anyone on the way can change what is sent."""
+    target = urljoin(answer.url, answer.headers.get("Location", ""))
+    if urlsplit(target).scheme != "https":
+        raise OSError(f"it leads to {target}, and only https is followed")
+
+
+def _check_download(data_set, path, name):
+    """Refuse an archive that does not hold, byte for byte, the files that skcount was tested with."""
+    try:
+        with open_files(data_set, [path]) as files:
+            files.require_tested()
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(path), name)) from error
 
 
 # --- Files in archives ---------------------------------------------------------------------------------
@@ -416,6 +447,12 @@ class Files:
             raise self.foreign(f"lacks {len(lacking)} of {len(expected)} files, {lacking[0]} first")
         if surplus:
             raise self.foreign(f"holds {len(surplus)} files too many, {surplus[0]} first")
+
+    def require_tested(self):
+        """Refuse archives whose files are not exactly those that skcount was tested with."""
+        found = {name for names in self.names.values() for name in names}
+        if found != set(self._digests) or not all(self.tested.values()):
+            raise self.foreign("holds other files than those that skcount was tested with")
 
     def foreign(self, what):
         """Return the error for archives that do not hold the data as published."""

@@ -100,7 +100,8 @@ def fetch_ucsd_pedestrians(*, data_home=None, archive=None, return_X_y=False, do
     return_X_y : bool, default=False
         Whether to return ``(images, points)`` instead of a `Bunch`.
     download_if_missing : bool, default=True
-        Whether to download the archives (800 MB) into `data_home` if they are not found.
+        Without effect, here for likeness: these archives (800 MB) are published over plain http, where anyone on the way
+        can change them, and are not downloaded.
 
     Returns
     -------
@@ -128,8 +129,7 @@ def fetch_ucsd_pedestrians(*, data_home=None, archive=None, return_X_y=False, do
     Raises
     ------
     OSError
-        If the archives are not found, or cannot be downloaded; the message says where they were looked for and how to
-        get them.
+        If the archives are not found; the message says where they were looked for and how to get them.
     ValueError
         If an archive is damaged, unsafe, or does not hold these data.
     ImportError
@@ -172,7 +172,8 @@ def ucsd_annotations(*, data_home=None, archive=None, download_if_missing=True):
         The archive as published, with ``vidf1_33_000_frame_full.mat`` and so on. None looks for ``vidf-cvpr.zip`` and
         ``ucsd_partial.zip`` in `data_home` and in the folder that the environment variable SKCOUNT_DATA names.
     download_if_missing : bool, default=True
-        Whether to download the archive (2 MB) into `data_home` if it is not found.
+        Without effect, here for likeness: this archive (2 MB) is published over plain http, where anyone on the way can
+        change it, and is not downloaded.
 
     Returns
     -------
@@ -199,7 +200,7 @@ def ucsd_annotations(*, data_home=None, archive=None, download_if_missing=True):
     Raises
     ------
     OSError
-        If the archive is not found, or cannot be downloaded.
+        If the archive is not found; the message says where it was looked for and how to get it.
     ValueError
         If it is damaged, unsafe, or does not hold these data.
 
@@ -328,10 +329,7 @@ UCSD = DataSet(
         ("ucsdpeds_vidf.zip", "vidf-cvpr.zip"),
         ("ucsd_partial.zip",),
     ),
-    urls={
-        name: f"http://www.svcl.ucsd.edu/projects/peoplecnt/db/{name}"
-        for name in ("ucsdpeds.zip", "vidf-cvpr.zip")
-    },
+    urls={},  # published over plain http, and the digests of the published frames are not known
     page="http://www.svcl.ucsd.edu/projects/peoplecnt/",
     kinds=_KINDS,
     read=_read,
@@ -342,7 +340,6 @@ _ANNOTATIONS = replace(
     UCSD,
     title="the annotations of the UCSD pedestrians",
     archives=(("vidf-cvpr.zip",), ("ucsd_partial.zip",)),
-    urls={"vidf-cvpr.zip": UCSD.urls["vidf-cvpr.zip"]},
     kinds={"annotation": _KINDS["annotation"]},
     read=_read_annotations,
 )

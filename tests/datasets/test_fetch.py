@@ -1,11 +1,15 @@
 import hashlib
+import os
 import pickle
+import re
 import sys
 import threading
 import zlib
 from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -14,7 +18,10 @@ from numpy.testing import assert_array_equal
 from skcount import PointAnnotations
 from skcount.datasets import _fetch, save_hdf5
 from skcount.datasets._fetch import Content, DataSet, digest, fetch, get_data_home
+from skcount.datasets._mall import MALL
 from skcount.datasets._protocols import Split
+from skcount.datasets._ucsd import UCSD
+from skcount.datasets._vgg_cells import VGG_CELLS
 
 PAGES = [np.full((4, 5), number, dtype=np.uint8) for number in (1, 2, 3)]
 
@@ -322,8 +329,12 @@ def test_a_few_files_that_differ_are_refused(nowhere, write_zip, pages, digests)
 
 
 @pytest.fixture
-def serve(monkeypatch):
-    """Return a function that starts a server; it gives its answers, one after the other, and repeats the last."""
+def serve(monkeypatch, digests, pages):
+    """Return a function that starts a server; it gives its answers, one after the other, and repeats the last.
+
+    An answer is a status, a content, which is the address where a str leads elsewhere, and a length, which is not said
+    where it is "".
+    """
     servers = []
 
     def serve(*answers):
@@ -332,7 +343,11 @@ def serve(monkeypatch):
                 status, content, length = answers[min(len(server.asked), len(answers) - 1)]
                 server.asked.append(self.path)
                 self.send_response(status)
-                self.send_header("Content-Length", str(length or len(content)))
+                if isinstance(content, str):
+                    self.send_header("Location", content.format(port=server.server_port))
+                    content = b""
+                if length != "":
+                    self.send_header("Content-Length", str(length or len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -344,13 +359,27 @@ def serve(monkeypatch):
         thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
         thread.start()
         servers.append((server, thread))
-        server.book = replace(
-            BOOK, urls={"book.zip": f"http://127.0.0.1:{server.server_port}/files/book.zip"}
-        )
+        url = f"https://library.example:{server.server_port}/files/book.zip"
+        server.book = replace(BOOK, urls={"book.zip": url})
         return server
 
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)  # pooch waits before it tries again
+    def send(adapter, request, **kwargs):
+        url = request.url
+        # The server on this machine has no certificate.
+        request.url = url.replace("https://library.example:", "http://127.0.0.1:")
+        try:
+            answer = plain_send(adapter, request, **kwargs)
+        finally:
+            request.url = url
+        answer.url = url
+        return answer
+
+    requests = pytest.importorskip("requests", reason="pooch brings it along")
+    plain_send = requests.adapters.HTTPAdapter.send
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(_fetch, "PAUSES", (0, 0))
+    digests.update({name[5:]: digest(content) for name, content in pages.items()})
     yield serve
     for server, thread in servers:
         server.shutdown()
@@ -395,8 +424,16 @@ def test_a_download_that_is_interrupted_is_tried_again(nowhere, serve, book_file
         ((200, b"<html>Moved</html>", None), "looks like a page of the web", 1),
         ((200, b"", None), "neither a zip nor a tar", 1),
         ((200, b"PK\3\4" + bytes(90), 1000), "IncompleteRead", 3),
+        ((302, "http://127.0.0.1:{port}/book.zip", None), "leads to http://127.* only https is followed", 1),
+        ((302, "//127.0.0.1:{port}/book.zip", None), "SSL", 3),
+        ((302, "HTTP://127.0.0.1:{port}/book.zip", None), "only https is followed", 1),
+        ((301, "ftp://library.example/book.zip", None), "only https is followed", 1),
+        ((302, "/files/elsewhere.zip", None), "Exceeded 30 redirects", 31),
     ],
-    ids=["gone", "forbidden", "broken", "page", "empty", "cut off"],
+    ids=[
+        *("gone", "forbidden", "broken", "page", "empty", "cut off"),
+        *("to http", "to https without a certificate", "to HTTP", "to ftp", "in a circle"),
+    ],
 )
 def test_a_download_that_fails_says_how_to_get_the_archive_and_leaves_nothing(
     nowhere, serve, answer, reason, tries
@@ -412,9 +449,9 @@ def test_a_download_that_fails_says_how_to_get_the_archive_and_leaves_nothing(
 
 def test_without_a_network_the_message_says_how_to_get_the_archive(nowhere, serve):
     server = serve((200, b"", None))
-    gone = replace(BOOK, urls={"book.zip": "http://127.0.0.1:1/book.zip"})
+    gone = replace(BOOK, urls={"book.zip": "https://127.0.0.1:1/book.zip"})
     with pytest.raises(
-        OSError, match=r"(?s)could not be downloaded from http://127\.0\.0\.1:1/.*SKCOUNT_DATA names"
+        OSError, match=r"(?s)could not be downloaded from https://127\.0\.0\.1:1/.*SKCOUNT_DATA names"
     ):
         fetch(gone)
     assert (server.asked, files_in(nowhere)) == ([], [])
@@ -423,12 +460,98 @@ def test_without_a_network_the_message_says_how_to_get_the_archive(nowhere, serv
 def test_without_pooch_the_message_says_how_to_install_it(nowhere, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(ImportError, match=r"Downloading data needs pooch; .*pip install skcount\[data\]"):
-        fetch(BOOK)
+        fetch(replace(BOOK, urls={"book.zip": "https://library.example/book.zip"}))
 
 
-def test_a_download_that_is_another_archive_is_refused(nowhere, serve, tmp_path, write_zip):
-    server = serve((200, write_zip(tmp_path / "b.zip", {"a": b""}).read_bytes(), None))
-    with pytest.raises(
-        ValueError, match=r"book\.zip lacks 3 of 3 files, 1\.png first; expected the book as published"
-    ):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"book/2.png": b"edited"}, r"book\.zip holds 1 files that differ .*\(2\.png\)"),
+        ({f"book/{number}.png": b"edited" for number in (1, 2, 3)}, "holds other files than those"),
+        ({"book/2.png": None}, "holds other files than those"),
+        ({"book/4.png": b""}, "holds other files than those"),
+        ({"../2.png": b""}, "would lie outside"),
+    ],
+    ids=["one edited", "all edited", "one missing", "one too many", "unsafe"],
+)
+def test_a_download_of_other_files_than_the_known_ones_leaves_nothing(
+    nowhere, serve, tmp_path, write_zip, pages, changes, message
+):
+    other = write_zip(tmp_path / "b.zip", pages | changes).read_bytes()
+    server = serve((200, other, None))
+    with pytest.raises(OSError, match=rf"could not be downloaded from https://.*{message}"):
         fetch(server.book)
+    assert files_in(nowhere) == []
+
+
+@pytest.mark.parametrize("part", [0, 0.01, 0.3, 0.9, 0.999])
+def test_a_download_whose_server_says_no_length_and_stops_early_leaves_nothing(
+    nowhere, serve, book_file, part
+):
+    server = serve((200, book_file[: int(part * len(book_file))], ""))
+    with pytest.raises(OSError, match="could not be downloaded"):
+        fetch(server.book)
+    assert files_in(nowhere) == []
+
+
+def test_a_server_that_says_no_length_and_sends_everything_is_fine(nowhere, serve, book_file):
+    assert_is_book(fetch(serve((200, book_file, "")).book))
+
+
+def test_a_redirect_that_stays_on_https_is_followed(nowhere, serve, book_file):
+    server = serve(
+        (302, "/files/elsewhere.zip", None),
+        (307, "https://library.example:{port}/a", None),
+        (200, book_file, None),
+    )
+    assert_is_book(fetch(server.book))
+    assert server.asked == ["/files/book.zip", "/files/elsewhere.zip", "/a"]
+
+
+def test_what_is_found_may_be_another_encoding_and_a_download_may_not(nowhere, serve, write_zip, other_pages):
+    foreign = write_zip(nowhere / "reprint.zip", other_pages)
+    assert_is_book(fetch(BOOK), shift=100)
+    server = serve((200, foreign.read_bytes(), None))
+    foreign.unlink()
+    (nowhere / "book-1.h5").unlink()
+    with pytest.raises(OSError, match="other files than those that skcount was tested with"):
+        fetch(server.book)
+
+
+def test_what_is_published_without_https_is_not_downloaded_and_the_message_says_so(nowhere):
+    with pytest.raises(FileNotFoundError, match=r'Get "book\.zip" from .* not downloaded, .* plain http'):
+        fetch(BOOK)
+    assert files_in(nowhere) == []
+
+
+@pytest.mark.parametrize("data_set", [VGG_CELLS, MALL, UCSD], ids=lambda data_set: data_set.name)
+def test_every_download_has_an_https_address_and_a_known_digest_for_each_file(data_set, monkeypatch):
+    monkeypatch.undo()  # the real digests
+    digests = _fetch._read_digests(data_set.name)
+    assert all(urlsplit(url).scheme == "https" for url in data_set.urls.values())
+    assert all(re.fullmatch(r"[0-9a-f]{16}", digest) for digest in digests.values())
+    if data_set.urls:
+        assert list(data_set.urls) == list(data_set.archives[0])
+        n_files = {"cell": 200, "dots": 200} if data_set is VGG_CELLS else {"frame": 2000, "annotation": 2}
+        for kind, pattern in data_set.kinds.items():
+            assert sum(re.fullmatch(pattern, name) is not None for name in digests) == n_files[kind]
+        assert len(digests) == sum(n_files.values())
+
+
+def test_no_address_in_the_package_is_downloaded_from_over_http():
+    package = Path(_fetch.__file__).parents[1]
+    sources = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
+    plain = {
+        (path.name, url) for path, text in sources.items() for url in re.findall(r"http://[^\s\"']+", text)
+    }
+    # The page that a reader is sent to; nothing is downloaded from there.
+    assert plain == {("_ucsd.py", UCSD.page)}
+
+
+@pytest.mark.parametrize(("data_set", "name"), [(VGG_CELLS, "vgg_cells.zip"), (MALL, "mall_dataset.zip")])
+def test_the_published_files_pass_as_a_download(data_set, name, monkeypatch):
+    monkeypatch.undo()  # the real digests
+    archive = Path(os.environ.get("SKCOUNT_DATA", "")) / name
+    if not archive.is_file():
+        pytest.skip(f"SKCOUNT_DATA is not set to a folder that holds {name}")
+    _fetch._check_download(data_set, archive, name)

@@ -1,0 +1,347 @@
+"""What a fit, a prediction or a search leaves behind in its process, on the disk and in the system: nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import textwrap
+import time
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+import pytest
+
+from skcount import PointAnnotations
+from skcount.datasets import fetch_mall, load_folder, load_hdf5, read_points, save_hdf5, save_points
+
+on_linux = pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="needs /proc to see what a process holds"
+)
+
+
+def run_script(script, *arguments, folder=None, **environment):
+    """Run a script in a process, and a group of processes, of its own; return what it prints and what it complains of."""
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
+    # Files, not pipes: a process that is left behind would keep a pipe open, and be waited for.
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(  # noqa: S603 - our own script
+            [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *map(str, arguments)],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment},
+            stdout=out,
+            stderr=complaints,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(timeout=500)
+            is_alone = has_ended(process.pid)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        said = []
+        for file in (out, complaints):
+            file.seek(0)
+            said.append(file.read())
+    assert status == 0, said[1]
+    assert is_alone, "a process outlives the script"
+    return said
+
+
+def has_ended(group):
+    """Whether no process of a group is left, after some seconds at most."""
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+# --- The state of the process --------------------------------------------------------------------
+
+STATE = """
+    import gc, json, locale, logging, os, random, signal, sys, threading, warnings
+    from pathlib import Path
+
+    import numpy as np
+    import sklearn, skorch, threadpoolctl, torch, tqdm.auto
+    from sklearn.model_selection import GridSearchCV
+
+    from skcount import UNetRegressor
+    from skcount.datasets import load_hdf5, make_cells, save_hdf5
+
+    folder = Path(sys.argv[1])
+    X, points = make_cells(6, image_shape=(24, 24), n_cells=(1, 5), radius=3, random_state=0, return_X_y=True)
+    save_hdf5(folder / "cells.h5", X, points)
+    images = load_hdf5(folder / "cells.h5").images
+
+    torch.set_num_threads(2)  # one thread more than the least, so that it would be noticed
+    threadpoolctl.threadpool_limits(2)
+    np.seterr(over="ignore", under="warn")
+    random.seed(1), np.random.seed(2), torch.manual_seed(3)
+    (Path.cwd() / "mine.txt").write_text("mine")
+
+    def state():
+        return {
+            "threads of torch": [torch.get_num_threads(), torch.get_num_interop_threads()],
+            "threads of BLAS and OpenMP": {p["filepath"]: p["num_threads"] for p in threadpoolctl.threadpool_info()},
+            "threads": threading.active_count(),
+            "working directory": os.getcwd(),
+            "files in it": {p.name: (p.stat().st_mtime_ns, p.stat().st_size) for p in Path.cwd().iterdir()},
+            "files beside the images": sorted(p.name for p in folder.iterdir()),
+            "warnings": [str(f) for f in warnings.filters] + [warnings.showwarning.__qualname__],
+            "numpy's errors": [np.geterr(), np.geterrcall()],
+            "numpy's printing": {k: str(v) for k, v in np.get_printoptions().items()},
+            "numpy's random numbers": [str(part) for part in np.random.get_state()],
+            "torch's random numbers": torch.get_rng_state().tolist(),
+            "Python's random numbers": random.getstate(),
+            "torch's modes": [
+                torch.is_grad_enabled(), torch.is_inference_mode_enabled(), str(torch.get_default_dtype()),
+                torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark,
+                torch.get_float32_matmul_precision(), torch.get_flush_denormal() if hasattr(
+                    torch, "get_flush_denormal") else None,
+            ],
+            "scikit-learn's configuration": {k: str(v) for k, v in sklearn.get_config().items()},
+            "environment": dict(os.environ),
+            "signals": [str(signal.getsignal(number)) for number in signal.valid_signals()],
+            "logging": [logging.root.level, len(logging.root.handlers), logging.root.manager.disable],
+            "locale": locale.setlocale(locale.LC_ALL),
+            "hooks": [str(sys.excepthook), str(threading.excepthook), gc.isenabled(), sys.getrecursionlimit()],
+            "modules' path": list(sys.path),
+        }
+
+    def small(**params):
+        return UNetRegressor(**{"filters": 2, "convolutions": 1, "max_epochs": 1, "random_state": 0, **params})
+
+    def failing(call, error):
+        try:
+            call()
+        except error:
+            return
+        raise AssertionError("it did not fail")
+
+    grid = {"sigma": [1, 2]}
+    fitted = small().fit(X, points)
+    actions = {
+        "fit": lambda: small().fit(X, points),
+        "fit from a file": lambda: small(validation_fraction=0.5, early_stopping=True).fit(images, points),
+        "fit that fails": lambda: failing(lambda: small().fit(X, points[:2]), ValueError),
+        "fit that diverges": lambda: failing(lambda: small(lr=1e30).fit(X, points), FloatingPointError),
+        "partial_fit": lambda: small().partial_fit(X, points).partial_fit(X, points),
+        "predict": lambda: fitted.predict(X),
+        "predict_density": lambda: fitted.predict_density(images),
+        "predict_points": lambda: fitted.predict_points(X),
+        "iter_density abandoned": lambda: next(fitted.iter_density(X)),
+        "score": lambda: fitted.score(X, points),
+        "search": lambda: GridSearchCV(small(), grid, cv=2).fit(X, points).predict(X),
+    }
+    if sys.argv[2] == "in workers":
+        actions = {"search": lambda: GridSearchCV(small(), grid, cv=2, n_jobs=2).fit(images, points)}
+    for name, action in actions.items():
+        before = state()
+        action()
+        gc.collect()
+        after = state()
+        print(json.dumps([name, [what for what in before if before[what] != after[what]]]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "n_actions"), [("here", 11), pytest.param("in workers", 1, marks=pytest.mark.slow)]
+)
+def test_fit_predict_and_search_leave_the_state_of_the_process_as_it_was(tmp_path, where, n_actions):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "here").mkdir()
+    out, _ = run_script(STATE, tmp_path / "data", where, folder=tmp_path / "here", OMP_NUM_THREADS="2")
+    changed = dict(json.loads(line) for line in out.splitlines())
+    if where == "in workers":  # they, and what talks to them, stay for the next search
+        changed["search"] = [what for what in changed["search"] if what != "threads"]
+    assert {name: what for name, what in changed.items() if what} == {}
+    assert len(changed) == n_actions
+
+
+# --- Processes -----------------------------------------------------------------------------------
+
+SEARCH = """
+    import os, sys, time
+    from pathlib import Path
+
+    import numpy as np
+    from sklearn.model_selection import GridSearchCV
+    from skcount import PointAnnotations, UNetRegressor
+
+    def children():
+        found = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                name, _, rest = path.read_text().rpartition(")")
+            except OSError:
+                continue
+            state, parent = rest.split()[:2]
+            if int(parent) == os.getpid():
+                found[int(path.parent.name)] = state
+        return found
+
+    # Large enough that joblib hands the images to its workers as a file.
+    X = np.random.default_rng(0).random((12, 128, 128))
+    regressor = UNetRegressor(2, convolutions=1, max_epochs=1, random_state=0)
+    right = {"sigma": [1, 2]}
+    search = GridSearchCV(regressor, right if sys.argv[1] == "right" else {"lr": [1e30, 2e30]}, cv=2, n_jobs=2,
+                          error_score="raise")
+    try:
+        search.fit(X, PointAnnotations([[(3, 4)]] * 12))
+        assert sys.argv[1] == "right"
+    except FloatingPointError:
+        assert sys.argv[1] == "wrong"
+    # Workers wait for the next search, and a worker that ends may do so at any moment: no zombie stays one.
+    for _ in range(100):
+        if "Z" not in children().values():
+            break
+        time.sleep(0.1)
+    assert "Z" not in children().values()
+    print(os.getpid(), *children())
+"""
+
+
+@on_linux
+@pytest.mark.parametrize("grid", [pytest.param("right", marks=pytest.mark.slow), "wrong"])
+def test_after_a_search_in_workers_no_process_no_semaphore_and_no_file_is_left(tmp_path, grid):
+    out, complaints = run_script(SEARCH, grid, TMPDIR=str(tmp_path), JOBLIB_TEMP_FOLDER=str(tmp_path))
+    processes = out.split()
+    assert len(processes) > 2
+    assert "leaked" not in complaints  # as the tracker of semaphores and shared memory says
+    assert not [pid for pid in processes if Path("/proc", pid).exists()]
+    assert not [path for path in Path("/dev/shm").glob("*") if f"-{processes[0]}-" in path.name]  # noqa: S108
+    # torch makes an empty folder for what it may compile.
+    assert [path for path in tmp_path.rglob("*") if not path.name.startswith("torchinductor")] == []
+
+
+# --- Files ---------------------------------------------------------------------------------------
+
+
+def held(folder):
+    """Files of a folder that this process has open."""
+    names = [os.path.realpath(descriptor) for descriptor in Path("/proc/self/fd").iterdir()]
+    return [name for name in names if name.startswith(str(folder.resolve()))]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with pictures, points and an HDF5 file."""
+    pillow = pytest.importorskip("PIL.Image", reason="pillow writes the pictures")
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (3, 16, 20), dtype=np.uint8)
+    points = PointAnnotations([rng.uniform(0, 15, (k, 2)) for k in (2, 1, 3)])
+    (tmp_path / "pictures").mkdir()
+    for name, image, places in zip("abc", X, points, strict=True):
+        pillow.fromarray(image).save(tmp_path / "pictures" / f"{name}.{'tif' if name == 'c' else 'png'}")
+        save_points(tmp_path / "pictures" / f"{name}.csv", [places])
+    save_hdf5(tmp_path / "cells.h5", X, points)
+    return tmp_path
+
+
+@on_linux
+def test_what_was_read_is_not_held_open(folder):
+    data = load_folder(folder / "pictures")
+    assert len([np.asarray(image) for image in data.images]) == 3
+    assert read_points(folder / "pictures" / "a.csv").points.counts.tolist() == [2]
+    assert held(folder) == []
+
+
+@on_linux
+def test_a_file_that_is_closed_is_not_held_open_by_its_selections(folder):
+    data = load_hdf5(folder / "cells.h5")
+    some, reversed_ = data.images[1:], data.images[::-1]
+    some[0], reversed_[0], data.images[0]
+    assert held(folder) != []
+    data.images.close()
+    assert held(folder) == []
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "half": lambda content: content[: len(content) // 2],
+    "noise": lambda content: np.random.default_rng(0).bytes(len(content)),
+    "beginning": lambda content: content[:12] + bytes(len(content)),
+}
+
+
+@on_linux
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".xml", ".roi", ".zip", ".mat", ".png", ".tif", ".h5"])
+def test_a_reader_that_fails_holds_no_file_open_while_its_error_is_looked_at(folder, suffix, damage):
+    contents = {
+        ".csv": (folder / "pictures" / "a.csv").read_bytes(),
+        ".png": (folder / "pictures" / "a.png").read_bytes(),
+        ".tif": (folder / "pictures" / "c.tif").read_bytes(),
+        ".h5": (folder / "cells.h5").read_bytes(),
+        ".zip": b"PK\3\4" + bytes(100),
+        ".mat": b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + bytes(100),
+        ".roi": b"Iout" + bytes(100),
+        ".xml": b"<?xml version='1.0'?><CellCounter_Marker_File><Image_Properties>",
+        ".json": b'{"images": [{"id": 1}], "annotations": [',
+    }
+    path = folder / f"broken{suffix}"
+    path.write_bytes(DAMAGES[damage](contents[suffix]))
+    attempts = [lambda: load_hdf5(path)] if suffix == ".h5" else [lambda: read_points(path)]
+    if suffix in {".png", ".tif"}:
+        attempts.append(lambda: np.asarray(load_folder([path]).images[0]))
+    for attempt in attempts:
+        try:
+            attempt()
+        except (OSError, ValueError) as error:
+            assert held(folder) == [], error  # noqa: PT017 - while its traceback keeps the reader's variables
+        else:
+            assert (suffix, damage) == (".csv", "half")  # fewer points
+
+
+@on_linux
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_that_is_refused_is_not_held_open(tmp_path, kind):
+    path = tmp_path / f"archive.{kind}"
+    with zipfile.ZipFile(path, "w") if kind == "zip" else tarfile.open(path, "w") as archive:
+        add = archive.write if kind == "zip" else archive.add
+        add(__file__, "frames/../../outside.py")
+    with pytest.raises(ValueError, match="would lie outside") as info:
+        fetch_mall(archive=path, data_home=tmp_path)
+    assert held(tmp_path) == [], info.value
+
+
+# --- Memory --------------------------------------------------------------------------------------
+
+PEAK = """
+    import re, sys
+    from pathlib import Path
+
+    from skcount import UNetRegressor
+    from skcount.datasets import load_hdf5
+
+    images, points = load_hdf5(sys.argv[1], return_X_y=True)
+    regressor = UNetRegressor(2, convolutions=1, max_epochs=1, patch_size=64, random_state=0, **eval(sys.argv[2]))
+    regressor.fit(images, points).predict(images)
+    print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+@on_linux
+@pytest.mark.slow
+@pytest.mark.parametrize("params", [{}, {"validation_fraction": 0.25}], ids=["all", "held out"])
+def test_the_memory_of_a_fit_does_not_grow_with_the_number_of_images(tmp_path, params):
+    shape, few, many = (256, 256, 3), 16, 128
+    peaks = []
+    for n_images in (few, many):
+        rng = np.random.default_rng(0)
+        stream = (rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(n_images))
+        save_hdf5(tmp_path / "cells.h5", stream, [[(5, 6), (7, 8)]] * n_images, compression=None)
+        out, _ = run_script(PEAK, tmp_path / "cells.h5", params)
+        peaks.append(int(out) * 1024)
+    added = (many - few) * int(np.prod(shape))
+    assert added == 21 * 2**20
+    assert peaks[1] - peaks[0] < 7 * 2**20  # as the floats that the network sees, they would take 84
