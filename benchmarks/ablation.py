@@ -23,7 +23,7 @@ LOG = Path(__file__).with_name("ablation.jsonl")
 BASE, CROPS = "skcount.regressors._base", "skcount.training._crops"
 NET, CALLBACKS = "skcount.training._net", "skcount.training._callbacks"
 N_TRAIN = 64
-channel_statistics = _base._channel_statistics
+channel_statistics = _base.channel_statistics
 
 
 def nothing(*args, **kwargs):
@@ -71,7 +71,7 @@ VARIANTS = {
     "no normalisation": ({"architecture_params": {"normalization": None}}, {}),
     "no last scale": ({}, {f"{BASE}._remove_bias": nothing}),
     "no penalty on flat images": ({}, {f"{BASE}._blank_penalty": nothing}),
-    "pixels not standardised": ({}, {f"{BASE}._channel_statistics": not_standardised}),
+    "pixels not standardised": ({}, {f"{BASE}.channel_statistics": not_standardised}),
     "32 filters at every depth": ({"architecture_params": {"filters": 32, "growth": 1}}, {}),
     "weights averaged over the last fifth": ({"callbacks": [("average", AverageWeights())]}, {}),
     "half as many steps": ({}, {f"{BASE}.AUTO_STEPS": _base.AUTO_STEPS // 2}),

@@ -7,6 +7,7 @@ from skcount.networks._blocks import ConvBlock, UpConvBlock, rectify, upsample_c
 from skcount.networks._density_network import DensityNetwork
 from skcount.networks._fcrn import FCRNA, FCRNB
 from skcount.networks._inference import inference_copy
+from skcount.networks._memory import bytes_per_pixel
 from skcount.networks._padding import pad_to_stride
 from skcount.networks._symmetries import Symmetry, symmetries
 from skcount.networks._tiles import reach, tile_step, tiles
@@ -23,6 +24,7 @@ __all__ = [
     "Symmetry",
     "UNet",
     "UpConvBlock",
+    "bytes_per_pixel",
     "inference_copy",
     "pad_to_stride",
     "reach",

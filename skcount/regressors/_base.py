@@ -6,7 +6,6 @@ from copy import copy, deepcopy
 from functools import cache, partial
 from multiprocessing import current_process
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +27,8 @@ from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_c
 from skcount.regressors._checkpoint import checkpointing, describe
 from skcount.regressors._export import export_onnx
 from skcount.regressors._hold_out import hold_out
+from skcount.regressors._memory import check_memory, out_of_memory
+from skcount.regressors._pixels import RangeWatch, channel_statistics, seen_range
 from skcount.regressors._predictor import Predictor, check_out, measure_tiles
 from skcount.regressors._randomness import own_randomness, random_stream
 from skcount.regressors._save import save_regressor
@@ -74,6 +75,7 @@ class BaseDensityMapRegressor(
         "device": [str],
         "dtype": [StrOptions({"float32", "float64"})],
         "warm_start": ["boolean"],
+        "out_of_range": [StrOptions({"warn", "raise", "ignore"})],
         "on_divergence": [StrOptions({"raise", "warn", "discard"})],
         "net_params": [dict, None],
         "callbacks": [list, None],
@@ -446,7 +448,11 @@ default=None
                 "patch_size_": crops.patch_shape,
                 "_network_params": self._get_network_params(),
                 "_seed": seed,
+                "_seen": seen_range(channels, None if fresh else self._seen),
             }
+            n_crops = len(crops) if self.batch_size == -1 else min(self.batch_size, len(crops))
+            words = _training_words(n_crops, crops.patch_shape, target)
+            check_memory(module, (n_crops, *crops.patch_shape), *words, training=True)
             resume = kept and kept.state
             n_over = len(resume["history"]) if resume else 0
             tasks = TaskTree(self, epochs - n_over, fitted, **seen)
@@ -474,7 +480,8 @@ default=None
                 keep=kept and kept.write,
                 keep_every=kept.every if kept else 1,
             )
-            diverged, (history, optimizer_state) = self._run(training)
+            with out_of_memory(*words):
+                diverged, (history, optimizer_state) = self._run(training)
             if one_cycle_schedule and target.is_map:
                 predictor = Predictor(module, self.tile_size, self._symmetries(images))
                 module.output_scale *= _last_scale(predictor, images, target.counts, weights)
@@ -542,7 +549,7 @@ default=None
             held_out = images.take(valid), target.take(valid).counts, weights[valid]
             for index in valid:
                 deque(images.bands(index), maxlen=0)
-        channels = _channel_statistics(images, weights, kept)
+        channels = channel_statistics(images, weights, kept)
         if len(kept) < len(images):
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
         return images, target, weights / weights.mean(), channels, density, held_out, seed
@@ -646,7 +653,10 @@ default=None
 
     def _predictor(self, images):
         """What predicts, with the network and the parameters as they are now."""
-        return Predictor(self.module_, self.tile_size, self._symmetries(images), progress=self.verbose > 0)
+        watch = None
+        if self.out_of_range != "ignore" and not images.is_table:
+            watch = RangeWatch(self._seen, self.out_of_range)
+        return Predictor(self.module_, self.tile_size, self._symmetries(images), self.verbose > 0, watch)
 
 
 def _as_callbacks_see(X, y, sample_weight, roi):
@@ -683,6 +693,13 @@ def _last_scale(predictor, images, counts, weights):
     return ratio if 0.8 < ratio < 1.25 else 1.0
 
 
+def _training_words(n_crops, patch_shape, target):
+    """What is said where a step of the training does not fit in memory."""
+    remedy = "patch_size or batch_size" if target.is_map else "batch_size, or points instead of counts"
+    what = f"Steps of {n_crops} crops of {patch_shape[0]} x {patch_shape[1]} pixels"
+    return what, f"expected less: a smaller {remedy}."
+
+
 def _refuse_belongings(roi, perspective):
     for name, given in (("roi", roi), ("perspective", perspective)):
         if given is not None:
@@ -704,38 +721,10 @@ def _check_weights(sample_weight, n_images):
     return weights
 
 
-class ChannelStatistics(NamedTuple):
-    """What is known of the pixels of each channel: arrays of shape (n_channels,)."""
-
-    mean: np.ndarray
-    std: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
 def _carried_groups(X, groups, n_images):
     """The labels that were given, or those that an image set carries, or None."""
     groups = getattr(X, "groups", None) if groups is None and hasattr(X, "shapes") else groups
     return None if groups is None else check_groups(groups, n_images)
-
-
-def _channel_statistics(images, weights, kept):
-    """Read the images at `kept` once: check their pixels, and measure each channel."""
-    total, mean, squares = 0.0, np.zeros(images.n_channels), np.zeros(images.n_channels)
-    low, high = np.full(images.n_channels, np.inf), np.full(images.n_channels, -np.inf)
-    for band, weight in ((band, weights[index]) for index in kept for band in images.bands(index)):
-        pixels = band.reshape(len(band), -1).astype(np.float64)
-        low, high = np.minimum(low, pixels.min(axis=1)), np.maximum(high, pixels.max(axis=1))
-        new, new_mean = weight * pixels.shape[1], pixels.mean(axis=1)
-        shift = new_mean - mean
-        squares += weight * ((pixels - new_mean[:, None]) ** 2).sum(axis=1) + shift**2 * total * new / (
-            total + new
-        )
-        total += new
-        mean += shift * new / total
-    std = np.sqrt(squares / total)
-    # A channel that only varies by rounding carries nothing; dividing by its spread would make noise of it.
-    return ChannelStatistics(mean, np.where(std > 1e-6 * np.abs(mean), std, 1.0), low, high)
 
 
 def _standardisation(module):

@@ -52,6 +52,10 @@ dtype : {"float32", "float64"}, default="float32"
     Precision of the network.
 warm_start : bool, default=False
     Whether `fit` goes on from the weights of the last fit, by another cycle of the learning rate, with crops drawn anew.
+out_of_range : {"warn", "raise", "ignore"}, default="warn"
+    What a prediction does about an image that is grossly unlike the training images: pixels of another range, a tenth or
+    four times their contrast, or detail as if everything on it were 2.5 times as large or small. It warns, of the first
+    such image; or raises a ValueError; or does not look. A flat image is like any other.
 on_divergence : {"raise", "warn", "discard"}, default="raise"
     What a fit does whose loss is not finite, or a thousand times that of the first epoch. It stops, and the regressor has
     the weights of the last epoch before, or of the best one on held-out images; then it raises a FloatingPointError, or

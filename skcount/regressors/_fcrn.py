@@ -79,6 +79,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         device="auto",
         dtype="float32",
         warm_start=False,
+        out_of_range="warn",
         on_divergence="raise",
         net_params=None,
         callbacks=None,
@@ -105,6 +106,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         self.device = device
         self.dtype = dtype
         self.warm_start = warm_start
+        self.out_of_range = out_of_range
         self.on_divergence = on_divergence
         self.net_params = net_params
         self.callbacks = callbacks

@@ -6,6 +6,8 @@ from tqdm.auto import tqdm
 
 from skcount._validation import check_finite
 from skcount.networks import inference_copy, symmetries, tile_step, tiles
+from skcount.regressors._memory import check_memory, out_of_memory
+from skcount.regressors._pixels import PixelStatistics
 
 
 class Predictor:
@@ -21,6 +23,8 @@ class Predictor:
         The symmetries to take the mean over, see `skcount.networks.symmetries`.
     progress : bool, default=False
         Whether to show a progress bar, where there is a terminal.
+    watch : RangeWatch or None, default=None
+        Looks at the pixels of each image, too.
 
     Raises
     ------
@@ -28,12 +32,13 @@ class Predictor:
         If a tile is too small for the network, or no tile would do.
     """
 
-    def __init__(self, module, tile_size=None, which=False, progress=False):
+    def __init__(self, module, tile_size=None, which=False, progress=False, watch=None):
         self.module = inference_copy(module)
         self.tile_size = tile_size
         self.grid, self.reach = measure_tiles(module, tile_size)
         self.symmetries = symmetries(which)
         self.progress = progress
+        self.watch = watch
 
     def counts(self, images, indices=None):
         """Count the objects in some images, with no map of a whole image in memory where there are tiles.
@@ -101,15 +106,37 @@ class Predictor:
         """Yield (slices of the image, density there), for each symmetry its share."""
         image, shape = images.open(index), images.shapes[index]
         roi = images.roi and images.roi.read(index)
+        statistics = self.watch and PixelStatistics(images.n_channels)
+        self._check_memory(index, shape)
         for symmetry in self.symmetries:
             for tile in tiles(symmetry.shape(shape), self.tile_size, self.grid, self.reach):
                 window = symmetry.undo_window(tile.window, shape)
                 pixels = images.cut(image, window)
                 check_finite(pixels, index, corner=window[:2])
-                density = symmetry.undo(self._apply(symmetry, pixels, tile)) / len(self.symmetries)
+                if statistics and symmetry is self.symmetries[0]:
+                    statistics.add(pixels)
+                with out_of_memory(*self._words(index, shape)):
+                    density = symmetry.undo(self._apply(symmetry, pixels, tile)) / len(self.symmetries)
                 core = _slices(symmetry.undo_window(tile.core, shape))
                 density = density.cpu().numpy()
                 yield core, density if roi is None else np.where(roi[core], density, 0)
+        if statistics:
+            self.watch.check(index, statistics)
+
+    def _check_memory(self, index, shape):
+        """Refuse an image, or a tile of one, that cannot fit, before the system ends the process."""
+        height, width = (min(size, self.tile_size or size) for size in shape)
+        check_memory(self.module, (1, height, width), *self._words(index, shape))
+
+    def _words(self, index, shape):
+        """What is said about an image that does not fit."""
+        what = f"The {shape[0]} x {shape[1]} pixels of image {index} of X"
+        if self.tile_size is None:
+            return (
+                what,
+                "expected less: set tile_size, for example set_params(tile_size=1024), which gives the same map.",
+            )
+        return f"{what}, in tiles of {self.tile_size}", "expected less: set a smaller tile_size."
 
     @torch.inference_mode()
     def _apply(self, symmetry, pixels, tile):

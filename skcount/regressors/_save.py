@@ -24,6 +24,7 @@ FITTED = (
     "history_",
     "_network_params",
     "_seed",
+    "_seen",
     "_random_stream",
     "_training_state",
 )
