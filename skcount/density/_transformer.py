@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skcount._doc_link import DocLinkMixin
-from skcount._validation import check_perspective, check_roi, empty_maps
+from skcount._validation import as_array, check_perspective, check_roi, empty_maps
 from skcount.density._adaptive import neighbor_sigma
 from skcount.density._gaussian import gaussian_density, point_masses
 from skcount.density._peaks import find_points
@@ -429,7 +429,7 @@ def check_maps(maps, image_shapes=None):
             f"The density maps are a {type(maps).__name__}; expected an array of shape (n_images, height, width), or a "
             "sequence of maps."
         )
-    checked = [np.asarray(m) for m in maps]
+    checked = [as_array(m, f"Density map {index}", "(height, width)") for index, m in enumerate(maps)]
     for index, density in enumerate(checked):
         if density.ndim != 2 or density.dtype.kind not in "buif":
             raise ValueError(
