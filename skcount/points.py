@@ -356,7 +356,7 @@ def is_inside(points, image_shapes, roi=None):
         roi = getattr(image_shapes, "roi", None) if roi is None else roi
         image_shapes = [shape[:2] for shape in np.asarray(image_shapes.shapes)]
     expected = "one (height, width) for all, or one an image"
-    shapes = as_array(image_shapes, "The image shapes", expected)
+    shapes = as_array(image_shapes, "image_shapes", expected)
     if shapes.shape == (2,):
         shapes = np.broadcast_to(shapes, (len(points), 2))
     if shapes.shape != (len(points), 2) and (len(points) or shapes.size):

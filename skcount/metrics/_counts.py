@@ -173,13 +173,15 @@ def check_counts(y, name="y"):
     array([1., 0.])
     """
     y = without_index(y)
+    if np.ma.is_masked(y):
+        raise _neither(name, f"a masked array, and {np.ma.count_masked(y)} of its values are masked")
     ragged = is_list_like(y) and any(entry_ndim(entry) for entry in y)
     if ragged or entry_ndim(y) == 3:
         counts = check_points(y).counts
     else:
         try:
             counts = np.asarray(y)
-            if counts.dtype.kind not in "buifO" or np.ma.is_masked(y):
+            if counts.dtype.kind not in "buifO":
                 raise TypeError(f"dtype {counts.dtype}")
             counts = counts.astype(np.float64)
         except (TypeError, ValueError, RuntimeError, OverflowError):  # tensors raise all of them
