@@ -173,7 +173,7 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
         array([[1., 2.],
                [1., 3.]])
         """
-        if not hasattr(masks, "__iter__"):
+        if not hasattr(masks, "__iter__") or getattr(masks, "shape", None) == ():
             raise ValueError(
                 f"masks is a {type(masks).__name__}; expected one dot image (height, width) an image."
             )

@@ -152,8 +152,13 @@ def _check_maps(maps, shapes, name):
     def check(one, index, shape):
         return _check_one(one, name, f"The {name} of image {index}", index, shape)
 
-    not_maps = isinstance(maps, str | bytes | dict) or hasattr(maps, "toarray")  # a sparse matrix
-    if not_maps or not hasattr(maps, "__len__") or not hasattr(maps, "__getitem__"):
+    not_maps = isinstance(maps, str | bytes | dict) or getattr(maps, "shape", None) == ()
+    if (
+        not_maps
+        or hasattr(maps, "toarray")
+        or not hasattr(maps, "__len__")
+        or not hasattr(maps, "__getitem__")
+    ):
         raise ValueError(
             f"{name} is a {type(maps).__name__}; expected an array of shape (height, width), or a sequence of one an image."
         )

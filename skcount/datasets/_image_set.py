@@ -435,7 +435,8 @@ def _check_stack(images):
 
 
 def _check_list(images):
-    if isinstance(images, str | bytes | dict | set) or not hasattr(images, "__iter__"):
+    no_images = isinstance(images, str | bytes | dict | set) or getattr(images, "shape", None) == ()
+    if no_images or not hasattr(images, "__iter__"):
         raise ValueError(
             f"images is a {type(images).__name__}; expected an array (n_images, height, width[, n_channels]) "
             "or a sequence of images. Images in a file are opened by load_hdf5(path).images."
@@ -461,8 +462,8 @@ def _check_maps(name, maps, shapes):
                 "expected one map for each image."
             )
         return _read_only(np.array(check_map(name, maps, None, sizes[0]), order="C"))
-    not_maps = isinstance(maps, str | bytes | dict | set) or hasattr(maps, "toarray")
-    if not_maps or not hasattr(maps, "__iter__"):
+    not_maps = isinstance(maps, str | bytes | dict | set) or getattr(maps, "shape", None) == ()
+    if not_maps or hasattr(maps, "toarray") or not hasattr(maps, "__iter__"):
         raise ValueError(
             f"{map_owner(name, None)} is a {type(maps).__name__}; expected one array (height, width) for all images, "
             "or one for each."

@@ -424,7 +424,8 @@ def check_maps(maps, image_shapes=None):
     >>> [density.shape for density in check_maps(np.zeros((2, 4, 5)))]
     [(4, 5), (4, 5)]
     """
-    if isinstance(maps, str | bytes | dict) or not hasattr(maps, "__len__"):
+    not_maps = isinstance(maps, str | bytes | dict) or getattr(maps, "shape", None) == ()
+    if not_maps or not hasattr(maps, "__len__"):
         raise ValueError(
             f"The density maps are a {type(maps).__name__}; expected an array of shape (n_images, height, width), or a "
             "sequence of maps."

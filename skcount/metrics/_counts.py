@@ -180,10 +180,7 @@ def check_counts(y, name="y"):
         counts = check_points(y).counts
     else:
         try:
-            counts = np.asarray(y)
-            if counts.dtype.kind not in "buifO":
-                raise TypeError(f"dtype {counts.dtype}")
-            counts = counts.astype(np.float64)
+            counts = _as_floats(np.asarray(y))
         except (TypeError, ValueError, RuntimeError, OverflowError):  # tensors raise all of them
             raise _neither(name, f"a {type(y).__name__} that holds no numbers") from None
         if counts.ndim == 2 and counts.shape[1] == 1:
@@ -196,6 +193,14 @@ def check_counts(y, name="y"):
     if len(bad):
         raise _neither(name, f"not finite: image {bad[0]} has {counts[bad[0]]}")
     return counts
+
+
+def _as_floats(array):
+    """Real numbers as floats, objects too; a TypeError, ValueError or OverflowError where there are none."""
+    complex_objects = array.dtype.hasobject and any(map(np.iscomplexobj, array.flat))
+    if array.dtype.kind not in "buifO" or complex_objects:
+        raise TypeError(f"its dtype is {array.dtype}")
+    return array.astype(np.float64)
 
 
 def _neither(name, what):
@@ -263,9 +268,7 @@ def check_weights(sample_weight, n_images):
     if weights.shape != (n_images,):
         raise ValueError(f"sample_weight has shape {weights.shape}; expected {expected}.")
     try:
-        if weights.dtype.kind not in "buifO":
-            raise TypeError(f"its dtype is {weights.dtype}")
-        weights = weights.astype(np.float64)
+        weights = _as_floats(weights)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"sample_weight holds no numbers ({error}); expected {expected}.") from None
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
