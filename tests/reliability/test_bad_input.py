@@ -617,6 +617,8 @@ TARGETS = [
     right("counts: a series", lambda: score(pd.Series(COUNTS, index=[7, 8, 9])), lambda: score(COUNTS)),
     right("counts: a tensor", lambda: score(torch.from_numpy(COUNTS)), lambda: score(COUNTS)),
     right("counts: halves", lambda: score(COUNTS / 2), lambda: score(list(COUNTS / 2))),
+    right("counts: next to nothing", lambda: np.isfinite(fit(y=COUNTS * 1e-60).predict(IMAGES)).all(), True),
+    right("maps: next to nothing", lambda: np.isfinite(fit(y=MAPS * 1e-30).predict(IMAGES)).all(), True),
     refused("counts: NaN in score", lambda: score([2.0, np.nan, 0.0]),
             "Input y contains NaN.*Expected counts, finite and at least 0; image 1 has nan"),
     refused("counts: too few in score", lambda: score(COUNTS[:2]),
