@@ -2,7 +2,8 @@
 
 ``python benchmarks/ablation.py --draws 2`` trains on 64 of VGG's images 1-100 and compares on the other 36; images 101-200
 are not read. One line of benchmarks/ablation.jsonl a run; a run that was stopped goes on where it was, and prints a
-Markdown table at its end. ``--table`` prints the table of what is there, ``--only NAME`` runs one line of it.
+Markdown table at its end. ``--steps`` makes all trainings shorter, ``--table`` prints the table of what is there,
+``--only NAME`` runs one line of it.
 """
 
 import argparse
@@ -58,7 +59,7 @@ class AverageWeights(Callback):
             parameter.copy_(mean)
 
 
-# Parameters that differ from the recipe's, and what is replaced where there is no parameter.
+# Parameters that differ from the recipe's ("steps" relative to it), and what is replaced where there is no parameter.
 VARIANTS = {
     "the recipe": ({}, {}),
     "no flips and turns": ({"augment": False}, {}),
@@ -74,8 +75,8 @@ VARIANTS = {
     "pixels not standardised": ({}, {f"{BASE}.channel_statistics": not_standardised}),
     "32 filters at every depth": ({"architecture_params": {"filters": 32, "growth": 1}}, {}),
     "weights averaged over the last fifth": ({"callbacks": [("average", AverageWeights())]}, {}),
-    "half as many steps": ({}, {f"{BASE}.AUTO_STEPS": _base.AUTO_STEPS // 2}),
-    "twice as many steps": ({}, {f"{BASE}.AUTO_STEPS": _base.AUTO_STEPS * 2}),
+    "half as many steps": ({"steps": 0.5}, {}),
+    "twice as many steps": ({"steps": 2}, {}),
 }
 
 
@@ -86,23 +87,28 @@ def main():
     )
     parser.add_argument("--draws", type=int, default=1, help="training sets, each with its seed")
     parser.add_argument("--first-draw", type=int, default=0)
+    parser.add_argument(
+        "--steps", type=int, default=_base.AUTO_STEPS, help="of the recipe that all are compared with"
+    )
     parser.add_argument("--only", action="append", choices=VARIANTS, metavar="NAME")
     parser.add_argument("--table", action="store_true", help="print the table, and train nothing")
     options = parser.parse_args()
     if not options.table:
         for draw in range(options.first_draw, options.first_draw + options.draws):
             for name in options.only or VARIANTS:
-                run(name, draw)
-    print_table()
+                run(name, draw, options.steps)
+    print_table(options.steps)
 
 
-def run(name, draw):
+def run(name, draw, steps):
     """Train and compare once, unless the log has it."""
-    if is_logged(LOG, {"name": name, "draw": draw}, ["name", "draw"]):
+    key = {"name": name, "draw": draw, "steps": steps}
+    if is_logged(LOG, key, list(key)):
         return
     split = {"data": "vgg", "protocol": "lz", "n_train": N_TRAIN, "allow_missing": False, "held_out": True}
     X, points, train, test, _ = load({**split, "scale": 1, "draw": draw})
-    params, replaced = VARIANTS[name]
+    params, replaced = map(dict, VARIANTS[name])
+    replaced[f"{BASE}.AUTO_STEPS"] = int(params.pop("steps", 1) * steps)
     regressor = DensityMapRegressor(random_state=draw).set_params(**{**SETTINGS["vgg"], **params})
     start = perf_counter()
     with ExitStack() as stack:
@@ -114,8 +120,7 @@ def run(name, draw):
     averaged = regressor.set_params(test_time_augmentation=True).predict(X[test]) - points[test].counts
     fitted = regressor.set_params(test_time_augmentation=False).predict(X[train]) - points[train].counts
     row = {
-        "name": name,
-        "draw": draw,
+        **key,
         "n_images": [len(train), len(test)],
         "mae": np.abs(errors).mean(),
         "bias": errors.mean(),
@@ -130,7 +135,7 @@ def run(name, draw):
     add_line(LOG, row)
 
 
-def print_table():
+def print_table(steps):
     """Print one line a variant."""
     columns = {
         "mae": "held-out MAE",
@@ -146,7 +151,7 @@ def print_table():
     print("|" + " --- |" * (2 + len(columns)))
     rows = read_lines(LOG)
     for name in VARIANTS:
-        runs = [row for row in rows if row["name"] == name]
+        runs = [row for row in rows if row["name"] == name and row["steps"] == steps]
         if runs:
             cells = [with_spread([row[column] for row in runs]) for column in columns]
             print(f"| {name} | {len(runs)} | {' | '.join(cells)} |")

@@ -14,7 +14,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skcount._validation import check_roi
+from skcount._validation import as_array, check_roi
 
 __all__ = ["PointAnnotations", "check_points"]
 
@@ -109,7 +109,7 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
         array([2., 0., 1.])
         """
         coordinates = _check_one(coordinates, None, copy=True)
-        lengths = np.array(lengths)
+        lengths = as_array(lengths, "lengths", "the number of points of each image")
         if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in "iu"):
             raise ValueError(
                 f"lengths has shape {lengths.shape} and dtype {lengths.dtype}; expected the number of points of each "
@@ -173,7 +173,11 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
         array([[1., 2.],
                [1., 3.]])
         """
-        masks = [np.asarray(mask) for mask in masks]
+        if not hasattr(masks, "__iter__") or getattr(masks, "shape", None) == ():
+            raise ValueError(
+                f"masks is a {type(masks).__name__}; expected one dot image (height, width) an image."
+            )
+        masks = [as_array(mask, f"Mask {index}", "(height, width)") for index, mask in enumerate(masks)]
         for index, mask in enumerate(masks):
             if mask.ndim != 2:
                 raise ValueError(
@@ -241,6 +245,8 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
                 raise IndexError(f"too many indices: {key}; points are indexed by image.")
             key = key[0]
         if isinstance(key, Integral):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"There is no image {key}: the points are of {len(self)} images, from 0.")
             return super().__getitem__(key)
         selected = np.arange(len(self))[key]
         if np.ndim(selected) == 0:
@@ -349,15 +355,20 @@ def is_inside(points, image_shapes, roi=None):
     if hasattr(image_shapes, "shapes"):
         roi = getattr(image_shapes, "roi", None) if roi is None else roi
         image_shapes = [shape[:2] for shape in np.asarray(image_shapes.shapes)]
-    shapes = np.asarray(image_shapes)
+    expected = "one (height, width) for all, or one an image"
+    shapes = as_array(image_shapes, "image_shapes", expected)
     if shapes.shape == (2,):
         shapes = np.broadcast_to(shapes, (len(points), 2))
     if shapes.shape != (len(points), 2) and (len(points) or shapes.size):
         raise ValueError(
-            f"The image shapes are an array of shape {shapes.shape}, for points of {len(points)} images; expected one "
-            "(height, width) for all, or one an image."
+            f"The image shapes are an array of shape {shapes.shape}, for points of {len(points)} images; expected "
+            f"{expected}."
         )
     shapes = shapes.reshape(-1, 2)
+    if shapes.dtype.kind not in "iuf" or not (shapes > 0).all():
+        raise ValueError(
+            f"The image shapes are {image_shapes!r:.80}; expected (height, width) in pixels, above 0."
+        )
     if roi is None or not len(points):
         limits = np.repeat(shapes, points.lengths, axis=0) - 0.5
         return ((points.coordinates >= -0.5) & (points.coordinates < limits)).all(axis=1)
@@ -422,7 +433,7 @@ def pixels_of(points, image_shape):
 def _entries(points):
     """The entries of a sequence of point arrays; whatever cannot be one is refused."""
     is_scalar = not hasattr(points, "__iter__") or getattr(points, "shape", None) == ()
-    if isinstance(points, str | bytes | dict | set) or is_scalar:
+    if isinstance(points, str | bytes | dict | set) or is_scalar or hasattr(points, "columns"):
         raise ValueError(
             f"points is a {type(points).__name__}; expected one array-like of shape (n_points, 2), (row, col) in pixels, "
             "for each image."
@@ -434,11 +445,13 @@ def _check_one(points, index, copy=None):
     """Check the points of one image (or of all, where `index` is None) and return them as (n_points, 2) float64."""
     owner = "" if index is None else f" of image {index}"
     try:
+        if np.ma.is_masked(points):
+            raise TypeError("some of them are masked")
         array = np.asarray(points)
         if array.dtype.kind not in "buifO":
             raise TypeError(f"their dtype is {array.dtype}")
         array = np.array(array, dtype=np.float64, order="C", copy=copy)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # tensors raise all of them
         raise ValueError(
             f"The points{owner} are no numbers ({error}); expected an array-like of shape (n_points, 2), "
             "(row, col) in pixels."

@@ -55,10 +55,12 @@ def test_the_vgg_cells_are_counted_from_the_archive(tmp_path, capsys):
     assert len(list(tmp_path.glob("*.h5"))) == 1
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
-def test_the_code_of_a_page_runs(page):
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/saving.md"])
+def test_the_code_of_a_page_runs(page, monkeypatch, tmp_path):
     text = (EXAMPLES.parent / page).read_text()
     blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
     assert blocks
+    monkeypatch.chdir(tmp_path)
+    names = {}
     for block in blocks:
-        exec(compile(block, page, "exec"), {})  # noqa: S102 - the page's own code
+        exec(compile(block, page, "exec"), names)  # noqa: S102 - the page's own code

@@ -10,8 +10,9 @@ Inside the package nothing is checked again. An image is read as a float array
 """
 
 from skcount._validation._belongings import check_groups, check_map, check_map_dtype, map_owner
-from skcount._validation._images import Images, check_finite, check_images, scale_pixels
+from skcount._validation._images import Images, as_pixels, check_finite, check_images, scale_pixels
 from skcount._validation._kinds import (
+    as_array,
     check_length,
     entry_ndim,
     is_list_like,
@@ -24,6 +25,8 @@ from skcount._validation._maps import ImageMaps, check_perspective, check_roi, e
 __all__ = [
     "ImageMaps",
     "Images",
+    "as_array",
+    "as_pixels",
     "check_finite",
     "check_groups",
     "check_images",

@@ -8,6 +8,8 @@ array([[False,  True],
 
 import numpy as np
 
+from skcount._validation._kinds import as_array
+
 __all__ = ["check_groups", "check_map", "check_map_dtype", "map_owner"]
 
 
@@ -41,7 +43,8 @@ def check_map(name, values, number, shape):
     >>> check_map("perspective", [[1, 2]], 0, (1, 2))
     array([[1., 2.]])
     """
-    owner, values, shape = map_owner(name, number), np.asarray(values), tuple(map(int, shape))
+    owner, shape = map_owner(name, number), tuple(map(int, shape))
+    values = as_array(values, owner, f"one of shape {shape}, the (height, width) of the image")
     if values.shape != shape:
         raise ValueError(
             f"{owner} has shape {values.shape}; expected {shape}, the (height, width) of the image."
@@ -137,7 +140,7 @@ def check_groups(groups, n_images):
     >>> check_groups(["plate 1", "plate 2"], 2)
     array(['plate 1', 'plate 2'], dtype='<U7')
     """
-    labels = np.asarray(groups)
+    labels = as_array(groups, "groups", "one label an image")
     if labels.dtype.kind in {"O", "T"} and all(isinstance(label, str) for label in labels.flat):
         labels = labels.astype(str)  # a column of a data frame
     if labels.shape != (n_images,):

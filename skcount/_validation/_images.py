@@ -1,11 +1,15 @@
 """Images: checked, and read one at a time."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from skcount._validation._kinds import is_array, is_lazy, without_index
+from skcount._validation._kinds import as_array, is_array, is_lazy, without_index
 from skcount._validation._maps import Subset, check_perspective, check_roi
+
+STACK = "(n_images, height, width) or (n_images, height, width, n_channels)"
+IMAGE = "(height, width) or (height, width, n_channels)"
 
 # Values of an image that are looked at in one go.
 BAND = 2**22
@@ -228,12 +232,12 @@ def _carried(X, name, given):
 
 def _open_images(X, dtype):
     if is_array(X):
-        return _check_image_array(np.asarray(X), dtype)
+        return _check_image_array(as_array(X, "X", STACK), dtype)
     is_sequence = hasattr(X, "__getitem__") and hasattr(X, "__len__") and getattr(X, "shape", None) != ()
-    if isinstance(X, str | bytes | dict) or not is_sequence:
+    is_table = hasattr(X, "iloc") or hasattr(X, "toarray")
+    if isinstance(X, str | bytes | dict) or not is_sequence or is_table:
         raise ValueError(
-            f"X is a {type(X).__name__}; expected images: an array (n_images, height, width) or "
-            "(n_images, height, width, n_channels), or a sequence of images."
+            f"X is a {type(X).__name__}; expected images: an array {STACK}, or a sequence of images."
         )
     return _check_image_sequence(X, dtype)
 
@@ -267,8 +271,9 @@ def check_finite(image, index, name="X", corner=(0, 0)):
     value = image[channel, row, col]
     row, col = row + corner[0], col + corner[1]
     raise ValueError(
-        f"Image {index} of {name} holds {int(bad.sum())} pixels that are NaN or infinity (the first: {value} "
-        f"at row {row}, column {col}, channel {channel}). Fill them first, for example with numpy.nan_to_num."
+        f"Image {index} of {name} holds {int(bad.sum())} pixels that are NaN or infinity, or too large for "
+        f"{image.dtype} (the first: {value} at row {row}, column {col}, channel {channel}). Fill them first, for example "
+        "with numpy.nan_to_num."
     )
 
 
@@ -287,9 +292,7 @@ def _check_stack_shape(shape):
             "counts as y). Expected (n_images, height, width[, n_channels]): pass X[None]."
         )
     if len(shape) not in {3, 4}:
-        raise ValueError(
-            f"X has shape {shape}; expected (n_images, height, width) or (n_images, height, width, n_channels)."
-        )
+        raise ValueError(f"X has shape {shape}; expected {STACK}.")
     if len(shape) == 4 and shape[1] in {1, 3, 4} and min(shape[2:]) >= 16:
         raise ValueError(
             f"X has shape {shape}, which looks like channels first. Expected (n_images, height, width, n_channels): pass "
@@ -328,6 +331,8 @@ def _declared_shapes(X):
     """The shapes that a lazy image set knows without reading a pixel, else None."""
     shape, dtype = getattr(X, "shape", None), getattr(X, "dtype", None)
     if shape is None or not isinstance(dtype, np.dtype) or dtype.hasobject:
+        if isinstance(shape, tuple) and len(shape) > 1 and not isinstance(dtype, np.dtype):  # a tensor
+            _check_stack_shape(tuple(shape))
         return None
     _check_numeric(dtype, "X")
     if len(shape) == 1 and hasattr(X, "shapes"):  # an ImageSet of images of many sizes
@@ -337,16 +342,9 @@ def _declared_shapes(X):
 
 
 def _image_shape(image, index):
-    try:
-        image = image if is_lazy(image) else np.asarray(image)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(
-            f"Image {index} of X is no array ({error}); expected (height, width) or (height, width, n_channels)."
-        ) from None
+    image = image if is_lazy(image) else as_pixels(image, f"Image {index} of X")
     if len(image.shape) not in {2, 3}:
-        raise ValueError(
-            f"Image {index} of X has shape {image.shape}; expected (height, width) or (height, width, n_channels)."
-        )
+        raise ValueError(f"Image {index} of X has shape {image.shape}; expected {IMAGE}.")
     _check_numeric(image.dtype, f"Image {index} of X")
     if 0 in image.shape:
         raise ValueError(
@@ -363,6 +361,44 @@ def _image_shape(image, index):
             "(height, width, n_channels): read it into memory and transpose it, or write it with its channels last."
         )
     return (*image.shape[:2], image.shape[2] if len(image.shape) == 3 else 1)
+
+
+def as_pixels(image, owner):
+    """Turn one image into an array.
+
+    Parameters
+    ----------
+    image : array-like
+        What stands for an image.
+    owner : str
+        What the message calls it.
+
+    Returns
+    -------
+    ndarray
+        The array, of any type and shape; not copied if it is one.
+
+    Raises
+    ------
+    ValueError
+        If it is the name of a file or a single thing, fits in no array, or some of its pixels are masked.
+
+    Examples
+    --------
+    >>> as_pixels("a.png", "Image 0")
+    Traceback (most recent call last):
+    ...
+    ValueError: Image 0 is the name 'a.png'; expected pixels, ... opens pictures by name.
+    """
+    if isinstance(image, str | bytes | os.PathLike):
+        raise ValueError(
+            f"{owner} is the name {image!r:.60}; expected pixels, an array {IMAGE}. skcount.datasets.load_folder opens "
+            "pictures by name."
+        )
+    pixels = as_array(image, owner, IMAGE)
+    if pixels.ndim == 0:
+        raise ValueError(f"{owner} is a {type(image).__name__} and has shape (); expected an array {IMAGE}.")
+    return pixels
 
 
 def _check_numeric(dtype, what):

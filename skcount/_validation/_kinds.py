@@ -3,7 +3,47 @@
 import numpy as np
 
 
-def check_length(n_images, n_targets, what="y"):
+def as_array(values, owner, expected):
+    """Turn what came into an array; refuse what is none, and what hides some of its values.
+
+    Parameters
+    ----------
+    values : object
+        What the user passed.
+    owner : str
+        What the message calls it.
+    expected : str
+        What was expected, for the message.
+
+    Returns
+    -------
+    ndarray
+        The array, of any type and shape; not copied if it is one.
+
+    Raises
+    ------
+    ValueError
+        If it fits in no array of main memory, or is a masked array with masked values.
+
+    Examples
+    --------
+    >>> as_array([[1, 2], [3]], "The roi", "(height, width)")
+    Traceback (most recent call last):
+    ...
+    ValueError: The roi is no array (setting an array element ...); expected (height, width).
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{owner} is a masked array, and {np.ma.count_masked(values)} of its values are masked; expected {expected}, "
+            "all of it known. Fill them, as in values.filled(0), or leave that part out."
+        )
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # tensors raise all of them
+        raise ValueError(f"{owner} is no array ({error}); expected {expected}.") from None
+
+
+def check_length(n_images, n_targets, what="y", of="X"):
     """Refuse a target of another length than the images.
 
     Parameters
@@ -12,17 +52,21 @@ def check_length(n_images, n_targets, what="y"):
         The two lengths.
     what : str, default="y"
         Name of the other argument.
+    of : str, default="X"
+        Name of the argument that there are `n_images` of.
 
     Raises
     ------
     ValueError
         If the lengths differ.
     """
-    if n_images != n_targets:
-        raise ValueError(
-            f"X holds {n_images} images and {what} holds {n_targets} entries, inconsistent numbers of samples; "
-            f"expected one entry of {what} an image. A single image needs its sample axis: X[None]."
-        )
+    if n_images == n_targets:
+        return
+    remedy = " A single image needs its sample axis: X[None]." if of == "X" else ""
+    raise ValueError(
+        f"{of} holds {n_images} {'images' if of == 'X' else 'entries'} and {what} holds {n_targets} entries, "
+        f"inconsistent numbers of samples; expected one entry of {what} an image.{remedy}"
+    )
 
 
 def is_table(X):

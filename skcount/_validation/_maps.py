@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skcount._validation._belongings import check_map
-from skcount._validation._kinds import check_length, entry_ndim
+from skcount._validation._kinds import as_array, check_length, entry_ndim
 
 
 class Subset(Sequence):
@@ -152,18 +152,22 @@ def _check_maps(maps, shapes, name):
     def check(one, index, shape):
         return _check_one(one, name, f"The {name} of image {index}", index, shape)
 
-    if _is_shared(maps):
-        shape = np.shape(maps)
-        index = next((index for index, other in enumerate(shapes) if tuple(other) != shape), 0)
-        return ImageMaps(_check_one(maps, name, f"The {name}", index, shapes[index]), shapes)
+    not_maps = isinstance(maps, str | bytes | dict) or getattr(maps, "shape", None) == ()
     if (
-        isinstance(maps, str | bytes | dict)
+        not_maps
+        or hasattr(maps, "toarray")
         or not hasattr(maps, "__len__")
         or not hasattr(maps, "__getitem__")
     ):
         raise ValueError(
             f"{name} is a {type(maps).__name__}; expected an array of shape (height, width), or a sequence of one an image."
         )
+    # A frame, a tensor and a dataset of a file say that they are one map.
+    if _is_shared(maps) or len(getattr(maps, "shape", ())) == 2:
+        maps = as_array(maps, f"The {name}", "(height, width)")
+        shape = maps.shape
+        index = next((index for index, other in enumerate(shapes) if tuple(other) != shape), 0)
+        return ImageMaps(_check_one(maps, name, f"The {name}", index, shapes[index]), shapes)
     check_length(len(shapes), len(maps), name)
     if isinstance(maps, np.ndarray | list | tuple):  # what is lazy is checked when it is read
         return ImageMaps([check(*each) for each in zip(maps, range(len(maps)), shapes, strict=True)], shapes)
@@ -171,9 +175,10 @@ def _check_maps(maps, shapes, name):
 
 
 def _check_one(one, name, owner, index, shape):
-    if np.shape(one) != tuple(shape):
+    one = as_array(one, owner, "(height, width)")
+    if one.shape != tuple(shape):
         raise ValueError(
-            f"{owner} has shape {np.shape(one)} and image {index} is of {shape[0]} x {shape[1]} pixels; expected the same "
+            f"{owner} has shape {one.shape} and image {index} is of {shape[0]} x {shape[1]} pixels; expected the same "
             "(height, width), of one map for all images or of one for each. If scikit-learn has split an array of "
             "(height, width) like samples, because the images are as many as its rows, pass one an image, or "
             f"ImageSet(images, {name}={name}) as X."

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skcount._validation import check_groups, check_images, check_map, check_map_dtype, map_owner
+from skcount._validation import as_pixels, check_groups, check_images, check_map, check_map_dtype, map_owner
 
 __all__ = ["ArraySource", "ImageSet", "ImageSource", "check_image", "image_kind"]
 
@@ -380,7 +380,7 @@ def check_image(image, number, kind=None):
     >>> check_image([[0, 1]], 0).shape
     (1, 2)
     """
-    image = np.asarray(image)
+    image = as_pixels(image, f"Image {number}")
     if image.ndim not in {2, 3} or image.size == 0:
         raise ValueError(
             f"Image {number} has shape {image.shape}; expected (height, width) or (height, width, "
@@ -435,7 +435,8 @@ def _check_stack(images):
 
 
 def _check_list(images):
-    if isinstance(images, str | bytes | dict | set) or not hasattr(images, "__iter__"):
+    no_images = isinstance(images, str | bytes | dict | set) or getattr(images, "shape", None) == ()
+    if no_images or not hasattr(images, "__iter__"):
         raise ValueError(
             f"images is a {type(images).__name__}; expected an array (n_images, height, width[, n_channels]) "
             "or a sequence of images. Images in a file are opened by load_hdf5(path).images."
@@ -461,7 +462,8 @@ def _check_maps(name, maps, shapes):
                 "expected one map for each image."
             )
         return _read_only(np.array(check_map(name, maps, None, sizes[0]), order="C"))
-    if isinstance(maps, str | bytes | dict | set) or not hasattr(maps, "__iter__"):
+    not_maps = isinstance(maps, str | bytes | dict | set) or getattr(maps, "shape", None) == ()
+    if not_maps or hasattr(maps, "toarray") or not hasattr(maps, "__iter__"):
         raise ValueError(
             f"{map_owner(name, None)} is a {type(maps).__name__}; expected one array (height, width) for all images, "
             "or one for each."

@@ -11,6 +11,9 @@ from skcount.density._gaussian import axis_reach, axis_windows, gaussian_density
 # Places within a pixel at which a kernel is tried before a parabola finds the top between them.
 _OFFSETS = np.arange(-7, 8) / 16
 
+# More objects on a pixel, on average, are no density: placing them would take for ever.
+_MOST_ON_A_PIXEL = 1000
+
 # Sigmas of one band of a perspective map differ by a factor of at most the square root of 2.
 _BAND_WIDTH = np.log(2) / 2
 
@@ -51,6 +54,11 @@ def find_points(density, sigma, truncate=4.0, *, roi=None, perspective=None):
     ndarray of shape (n_points, 2), float64
         (row, col) in pixels, sub-pixel, inside the image and the region; ``n_points = round(density.sum())``.
 
+    Raises
+    ------
+    ValueError
+        If there are more than a thousand objects on a pixel, on average.
+
     Examples
     --------
     >>> density = gaussian_density(np.array([[4.0, 5.0], [12.25, 9.0]]), (20, 20), sigma=1.5)
@@ -59,6 +67,11 @@ def find_points(density, sigma, truncate=4.0, *, roi=None, perspective=None):
            [12.2,  9. ]])
     """
     residual = density.astype(np.float64) if roi is None else np.where(roi, density, 0).astype(np.float64)
+    if residual.sum() > _MOST_ON_A_PIXEL * residual.size:
+        raise ValueError(
+            f"The density adds up to {residual.sum():g} objects on {density.shape[0]} x {density.shape[1]} pixels; expected "
+            f"objects per pixel, at most {_MOST_ON_A_PIXEL} on average. Is this an image, and not a density map?"
+        )
     n_wanted = max(0, round(residual.sum()))
     scales = _Scales(density.shape, sigma, truncate, roi, perspective)
     found = np.empty((0, 2))

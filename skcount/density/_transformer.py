@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skcount._doc_link import DocLinkMixin
-from skcount._validation import check_perspective, check_roi, empty_maps
+from skcount._validation import as_array, check_perspective, check_roi, empty_maps
 from skcount.density._adaptive import neighbor_sigma
 from skcount.density._gaussian import gaussian_density, point_masses
 from skcount.density._peaks import find_points
@@ -424,12 +424,13 @@ def check_maps(maps, image_shapes=None):
     >>> [density.shape for density in check_maps(np.zeros((2, 4, 5)))]
     [(4, 5), (4, 5)]
     """
-    if isinstance(maps, str | bytes | dict) or not hasattr(maps, "__len__"):
+    not_maps = isinstance(maps, str | bytes | dict) or getattr(maps, "shape", None) == ()
+    if not_maps or not hasattr(maps, "__len__"):
         raise ValueError(
             f"The density maps are a {type(maps).__name__}; expected an array of shape (n_images, height, width), or a "
             "sequence of maps."
         )
-    checked = [np.asarray(m) for m in maps]
+    checked = [as_array(m, f"Density map {index}", "(height, width)") for index, m in enumerate(maps)]
     for index, density in enumerate(checked):
         if density.ndim != 2 or density.dtype.kind not in "buif":
             raise ValueError(

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skcount._validation import check_length, entry_ndim, is_list_like, without_index
+from skcount._validation import as_array, check_length, entry_ndim, is_list_like, without_index
 from skcount.points import check_points
 
 _CONSTRAINTS = {
@@ -173,24 +173,34 @@ def check_counts(y, name="y"):
     array([1., 0.])
     """
     y = without_index(y)
+    if np.ma.is_masked(y):
+        raise _neither(name, f"a masked array, and {np.ma.count_masked(y)} of its values are masked")
     ragged = is_list_like(y) and any(entry_ndim(entry) for entry in y)
     if ragged or entry_ndim(y) == 3:
         counts = check_points(y).counts
     else:
         try:
-            counts = np.asarray(y)
-            if counts.dtype.kind not in "buifO":
-                raise TypeError(f"dtype {counts.dtype}")
-            counts = counts.astype(np.float64)
-        except (TypeError, ValueError):
+            counts = _as_floats(np.asarray(y))
+        except (TypeError, ValueError, RuntimeError, OverflowError):  # tensors raise all of them
             raise _neither(name, f"a {type(y).__name__} that holds no numbers") from None
         if counts.ndim == 2 and counts.shape[1] == 1:
             counts = counts[:, 0]
     if counts.ndim != 1:
-        raise _neither(name, f"an array of shape {counts.shape}")
-    if not len(counts) or not np.isfinite(counts).all():
-        raise _neither(name, "empty" if not len(counts) else "not finite (NaN or infinity)")
+        raise _neither(name, f"an array of shape {counts.shape}" if counts.ndim else f"a {type(y).__name__}")
+    if not len(counts):
+        raise _neither(name, "empty")
+    bad = np.flatnonzero(~np.isfinite(counts))
+    if len(bad):
+        raise _neither(name, f"not finite: image {bad[0]} has {counts[bad[0]]}")
     return counts
+
+
+def _as_floats(array):
+    """Real numbers as floats, objects too; a TypeError, ValueError or OverflowError where there are none."""
+    complex_objects = array.dtype.hasobject and any(map(np.iscomplexobj, array.flat))
+    if array.dtype.kind not in "buifO" or complex_objects:
+        raise TypeError(f"its dtype is {array.dtype}")
+    return array.astype(np.float64)
 
 
 def _neither(name, what):
@@ -253,17 +263,22 @@ def check_weights(sample_weight, n_images):
     >>> check_weights([1, 2], n_images=2)
     array([1., 2.])
     """
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n_images,) or not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(
-            f"sample_weight has shape {weights.shape} and ranges from {weights.min(initial=np.inf)} to "
-            f"{weights.max(initial=-np.inf)}; expected one finite number of at least 0 for each of the {n_images} images."
-        )
+    expected = f"one finite number of at least 0 for each of the {n_images} images"
+    weights = as_array(sample_weight, "sample_weight", expected)
+    if weights.shape != (n_images,):
+        raise ValueError(f"sample_weight has shape {weights.shape}; expected {expected}.")
+    try:
+        weights = _as_floats(weights)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"sample_weight holds no numbers ({error}); expected {expected}.") from None
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise ValueError(f"sample_weight of image {bad[0]} is {weights[bad[0]]}; expected {expected}.")
     return weights
 
 
 def _errors(y_true, y_pred):
     """Predicted minus true counts, and the true ones."""
     true, predicted = check_counts(y_true, "y_true"), check_counts(y_pred, "y_pred")
-    check_length(len(true), len(predicted), "y_pred")
+    check_length(len(true), len(predicted), "y_pred", of="y_true")
     return predicted - true, true

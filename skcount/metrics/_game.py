@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skcount._validation import check_length, entry_ndim, is_map
+from skcount._validation import as_array, check_length, entry_ndim, is_map
 from skcount.metrics._counts import check_counts, weighted_mean
 from skcount.points import PointAnnotations, check_points
 
@@ -62,13 +62,15 @@ def grid_average_mean_absolute_error(y_true, y_pred, level=0, *, image_shape=Non
     """
     if isinstance(level, bool) or not isinstance(level, Integral) or level < 0:
         raise ValueError(f"level is {level!r}; expected a whole number of at least 0.")
-    n_cells = 2 ** int(level)
+    n_cells = 2 ** min(int(level), 62)
     both = [_as_places(y, name) for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))]
-    check_length(len(both[0]), len(both[1]), "y_pred")
+    check_length(len(both[0]), len(both[1]), "y_pred", of="y_true")
     shapes = _image_shapes(both, image_shape, len(both[0]), n_cells)
     errors = []
-    for true, predicted, shape in zip(*both, shapes, strict=True):
-        difference = _cell_counts(predicted, shape, n_cells) - _cell_counts(true, shape, n_cells)
+    for index, (true, predicted, shape) in enumerate(zip(*both, shapes, strict=True)):
+        difference = _cell_counts(predicted, shape, n_cells, index) - _cell_counts(
+            true, shape, n_cells, index
+        )
         errors.append(np.abs(difference).sum())
     return weighted_mean(np.array(errors), sample_weight)
 
@@ -85,22 +87,25 @@ def _as_places(y, name):
     if not entries:
         raise ValueError(f"{name} is empty; expected points or density maps of at least one image.")
     if all(map(is_map, entries)):
-        maps = [np.asarray(entry, dtype=np.float64) for entry in entries]
-        for index, density in enumerate(maps):
-            if not np.isfinite(density).all():
-                raise ValueError(
-                    f"Density map {index} of {name} holds NaN or infinity; expected finite objects per pixel."
-                )
-        return maps
+        return [_check_map(entry, f"Density map {index} of {name}") for index, entry in enumerate(entries)]
     if not any(map(entry_ndim, entries)):
         return [np.asarray(count) for count in check_counts(entries, name)]
     return check_points(y)
 
 
+def _check_map(density, owner):
+    density = as_array(density, owner, "(height, width)")
+    if density.dtype.kind not in "buif":
+        raise ValueError(f"{owner} has dtype {density.dtype}; expected real numbers, objects per pixel.")
+    if not np.isfinite(density).all():
+        raise ValueError(f"{owner} holds NaN or infinity; expected finite objects per pixel.")
+    return density.astype(np.float64)
+
+
 def _image_shapes(both, image_shape, n_images, n_cells):
     """The size of each image: as given, or that of its map."""
     if image_shape is not None:
-        given = np.asarray(image_shape)
+        given = as_array(image_shape, "image_shape", "(height, width), or one such pair for each image")
         if given.shape not in {(2,), (n_images, 2)} or given.dtype.kind not in "iu" or (given < 1).any():
             raise ValueError(
                 f"image_shape is {image_shape!r}; expected (height, width) in whole pixels, or one such pair for each of "
@@ -115,26 +120,26 @@ def _image_shapes(both, image_shape, n_images, n_cells):
     return shapes
 
 
-def _cell_counts(places, shape, n_cells):
-    """Count the objects in each cell of a grid: (n_cells, n_cells). A pixel belongs to the cell of its centre."""
+def _cell_counts(places, shape, n_cells, index):
+    """Count the objects in each cell of a grid: (n_rows, n_cols). A pixel belongs to the cell of its centre."""
     if n_cells == 1:
         return np.array([[places.sum() if places.ndim == 0 or is_map(places) else float(len(places))]])
     if places.ndim == 0:
         raise ValueError("Counts have no place: GAME of level 1 and more needs points or density maps.")
+    if is_map(places) and places.shape != tuple(shape):
+        raise ValueError(
+            f"The density map of image {index} has shape {places.shape}, the image {tuple(shape)}; expected the same size."
+        )
+    # Of cells smaller than a pixel, those that hold no centre of one are empty: no more than the pixels are needed.
+    n_rows, n_cols = (min(n_cells, int(size)) for size in shape)
+    counts = np.zeros((n_rows, n_cols))
     if is_map(places):
-        if places.shape != tuple(shape):
-            raise ValueError(
-                f"A density map has shape {places.shape}, its image {tuple(shape)}; expected the same size."
-            )
-        rows, cols = (_cell_of(np.arange(size), size, n_cells) for size in shape)
-        counts = np.zeros((n_cells, n_cells))
+        rows, cols = (_cell_of(np.arange(size), size, n) for size, n in zip(shape, counts.shape, strict=True))
         np.add.at(counts, (rows[:, None], cols[None, :]), places)
         return counts
     pixels = np.clip(np.floor(places + 0.5), 0, np.array(shape) - 1)
-    rows, cols = (_cell_of(pixels[:, axis], shape[axis], n_cells) for axis in (0, 1))
-    return (
-        np.bincount(rows * n_cells + cols, minlength=n_cells**2).reshape(n_cells, n_cells).astype(np.float64)
-    )
+    np.add.at(counts, tuple(_cell_of(pixels[:, axis], shape[axis], counts.shape[axis]) for axis in (0, 1)), 1)
+    return counts
 
 
 def _cell_of(pixels, size, n_cells):

@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
-from skcount._validation import check_roi
+from skcount._validation import as_pixels, check_roi
 from skcount.density import check_maps
 from skcount.points import check_points, in_region
 
@@ -138,7 +138,7 @@ class DensityMapDisplay:
         ValueError
             If the map, the points or the mask are not valid, or not of the image's size.
         """
-        image = np.asarray(image)
+        image = _check_image(image)
         density = check_maps([density], [image.shape[:2]])[0]
         points = None if points is None else check_points([points])[0]
         roi = None if roi is None else check_roi([roi], [image.shape[:2]]).read(0)
@@ -184,6 +184,16 @@ class DensityMapDisplay:
         ax.set_axis_off()
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _check_image(image):
+    image = as_pixels(image, "image")
+    if image.ndim not in {2, 3} or image.dtype.kind not in "buif":
+        raise ValueError(
+            f"image has shape {image.shape} and dtype {image.dtype}; expected numbers of shape (height, width) or (height, "
+            "width, n_channels)."
+        )
+    return image
 
 
 def _grey(image):

@@ -432,9 +432,9 @@ default=None
             module = (
                 self._make_module(channels.mean, channels.std, unit) if fresh else self._continue_module()
             )
-            measure_tiles(
-                module, self.tile_size
-            )  # refuses what would be wrong before the training, not after it
+            # What would be wrong is refused before the training, not after it.
+            measure_tiles(module, self.tile_size)
+            self._try_network(module, self._patch_shape(images, target))
             loss = LOSSES[self.loss](float(module.output_scale), density.sigma)
             patch_shape, augment = self._patch_shape(images, target), self._augments(images)
             with_points = loss.needs_points and target.is_map
@@ -543,9 +543,11 @@ default=None
         if isinstance(target, PointTarget):
             density.check_outside(target.points, images.shapes)
             target = target.inside()
+        groups = _carried_groups(X, groups, len(images))
+        _check_callbacks(self.callbacks)
         kept, held_out, seed = np.flatnonzero(weights), None, self._seed_of(fresh, begun)
         if fraction is not None:
-            kept, valid = hold_out(kept, _carried_groups(X, groups, len(images)), fraction, seed)
+            kept, valid = hold_out(kept, groups, fraction, seed)
             held_out = images.take(valid), target.take(valid).counts, weights[valid]
             for index in valid:
                 deque(images.bands(index), maxlen=0)
@@ -613,6 +615,22 @@ default=None
         with config_context(skip_parameter_validation=False):  # which `fit` skips in all that it calls
             network = DensityNetwork(self._make_network(len(mean)), mean, std, output_scale)
         return network.to(device or self._torch_device(), getattr(torch, self.dtype))
+
+    def _try_network(self, module, shape):
+        """Refuse a user's network that does not map images to maps of their size."""
+        if not callable(self._get_network_params().get("architecture")):
+            return
+        blank = torch.zeros(1, module.mean.shape[1], *shape).to(module.mean)
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                module.eval()(blank)
+        except RuntimeError as error:
+            raise ValueError(
+                f"architecture={self.architecture!r} cannot compute a map of an image of {module.mean.shape[1]} channels and "
+                f"{shape[0]} x {shape[1]} pixels ({str(error).splitlines()[0]}); expected a network that maps (n, n_channels, "
+                "height, width) to (n, 1, height, width)."
+            ) from error
+        module.train()
 
     def _continue_module(self):
         """A copy of the fitted network, to train on: if that fails, the fitted one is as it was."""
@@ -712,13 +730,24 @@ def _check_weights(sample_weight, n_images):
     """Check sample weights: finite, at least 0, and not all 0; one number stands for all images."""
     if sample_weight is None:
         return np.ones(n_images)
-    weights = np.asarray(sample_weight)
-    weights = check_weights(weights if weights.ndim else np.full(n_images, weights), n_images)
+    if np.isscalar(sample_weight) or getattr(sample_weight, "ndim", 1) == 0:
+        sample_weight = np.full(n_images, sample_weight)
+    weights = check_weights(sample_weight, n_images)
     if not weights.any():
         raise ValueError(
             "Sample weights are all zero: no image is left to learn from; expected one above 0 at least."
         )
     return weights
+
+
+def _check_callbacks(callbacks):
+    """Refuse what skorch cannot call; it would say so in the middle of the training."""
+    for index, given in enumerate(callbacks or ()):
+        callback = given[1] if isinstance(given, tuple) and len(given) == 2 else given
+        if not isinstance(callback, type) and not hasattr(callback, "set_params"):
+            raise ValueError(
+                f"callbacks[{index}] is a {type(callback).__name__}; expected a callback of skorch's, or (name, callback)."
+            )
 
 
 def _carried_groups(X, groups, n_images):

@@ -1,5 +1,7 @@
 """The regressor for any architecture."""
 
+import inspect
+
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
@@ -117,7 +119,25 @@ class DensityMapRegressor(BaseDensityMapRegressor):
                 f"architecture is a {type(make).__name__}, a network that is built already; expected its class, or a "
                 "function that builds one from the number of channels, so that every fit starts afresh."
             )
-        network = make(n_channels, **(self.architecture_params or {}))
+        params = self.architecture_params or {}
+        _check_call(make, n_channels, params)
+        network = make(n_channels, **params)
         if not isinstance(network, nn.Module):
             raise ValueError(f"architecture returned a {type(network).__name__}; expected a torch.nn.Module.")
         return network
+
+
+def _check_call(make, n_channels, params):
+    """Refuse parameters that an architecture does not have; errors inside it are its own."""
+    name = getattr(make, "__name__", type(make).__name__)
+    try:
+        signature = inspect.signature(make)
+    except ValueError:  # of what is written in C nothing is known
+        return
+    try:
+        signature.bind(n_channels, **params)
+    except TypeError as error:
+        raise ValueError(
+            f"architecture={name} cannot be called with the number of channels and architecture_params={params!r} "
+            f"({error}); expected parameters of {name}: {', '.join(signature.parameters) or 'it has none'}."
+        ) from None

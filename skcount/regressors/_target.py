@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
-from skcount._validation import check_length, entry_ndim, is_list_like, is_map, without_index
+from skcount._validation import as_array, check_length, entry_ndim, is_list_like, is_map, without_index
 from skcount.density import check_maps
 from skcount.points import PointAnnotations, check_points, is_inside
 from skcount.training import CountTarget, MapTarget, PointTarget
@@ -106,7 +106,7 @@ def _classify(y, shapes):
     if is_list_like(y):
         return _classify_sequence(y, shapes)
     if hasattr(y, "__array__"):
-        return _classify_array(np.asarray(y), y, shapes)
+        return _classify_array(as_array(y, "y", "points, counts or density maps"), y, shapes)
     raise _neither(f"a {type(y).__name__}")
 
 
@@ -120,15 +120,22 @@ def _classify_array(array, y, shapes):
             return "maps", array
         if array.shape[2] == 2:
             return "points", array
-    raise _neither(f"an array of shape {array.shape}")
+    height, width = shapes[0]
+    raise _neither(
+        f"an array of shape {array.shape} for {len(shapes)} images, the first of {height} x {width} pixels"
+    )
 
 
 def _classify_sequence(y, shapes):
     y = list(y)
-    if any(isinstance(entry, str | bytes) or entry is None for entry in y):
-        raise _neither("a sequence that holds text or None")
-    if y and not any(entry_ndim(entry) for entry in y):
+    numbers = [index for index, entry in enumerate(y) if entry_ndim(entry) == 0]
+    wrong = [index for index in numbers if isinstance(y[index], str | bytes | dict) or y[index] is None]
+    if wrong:
+        raise _neither(f"a sequence whose entry {wrong[0]} is a {type(y[wrong[0]]).__name__}")
+    if y and len(numbers) == len(y):
         return _classify_array(np.asarray(y), np.asarray(y), shapes)
+    if numbers:
+        raise _neither(f"a sequence of arrays, but entry {numbers[0]} is a {type(y[numbers[0]]).__name__}")
     if len(y) == len(shapes) and any(map(_is_map_array, y)) and all(map(_fits, y, shapes)):
         return "maps", y
     return "points", y

@@ -338,6 +338,9 @@ def _check_alive(network, crops, device):
 def _override(params, net_params):
     """Replace parameters by the user's."""
     net_params = net_params or {}
+    unnamed = [name for name in net_params if not isinstance(name, str)]
+    if unnamed:
+        raise ValueError(f"net_params holds the keys {unnamed}; expected names of skorch's parameters.")
     taken = sorted(_OURS & set(net_params))
     if taken:
         raise ValueError(

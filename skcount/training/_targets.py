@@ -120,8 +120,8 @@ class MapTarget:
         return np.asarray(self.maps[index][top : top + height, left : left + width], dtype=np.float32)
 
     def peak(self, weights):  # noqa: ARG002 - a maximum, whatever the images weigh
-        """Largest density of all maps; 1 where all are empty."""
-        return max(float(np.max(m)) for m in self.maps) or 1.0
+        """Largest density of all maps; 1 where all are as good as empty."""
+        return _or_one(max(float(np.max(m)) for m in self.maps))
 
 
 class CountTarget:
@@ -154,9 +154,14 @@ class CountTarget:
         return self.counts[index]
 
     def peak(self, weights):
-        """Weighted mean density over all images; 1 where all are empty."""
+        """Weighted mean density over all images; 1 where all are as good as empty."""
         roi = self.images.roi
         n_pixels = np.array(
             [roi.read(i).sum() if roi else h * w for i, (h, w) in enumerate(self.images.shapes)]
         )
-        return float(np.sum(weights * self.counts) / np.sum(weights * n_pixels)) or 1.0
+        return _or_one(float(np.sum(weights * self.counts) / np.sum(weights * n_pixels)))
+
+
+def _or_one(peak, smallest=1e-12):
+    """The height, or 1 where there is as good as nothing: a loss in units of so little would overflow."""
+    return peak if peak > smallest else 1.0

@@ -177,7 +177,7 @@ def test_a_level_of_a_wrong_type_is_refused(level):
         ([[]], np.full((1, 4, 4), np.nan), 1, "Density map 0 of y_pred holds NaN"),
         ([1.0], [np.nan], 0, "y_pred is not finite"),
         ([[(np.nan, 1)]], np.ones((1, 4, 4)), 1, "NaN or infinity"),
-        ([np.ones((4, 4))], [np.ones((4, 5))], 1, r"shape \(4, 4\), its image|shape \(4, 5\), its image"),
+        ([np.ones((4, 4))], [np.ones((4, 5))], 1, r"map of image 0 has shape \(4, 5\), the image \(4, 4\)"),
         ([[(1, 1)], [1, 2, 3]], [1, 2], 0, r"image 1 have shape \(3,\)"),
     ],
 )

@@ -53,6 +53,8 @@ def load_hdf5(path, *, return_X_y=False):
     ------
     FileNotFoundError
         If there is no such file.
+    IsADirectoryError
+        If it is a folder.
     ValueError
         If the file is damaged, incomplete, written by another program or by a newer skcount.
 
@@ -82,6 +84,11 @@ def load_hdf5(path, *, return_X_y=False):
     >>> folder.cleanup()
     """
     path = os.path.abspath(os.path.expanduser(path))
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"{path} is a folder; expected a file written by skcount.datasets.save_hdf5. A folder of pictures is opened by "
+            "load_folder."
+        )
     lazy = LazyFile(path)
     with _naming_the_file(path), open_file(path) as file:
         description = _read_label(file)

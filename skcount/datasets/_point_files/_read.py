@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
+from skcount._validation import as_array
 from skcount.datasets._pictures import SUFFIXES
 from skcount.datasets._point_files._cell_counter import read_cell_counter
 from skcount.datasets._point_files._coco import read_coco
@@ -443,7 +444,7 @@ def check_shapes(images, image_shape, what):
     told = [image.shape for image in images]
     if image_shape is None:
         return told
-    shapes = np.asarray(image_shape)
+    shapes = as_array(image_shape, "image_shape", "(height, width) in pixels, or one for each image")
     if shapes.shape == (2,):
         shapes = np.broadcast_to(shapes, (len(images), 2))
     if shapes.shape != (len(images), 2) or shapes.dtype.kind not in "iu" or (shapes < 1).any():
