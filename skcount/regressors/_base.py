@@ -626,9 +626,9 @@ default=None
                 module.eval()(blank)
         except RuntimeError as error:
             raise ValueError(
-                f"architecture={self.architecture!r} cannot compute a map of an image of {module.mean.shape[1]} channels and "
-                f"{shape[0]} x {shape[1]} pixels ({str(error).splitlines()[0]}); expected a network that maps (n, n_channels, "
-                "height, width) to (n, 1, height, width)."
+                f"architecture={self.architecture!r} cannot compute a map of an image of {module.mean.shape[1]} channels "
+                f"and {shape[0]} x {shape[1]} pixels ({str(error).splitlines()[0]}); expected a network that maps "
+                "(n, n_channels, height, width) to (n, 1, height, width)."
             ) from error
         module.train()
 
@@ -730,7 +730,7 @@ def _check_weights(sample_weight, n_images):
     """Check sample weights: finite, at least 0, and not all 0; one number stands for all images."""
     if sample_weight is None:
         return np.ones(n_images)
-    if np.isscalar(sample_weight) or getattr(sample_weight, "ndim", 1) == 0:
+    if not isinstance(sample_weight, list | tuple) and np.ndim(sample_weight) == 0:
         sample_weight = np.full(n_images, sample_weight)
     weights = check_weights(sample_weight, n_images)
     if not weights.any():

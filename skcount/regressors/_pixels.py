@@ -226,7 +226,10 @@ class RangeWatch:
             )
         least, most = self.seen["contrast"]
         # A flat image holds nothing, whatever it is like.
-        if image.contrast and most and not least / CONTRAST_BELOW <= image.contrast <= most * CONTRAST_ABOVE:
+        if (
+            image.contrast > 1e-6 * most > 0
+            and not least / CONTRAST_BELOW <= image.contrast <= most * CONTRAST_ABOVE
+        ):
             return (
                 f"the standard deviation of its pixels is {image.contrast:.3g}, and that of theirs was between {least:.3g} "
                 f"and {most:.3g}"

@@ -184,7 +184,8 @@ def train(
     """
     batch_size = len(crops) if batch_size == -1 else min(batch_size, len(crops))
     n_steps = max_epochs * -(-len(crops) // batch_size)
-    best = validate and KeepBest(validate, patience, resume and resume["best"])
+    best_so_far = resume and _map_leaves(_to_tensor, resume["best"])
+    best = validate and KeepBest(validate, patience, best_so_far)
     good = KeepGood()
     own_callbacks = {
         "count_mae": PassthroughScoring("count_mae", on_train=True),

@@ -106,8 +106,17 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-@pytest.mark.parametrize("name", REGRESSORS)
+# Processes take seconds to begin.
+CASES = [
+    pytest.param(
+        name, way, marks=[pytest.mark.slow] if number and way in WAYS[:2] else [], id=f"{name}-{way.__name__}"
+    )
+    for number, name in enumerate(REGRESSORS)
+    for way in WAYS
+]
+
+
+@pytest.mark.parametrize(("name", "way"), CASES)
 def test_the_same_seed_gives_the_same_weights(name, way, noise, tmp_path):
     X, points = noise
     expected = weights_of(clone(REGRESSORS[name]).fit(X, points))
