@@ -5,6 +5,8 @@ What a picture looks like is told from its header, without decoding it. Pixels k
 """
 
 import struct
+import threading
+import warnings
 import zlib
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -13,7 +15,7 @@ import numpy as np
 
 from skcount._optional import import_optional
 
-__all__ = ["SUFFIXES", "Header", "is_jpeg", "read_header", "read_picture"]
+__all__ = ["DAMAGE", "SUFFIXES", "Header", "is_jpeg", "read_header", "read_picture", "without_warnings"]
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
@@ -22,15 +24,12 @@ _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112  # the tag of EXIF and TIFF; 1 is upright, 5 to 8 lie on their side
 _TRUST = "If the file can be trusted, raise PIL.Image.MAX_IMAGE_PIXELS; or cut the picture into tiles."
 _STACK = "Save each picture as a file, or read them by tifffile.imread and use the array."
-_DAMAGE = (
-    ArithmeticError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
+_PHOTOGRAPHS = {"JPEG", "MPO"}
+_one_at_a_time = threading.Lock()
+# What damaged pictures make the decoders raise.
+DAMAGE = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, SyntaxError),
+    *(TypeError, ValueError, struct.error, zlib.error),
 )
 
 
@@ -115,6 +114,21 @@ def is_jpeg(path):
     return _read_start(path).startswith(b"\xff\xd8\xff")
 
 
+@contextmanager
+def without_warnings():
+    """Keep to oneself what pillow warns of when it opens a picture: it does not say which one.
+
+    Yields
+    ------
+    list of warnings.WarningMessage
+        What it warned of.
+    """
+    # Filters of warnings are of the whole process.
+    with _one_at_a_time, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
+
+
 def _open(path, indices, decode):
     start = _read_start(path)
     opened = _open_tiff if start.startswith(_TIFF_MAGIC) else _open_other
@@ -140,7 +154,7 @@ def _naming_the_file(path):
         raise
     except _RefusedError as error:
         raise ValueError(f"{path} {error}") from None
-    except (*_DAMAGE, zlib.error) as error:
+    except DAMAGE as error:
         raise OSError(
             f"{path} cannot be read as a picture: {error}. The file is damaged or of another kind than PNG, JPEG, BMP "
             "or TIFF; restore it, or convert it."
@@ -156,10 +170,14 @@ _CHANNELS = {"1": 0, "L": 0, "LA": 0, "I": 0, "I;16": 0, "I;16B": 0, "P": 3, "PA
 def _open_other(path, start, indices, decode):
     pillow = import_optional("PIL.Image", "Reading pictures")
     try:
-        opened = pillow.open(path)
+        with without_warnings() as caught:
+            opened = pillow.open(path)
+            if opened.format in _PHOTOGRAPHS:
+                opened.getexif()
     except pillow.DecompressionBombError as error:
         raise _RefusedError(f"is larger than it may be: {error} {_TRUST}") from None
     with opened as image:
+        _check_exif(image, caught)
         if image.format not in {"PNG", "JPEG", "MPO", "BMP"}:
             raise _RefusedError(f"is a {image.format} picture; expected PNG, JPEG, BMP or TIFF. Convert it.")
         # Of the several pictures of an MPO, a photograph with its preview, the first is the photograph.
@@ -191,7 +209,18 @@ def _upright_shape(image, channels):
 
 def _orientation(image):
     # Only of photographs: the EXIF data of a PNG stand behind its pixels, which would have to be read.
-    return image.getexif().get(_ORIENTATION, 1) if image.format in {"JPEG", "MPO"} else 1
+    return image.getexif().get(_ORIENTATION, 1) if image.format in _PHOTOGRAPHS else 1
+
+
+def _check_exif(image, caught):
+    """Refuse a photograph if it may be lying on its side, and that cannot be told."""
+    if image.format not in _PHOTOGRAPHS or _ORIENTATION in image.getexif():
+        return
+    for warning in caught:  # another one is of its preview
+        if warning.category is UserWarning and "MPO" not in str(warning.message):
+            raise ValueError(
+                f"which side is up is not known, for its EXIF data are damaged ({warning.message})"
+            )
 
 
 def _read_pixels(image, indices):
@@ -229,17 +258,22 @@ def _without_alpha(pixels, has_alpha):
 
 def _open_tiff(path, _, indices, decode):
     tifffile = import_optional("tifffile", "Reading TIFF")
-    with tifffile.TiffFile(path) as tiff:
+    # A file of a series may name the others, wherever they are: only this one is read.
+    with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
         if len(tiff.series) != 1:
             raise _RefusedError(f"holds {len(tiff.series)} series of pictures; expected one. {_STACK}")
         series = tiff.series[0]
         axes, lengths = _long_axes(series)
         _check_page(tiff, series.keyframe, indices)
         height, width = lengths[axes.index("Y")], lengths[axes.index("X")]
-        limit = import_optional("PIL.Image", "Reading pictures").MAX_IMAGE_PIXELS
-        if limit is not None and height * width > 2 * limit:
-            raise _RefusedError(f"declares {height} x {width} pixels, more than {2 * limit}. {_TRUST}")
         channels = lengths[3 - axes.index("Y") - axes.index("X")] if len(axes) == 3 else 1
+        limit = import_optional("PIL.Image", "Reading pictures").MAX_IMAGE_PIXELS
+        if limit is not None and height * width * max(channels / 4, 1) > 2 * limit:
+            raise _RefusedError(
+                f"declares {height} x {width} pixels of {channels} channels, more than {2 * limit} of four. {_TRUST}"
+            )
+        if not height * width * channels:
+            raise _RefusedError(f"declares {height} x {width} pixels; expected at least one.")
         has_alpha = channels > 1 and series.keyframe.extrasamples in {(1,), (2,)} and "S" in axes
         n_kept = channels - has_alpha
         dtype = np.dtype(np.uint8) if series.dtype == bool else series.dtype.newbyteorder("=")
