@@ -4,6 +4,7 @@ What a picture looks like is told from its header, without decoding it. Pixels k
 16 bits. What cannot be had without loss or guessing is refused: transparency, stacks, inverted greys.
 """
 
+import os
 import struct
 import threading
 import warnings
@@ -22,6 +23,7 @@ SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112  # the tag of EXIF and TIFF; 1 is upright, 5 to 8 lie on their side
+_MAX_PAGES, _MAX_ENTRIES = 10_000, 4096  # of a TIFF
 _TRUST = "If the file can be trusted, raise PIL.Image.MAX_IMAGE_PIXELS; or cut the picture into tiles."
 _STACK = "Save each picture as a file, or read them by tifffile.imread and use the array."
 _PHOTOGRAPHS = {"JPEG", "MPO"}
@@ -256,8 +258,9 @@ def _without_alpha(pixels, has_alpha):
 # --- TIFF ------------------------------------------------------------------------------------------
 
 
-def _open_tiff(path, _, indices, decode):
+def _open_tiff(path, start, indices, decode):
     tifffile = import_optional("tifffile", "Reading TIFF")
+    _check_pages(path, start)
     # A file of a series may name the others, wherever they are: only this one is read.
     with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
         if len(tiff.series) != 1:
@@ -290,6 +293,31 @@ def _open_tiff(path, _, indices, decode):
     if len(axes) == 3:
         pixels = np.moveaxis(pixels, 3 - axes.index("Y") - axes.index("X"), 2)
     return _without_alpha(np.ascontiguousarray(pixels, dtype=dtype), has_alpha)
+
+
+def _check_pages(path, start):
+    """Follow the list of pages to its end, on which tifffile may go round and round where it is damaged."""
+    order = "<" if start.startswith(b"I") else ">"
+    big = start[2:4] in {b"+\0", b"\0+"}
+    count, entry, offset = ("Q", 20, "Q") if big else ("H", 12, "I")
+    seen = set()
+    with open(path, "rb") as file:
+
+        def read(kind):
+            return struct.unpack(order + kind, file.read(struct.calcsize(order + kind)))[0]
+
+        file.seek(8 if big else 4)
+        page = read(offset)
+        while page:
+            if page in seen or len(seen) == _MAX_PAGES:
+                raise _RefusedError(f"holds more than {_MAX_PAGES} pictures, or one in a circle. {_STACK}")
+            seen.add(page)
+            file.seek(page)
+            n_entries = read(count)
+            if n_entries > _MAX_ENTRIES:
+                raise ValueError(f"page {len(seen)} has {n_entries} tags")
+            file.seek(n_entries * entry, os.SEEK_CUR)
+            page = read(offset)
 
 
 def _long_axes(series):

@@ -79,6 +79,10 @@ def run(reader, arguments):
             total += max([0, *map(int, re.findall(r"^#(\d+)\t", log, re.MULTILINE))])
             edges = max([edges, *map(int, re.findall(r" cov: (\d+)", log))])
             memory = max([memory, *map(int, re.findall(r"rss: (\d+)Mb", log))])
+            for path in folder.glob("found/*"):
+                note = path.with_name(f"{path.name}.txt")
+                if path.suffix != ".txt" and not note.exists():
+                    note.write_text(log[-1500:])
             if done.returncode == 0 or total >= arguments.runs:
                 break
         seconds = time.monotonic() - start
@@ -102,8 +106,7 @@ def run(reader, arguments):
             record["found"] = {"start": 1}
             print(log[-3000:])
         for path in found:
-            note = path.with_name(f"{path.name}.txt")
-            print(f"  {path.name}: {note.read_text().strip() if note.exists() else log[-1500:]}")
+            print(f"  {path.name}: {path.with_name(f'{path.name}.txt').read_text().strip()}")
             if arguments.keep:
                 kept = arguments.keep / name
                 kept.mkdir(parents=True, exist_ok=True)
