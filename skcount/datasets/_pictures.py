@@ -10,6 +10,7 @@ import threading
 import warnings
 import zlib
 from contextlib import contextmanager
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -284,6 +285,7 @@ def _open_tiff(path, start, indices, decode):
             raise _RefusedError(f"holds pixels of type {dtype}; expected integers or real floats.")
         if not decode:
             return Header((height, width, n_kept) if n_kept > 1 else (height, width), dtype)
+        _check_segments(series)
         try:
             pixels = series.asarray().reshape(lengths)
         except tifffile.TiffFileError as error:  # it is none of Python's own
@@ -318,6 +320,17 @@ def _check_pages(path, start):
                 raise ValueError(f"page {len(seen)} has {n_entries} tags")
             file.seek(n_entries * entry, os.SEEK_CUR)
             page = read(offset)
+
+
+def _check_segments(series):
+    """Refuse strips and tiles that are nowhere in the file: tifffile would look for each, and make them 0."""
+    if series.dataoffset is not None:  # the pixels lie in one piece
+        return
+    for page in series.pages:
+        n_segments = prod(series.keyframe.chunked)
+        n_listed = 0 if page is None else len(page.dataoffsets)
+        if n_listed < n_segments:
+            raise ValueError(f"it is of {n_segments} strips or tiles, and lists {n_listed}")
 
 
 def _long_axes(series):
