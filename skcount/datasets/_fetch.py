@@ -441,9 +441,7 @@ class Files:
         formats = ["JPEG"] if name.endswith(".jpg") else ["PNG"]
         content = BytesIO(self.read(name))
         try:
-            with without_warnings():
-                opened = pillow.open(content, formats=formats)
-            with opened as image:
+            with without_warnings(), pillow.open(content, formats=formats) as image:
                 height, width, kind = image.height, image.width, image.mode
                 # The size comes before the pixels: a small file can declare any.
                 if (height, width) == self._data_set.image_shape[:2] and kind in {"L", "P", "RGB"}:

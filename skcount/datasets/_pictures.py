@@ -23,7 +23,16 @@ SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_ORIENTATION = 0x0112  # the tag of EXIF and TIFF; 1 is upright, 5 to 8 lie on their side
+_ORIENTATION = 0x0112  # the tag of EXIF and TIFF; 1 is upright
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 _MAX_PAGES, _MAX_ENTRIES = 10_000, 4096  # of a TIFF
 _TRUST = "If the file can be trusted, raise PIL.Image.MAX_IMAGE_PIXELS; or cut the picture into tiles."
 _STACK = "Save each picture as a file, or read them by tifffile.imread and use the array."
@@ -175,12 +184,9 @@ def _open_other(path, start, indices, decode):
     try:
         with without_warnings() as caught:
             opened = pillow.open(path)
-            if opened.format in _PHOTOGRAPHS:
-                opened.getexif()
     except pillow.DecompressionBombError as error:
         raise _RefusedError(f"is larger than it may be: {error} {_TRUST}") from None
     with opened as image:
-        _check_exif(image, caught)
         if image.format not in {"PNG", "JPEG", "MPO", "BMP"}:
             raise _RefusedError(f"is a {image.format} picture; expected PNG, JPEG, BMP or TIFF. Convert it.")
         # Of the several pictures of an MPO, a photograph with its preview, the first is the photograph.
@@ -190,6 +196,7 @@ def _open_other(path, start, indices, decode):
             raise _RefusedError(
                 f"is of pillow's mode {image.mode}; expected grey, RGB or a palette. Convert it."
             )
+        turn = _read_turn(image, caught)
         indices = indices and image.mode == "P"
         channels = 0 if indices else _CHANNELS[image.mode]
         is_deep = start.startswith(_PNG_MAGIC) and start[24] == 16
@@ -198,39 +205,36 @@ def _open_other(path, start, indices, decode):
         ):  # pillow's mode of these is another, for it keeps 8 bits of each channel, and says nothing
             channels = 3 if start[25] & 2 else 0
         if not decode:
-            return Header(_upright_shape(image, channels), np.dtype(np.uint16 if is_deep else np.uint8))
-        pixels = _read_deep_png(path) if is_deep else _read_pixels(image, indices)
+            return Header(_upright_shape(image, channels, turn), np.dtype(np.uint16 if is_deep else np.uint8))
+        pixels = _read_deep_png(path) if is_deep else _read_pixels(image, indices, turn)
         return _without_alpha(pixels, has_alpha=pixels.shape[2:] in {(2,), (4,)})
 
 
-def _upright_shape(image, channels):
+def _upright_shape(image, channels, turn):
     height, width = image.height, image.width
-    if _orientation(image) in {5, 6, 7, 8}:
+    if turn in {"TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"}:
         height, width = width, height
     return (height, width, channels) if channels else (height, width)
 
 
-def _orientation(image):
+def _read_turn(image, caught):
+    """Return what turns a photograph upright, None if it is; refuse it if that cannot be told."""
     # Only of photographs: the EXIF data of a PNG stand behind its pixels, which would have to be read.
-    return image.getexif().get(_ORIENTATION, 1) if image.format in _PHOTOGRAPHS else 1
-
-
-def _check_exif(image, caught):
-    """Refuse a photograph if it may be lying on its side, and that cannot be told."""
-    if image.format not in _PHOTOGRAPHS or _ORIENTATION in image.getexif():
-        return
-    for warning in caught:  # another one is of its preview
-        if warning.category is UserWarning and "MPO" not in str(warning.message):
+    if image.format not in _PHOTOGRAPHS:
+        return None
+    with without_warnings() as more:
+        orientation = image.getexif().get(_ORIENTATION)
+    for warning in [*caught, *more] if orientation is None else []:
+        if warning.category is UserWarning and "MPO" not in str(warning.message):  # which is of its preview
             raise ValueError(
                 f"which side is up is not known, for its EXIF data are damaged ({warning.message})"
             )
+    return _TURNS.get(orientation)
 
 
-def _read_pixels(image, indices):
-    if _orientation(image) != 1:
-        from PIL import ImageOps
-
-        image = ImageOps.exif_transpose(image)
+def _read_pixels(image, indices, turn):
+    if turn is not None:
+        image = image.transpose(import_optional("PIL.Image", "Reading pictures").Transpose[turn])
     if image.mode == "1":
         image = image.convert("L")
     elif image.mode in {"P", "PA"} and not indices:
