@@ -4,6 +4,7 @@ What a picture looks like is told from its header, without decoding it. Pixels k
 16 bits. What cannot be had without loss or guessing is refused: transparency, stacks, inverted greys.
 """
 
+import operator
 import os
 import struct
 import threading
@@ -289,7 +290,7 @@ def _open_tiff(path, start, indices, decode):
             raise _RefusedError(f"holds pixels of type {dtype}; expected integers or real floats.")
         if not decode:
             return Header((height, width, n_kept) if n_kept > 1 else (height, width), dtype)
-        _check_segments(series)
+        _check_segments(series, tiff.filehandle.size)
         try:
             pixels = series.asarray().reshape(lengths)
         except tifffile.TiffFileError as error:  # it is none of Python's own
@@ -326,7 +327,7 @@ def _check_pages(path, start):
             page = read(offset)
 
 
-def _check_segments(series):
+def _check_segments(series, end):
     """Refuse strips and tiles that are nowhere in the file: tifffile would look for each, and make them 0."""
     if series.dataoffset is not None:  # the pixels lie in one piece
         return
@@ -335,6 +336,8 @@ def _check_segments(series):
         n_listed = 0 if page is None else len(page.dataoffsets)
         if n_listed < n_segments:
             raise ValueError(f"it is of {n_segments} strips or tiles, and lists {n_listed}")
+        if any(map(end.__lt__, map(operator.add, page.dataoffsets, page.databytecounts))):
+            raise ValueError("it ends before the last of its strips or tiles")
 
 
 def _long_axes(series):

@@ -41,7 +41,7 @@ def read_imagej(path, slices=None):
     points, labels, numbers = [np.empty((0, 2))], [], []
     for name, content in _members(path):
         roi = _decode(roifile, content, path, name)
-        found = np.asarray(roi.coordinates(), dtype=np.float64).reshape(-1, 2)
+        found = _coordinates(roi, path)
         points.append(found)
         counters = roi.counters if roi.counters is not None else np.zeros(len(found), dtype=np.int64)
         labels += [str(counter) for counter in counters.tolist()]
@@ -68,6 +68,14 @@ def _members(path):
 
 def _is_of_mac(name):
     return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
+
+
+def _coordinates(roi, path):
+    try:
+        with np.errstate(invalid="raise"):  # corners that are NaN, or beyond integers
+            return np.asarray(roi.coordinates(), dtype=np.float64).reshape(-1, 2)
+    except (FloatingPointError, ValueError) as error:
+        raise ValueError(f"{path} has a selection without coordinates: {error}. Save it anew.") from error
 
 
 def _decode(roifile, content, path, name):
