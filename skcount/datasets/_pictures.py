@@ -4,7 +4,6 @@ What a picture looks like is told from its header, without decoding it. Pixels k
 16 bits. What cannot be had without loss or guessing is refused: transparency, stacks, inverted greys.
 """
 
-import operator
 import os
 import struct
 import threading
@@ -336,7 +335,8 @@ def _check_segments(series, end):
         n_listed = 0 if page is None else len(page.dataoffsets)
         if n_listed < n_segments:
             raise ValueError(f"it is of {n_segments} strips or tiles, and lists {n_listed}")
-        if any(map(end.__lt__, map(operator.add, page.dataoffsets, page.databytecounts))):
+        listed = zip(page.dataoffsets, page.databytecounts, strict=False)
+        if any(start + size > end for start, size in listed):
             raise ValueError("it ends before the last of its strips or tiles")
 
 
