@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo install format check test test-all test-oldest docs bench audit clean
+.PHONY: demo install format check test test-all test-oldest fuzz docs bench audit clean
 
 demo: .venv/run  ## train on generated cells, print the error beside image-blind baselines, write a picture
 	$(BIN)/python examples/demo.py
@@ -28,6 +28,10 @@ test-all: .venv/test
 
 test-oldest: .venv-oldest/test  ## on the lowest versions that pyproject.toml declares; warnings are theirs, not ours
 	.venv-oldest/bin/python -m pytest -W default -m "not slow and not network"
+
+RUNS ?= 20000
+fuzz: .venv/fuzz  ## every reader of files against what coverage finds, RUNS executions each
+	$(BIN)/python tests/fuzz/fuzz.py --runs $(RUNS)
 
 docs: .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
@@ -67,6 +71,10 @@ clean:
 .venv/audit: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[audit]"
 	@touch $@
+
+.venv/fuzz: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[fuzz]"
+	@touch $@ .venv/test .venv/run
 
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[dev]"

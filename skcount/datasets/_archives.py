@@ -35,7 +35,7 @@ _DECOMPRESSORS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzm
 # What damaged archives make zipfile, tarfile and the decompressors raise.
 _DAMAGES = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, NotImplementedError, OSError, OverflowError, ValueError),
+    *(EOFError, NotImplementedError, OSError, OverflowError, RecursionError, ValueError),
 )
 
 
@@ -88,8 +88,9 @@ def check_magic(path):
     ArchiveError
         If the file is neither.
     """
-    if Path(path).is_dir():
-        raise ArchiveError(f"{path} is a folder; expected a zip or tar file, as it was published.")
+    if Path(path).exists() and not Path(path).is_file():
+        kind = "a folder" if Path(path).is_dir() else "a device or a pipe"
+        raise ArchiveError(f"{path} is {kind}; expected a zip or tar file, as it was published.")
     start = _read_start(path)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "zip"
@@ -219,6 +220,7 @@ class Archive(ABC):
             or re.match(r"[A-Za-z]:", plain)
             or ".." in plain.split("/")
             or "\0" in plain
+            or not plain
         ):
             self._refuse(name, "would lie outside the archive's own folder")
         if not is_file:
@@ -248,7 +250,8 @@ class ZipArchive(Archive):
         self._file = zipfile.ZipFile(self.path)
         for info in self._file.infolist():
             # Not `filename`, which zipfile cuts at a NUL.
-            self._add(info.orig_filename, info, not info.is_dir(), _zip_oddity(info))
+            name = info.orig_filename
+            self._add(name, info, not name.endswith("/"), _zip_oddity(info))
 
     def _size(self, member):
         return member.file_size

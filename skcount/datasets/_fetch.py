@@ -25,6 +25,7 @@ from skcount._optional import import_optional
 from skcount.datasets._archives import check_magic, open_archive
 from skcount.datasets._hdf5 import load_hdf5, save_hdf5
 from skcount.datasets._matlab import load_mat
+from skcount.datasets._pictures import DAMAGE, without_warnings
 from skcount.datasets._protocols import Split, TrainTestIndices, format_numbers, parse_numbers
 from skcount.points import PointAnnotations
 
@@ -475,20 +476,17 @@ class Files:
         """
         pillow = import_optional("PIL.Image", "Reading the archive")
         formats = ["JPEG"] if name.endswith(".jpg") else ["PNG"]
+        content = BytesIO(self.read(name))
         try:
-            with pillow.open(BytesIO(self.read(name)), formats=formats) as image:
+            with without_warnings(), pillow.open(content, formats=formats) as image:
+                height, width, kind = image.height, image.width, image.mode
                 # The size comes before the pixels: a small file can declare any.
-                if (image.height, image.width) != self._data_set.image_shape[:2] or image.mode not in {
-                    "L",
-                    "P",
-                    "RGB",
-                }:
-                    what = f"{image.height} x {image.width} pixels in mode {image.mode}"
-                    raise self.foreign(f"holds a {name} of {what}")
-                return np.asarray(image.convert(mode))
-        # pillow makes an OSError or a SyntaxError of what is no image.
-        except (OSError, SyntaxError, pillow.DecompressionBombError) as error:
+                if (height, width) == self._data_set.image_shape[:2] and kind in {"L", "P", "RGB"}:
+                    image.info.pop("transparency", None)  # of a palette, of which the colours are wanted
+                    return np.asarray(image.convert(mode))
+        except (*DAMAGE, pillow.DecompressionBombError) as error:
             raise self.foreign(f"holds a {name} that cannot be read ({error})") from error
+        raise self.foreign(f"holds a {name} of {height} x {width} pixels in mode {kind}")
 
     @contextmanager
     def reading_mat(self, name):

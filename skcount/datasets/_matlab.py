@@ -1,13 +1,20 @@
 """MATLAB files from memory, with a bound on what they expand to: published annotations come in them."""
 
 import struct
+import warnings
 import zlib
 from io import BytesIO
+from math import prod
 
-__all__ = ["load_mat"]
+__all__ = ["load_mat", "read_variables"]
 
-_COMPRESSED = 15  # the type of an element that is a whole compressed variable
 _HEADER = 128
+# Types of elements, and classes of matrices that hold others, by their numbers in the file format.
+_MATRIX, _COMPRESSED = 14, 15
+_CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
+_NUMBERS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18}  # types of elements that hold numbers or text
+_MAX_DEPTH = 50
+_MAX_MATRICES = 1_000_000
 
 
 def load_mat(content, max_bytes):
@@ -39,27 +46,148 @@ def load_mat(content, max_bytes):
     >>> load_mat(file.getvalue(), max_bytes=1000)["count"]
     array([[1, 2]])
     """
-    from scipy.io import loadmat
-
     if not content.startswith(b"MATLAB 5.0"):
         raise ValueError(f"it begins with {content[:10]!r}; expected a MATLAB file of version 5")
     try:
-        _check_expansion(content, max_bytes)
-        return loadmat(BytesIO(content))
-    except Exception as error:  # scipy has no base class for what a damaged file makes it raise
+        return read_variables(content, max_bytes)
+    except (NotImplementedError, ValueError) as error:
         raise ValueError(f"it cannot be read as a MATLAB file ({error})") from error
 
 
-def _check_expansion(content, max_bytes):
-    """Refuse a file whose compressed variables expand beyond a limit, without expanding them further."""
+def read_variables(content, max_bytes):
+    """Read the variables of a MATLAB file of version 4 or 5.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    max_bytes : int
+        The most that the variables may hold together when uncompressed, in bytes.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The variables, as :func:`scipy.io.loadmat` gives them.
+
+    Raises
+    ------
+    NotImplementedError
+        If it is of version 7.3.
+    ValueError
+        If it is no such file, is damaged, or holds more than it may.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import matfile_version
+
+    try:
+        if matfile_version(BytesIO(content))[0] == 1:
+            _check_elements(content, max_bytes)
+        with warnings.catch_warnings():
+            # As when a variable is there twice: which of the two is meant?
+            warnings.simplefilter("error", UserWarning)
+            warnings.simplefilter("error", RuntimeWarning)
+            return loadmat(BytesIO(content))
+    except NotImplementedError:
+        raise
+    except Exception as error:  # scipy has no base class for what a damaged file makes it raise
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _check_elements(content, max_bytes):
+    """Refuse variables that expand beyond a limit, before they do, or that lie too deep in each other."""
     order = "<" if content[126:128] == b"IM" else ">"
-    position = _HEADER
+    position, n_matrices = _HEADER, 0
     while position + 8 <= len(content):
         kind, size = struct.unpack_from(f"{order}II", content, position)
-        position += 8
+        element, start = content, position
+        position += 8 + size
         if kind == _COMPRESSED:
-            compressed = content[position : position + size]
-            max_bytes -= len(zlib.decompressobj().decompress(compressed, max_bytes + 1))
+            compressed = memoryview(content)[start + 8 : position]
+            element, start = zlib.decompressobj().decompress(compressed, max_bytes + 1), 0
+            max_bytes -= len(element)
             if max_bytes < 0:
                 raise ValueError("it expands beyond any file of these data")
-        position += size
+        n_matrices += _Nesting(element, start, order).check(_MAX_MATRICES - n_matrices)
+
+
+class _Nesting:
+    """Follows a variable as scipy does, which crashes at unknown types and where matrices lie too deep in each other.
+
+    Parameters
+    ----------
+    content : bytes
+        What holds the variable.
+    position : int
+        Where it begins.
+    order : {"<", ">"}
+        Order of the bytes.
+    """
+
+    def __init__(self, content, position, order):
+        self._content, self._position, self._order = content, position, order
+
+    def check(self, most):
+        """Return the number of matrices; refuse more than `most` of them, or too deep ones."""
+        pending, n_matrices = [1], 0  # how many are still to come on each level
+        while pending:
+            if pending[-1] == 0:
+                pending.pop()
+                continue
+            pending[-1] -= 1
+            n_matrices += 1
+            n_inside = self._enter()
+            # Each takes 8 bytes at least.
+            if n_matrices > most or n_inside > len(self._content) // 8:
+                raise ValueError("it holds more matrices than any file of points")
+            if n_inside:
+                pending.append(n_inside)
+            if len(pending) > _MAX_DEPTH:
+                raise ValueError(f"it has matrices in matrices, deeper than {_MAX_DEPTH}")
+        return n_matrices
+
+    def _enter(self):
+        """Go past a matrix, or to the first one in it; return how many are in it."""
+        kind, size = self._integers(2)
+        if kind != _MATRIX or size == 0:
+            return 0  # scipy refuses the one, and the other is empty
+        _, _, flags, _ = self._integers(4)
+        kind = flags & 0xFF
+        if kind == _OPAQUE:
+            for _ in range(3):
+                self._skip()
+            return 1
+        dims = self._skip()
+        if not 8 <= len(dims) <= 128:
+            raise ValueError(f"it has a matrix of {len(dims) // 4} dimensions")
+        self._skip()
+        n_cells = prod(struct.unpack(f"{self._order}{len(dims) // 4}i", dims[: len(dims) // 4 * 4]))
+        if kind in {_STRUCT, _OBJECT}:
+            if kind == _OBJECT:
+                self._skip()
+            (length,) = struct.unpack(f"{self._order}i", self._skip())
+            n_cells *= len(self._skip()) // length
+        if kind in {_CELL, _STRUCT, _OBJECT}:
+            return max(n_cells, 0)
+        if kind == _FUNCTION:
+            return 1
+        n_parts = 3 if kind == _SPARSE else 1
+        for _ in range(n_parts + (kind != _CHAR and flags >> 11 & 1)):  # complex: of two parts
+            self._skip()
+        return 0
+
+    def _integers(self, number):
+        start, self._position = self._position, self._position + 4 * number
+        return struct.unpack_from(f"{self._order}{number}I", self._content, start)
+
+    def _skip(self):
+        """Go past an element, and return what it holds."""
+        (kind,) = self._integers(1)
+        if kind >> 16:  # a small one: its size is where the kind of others is
+            size, room = kind >> 16, 4
+        else:
+            (size,) = self._integers(1)
+            room = size + -size % 8
+        if kind & 0xFFFF not in _NUMBERS:
+            raise ValueError(f"it has an element of the unknown type {kind & 0xFFFF}")
+        start, self._position = self._position, self._position + room
+        return self._content[start : start + size]

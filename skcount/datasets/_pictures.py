@@ -4,33 +4,44 @@ What a picture looks like is told from its header, without decoding it. Pixels k
 16 bits. What cannot be had without loss or guessing is refused: transparency, stacks, inverted greys.
 """
 
+import os
 import struct
+import threading
+import warnings
 import zlib
 from contextlib import contextmanager
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from skcount._optional import import_optional
 
-__all__ = ["SUFFIXES", "Header", "is_jpeg", "read_header", "read_picture"]
+__all__ = ["DAMAGE", "SUFFIXES", "Header", "is_jpeg", "read_header", "read_picture", "without_warnings"]
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_ORIENTATION = 0x0112  # the tag of EXIF and TIFF; 1 is upright, 5 to 8 lie on their side
+_ORIENTATION = 0x0112  # the tag of EXIF and TIFF; 1 is upright
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+_MAX_PAGES, _MAX_ENTRIES = 10_000, 4096  # of a TIFF
 _TRUST = "If the file can be trusted, raise PIL.Image.MAX_IMAGE_PIXELS; or cut the picture into tiles."
 _STACK = "Save each picture as a file, or read them by tifffile.imread and use the array."
-_DAMAGE = (
-    ArithmeticError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
+_PHOTOGRAPHS = {"JPEG", "MPO"}
+_one_at_a_time = threading.Lock()
+# What damaged pictures make the decoders raise.
+DAMAGE = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, SyntaxError),
+    *(TypeError, ValueError, struct.error, zlib.error),
 )
 
 
@@ -115,6 +126,21 @@ def is_jpeg(path):
     return _read_start(path).startswith(b"\xff\xd8\xff")
 
 
+@contextmanager
+def without_warnings():
+    """Keep to oneself what pillow warns of when it opens a picture: it does not say which one.
+
+    Yields
+    ------
+    list of warnings.WarningMessage
+        What it warned of.
+    """
+    # Filters of warnings are of the whole process.
+    with _one_at_a_time, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
+
+
 def _open(path, indices, decode):
     start = _read_start(path)
     opened = _open_tiff if start.startswith(_TIFF_MAGIC) else _open_other
@@ -140,7 +166,7 @@ def _naming_the_file(path):
         raise
     except _RefusedError as error:
         raise ValueError(f"{path} {error}") from None
-    except (*_DAMAGE, zlib.error) as error:
+    except DAMAGE as error:
         raise OSError(
             f"{path} cannot be read as a picture: {error}. The file is damaged or of another kind than PNG, JPEG, BMP "
             "or TIFF; restore it, or convert it."
@@ -156,7 +182,8 @@ _CHANNELS = {"1": 0, "L": 0, "LA": 0, "I": 0, "I;16": 0, "I;16B": 0, "P": 3, "PA
 def _open_other(path, start, indices, decode):
     pillow = import_optional("PIL.Image", "Reading pictures")
     try:
-        opened = pillow.open(path)
+        with without_warnings() as caught:
+            opened = pillow.open(path)
     except pillow.DecompressionBombError as error:
         raise _RefusedError(f"is larger than it may be: {error} {_TRUST}") from None
     with opened as image:
@@ -169,6 +196,7 @@ def _open_other(path, start, indices, decode):
             raise _RefusedError(
                 f"is of pillow's mode {image.mode}; expected grey, RGB or a palette. Convert it."
             )
+        turn = _read_turn(image, caught)
         indices = indices and image.mode == "P"
         channels = 0 if indices else _CHANNELS[image.mode]
         is_deep = start.startswith(_PNG_MAGIC) and start[24] == 16
@@ -177,28 +205,36 @@ def _open_other(path, start, indices, decode):
         ):  # pillow's mode of these is another, for it keeps 8 bits of each channel, and says nothing
             channels = 3 if start[25] & 2 else 0
         if not decode:
-            return Header(_upright_shape(image, channels), np.dtype(np.uint16 if is_deep else np.uint8))
-        pixels = _read_deep_png(path) if is_deep else _read_pixels(image, indices)
+            return Header(_upright_shape(image, channels, turn), np.dtype(np.uint16 if is_deep else np.uint8))
+        pixels = _read_deep_png(path) if is_deep else _read_pixels(image, indices, turn)
         return _without_alpha(pixels, has_alpha=pixels.shape[2:] in {(2,), (4,)})
 
 
-def _upright_shape(image, channels):
+def _upright_shape(image, channels, turn):
     height, width = image.height, image.width
-    if _orientation(image) in {5, 6, 7, 8}:
+    if turn in {"TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"}:
         height, width = width, height
     return (height, width, channels) if channels else (height, width)
 
 
-def _orientation(image):
+def _read_turn(image, caught):
+    """Return what turns a photograph upright, None if it is; refuse it if that cannot be told."""
     # Only of photographs: the EXIF data of a PNG stand behind its pixels, which would have to be read.
-    return image.getexif().get(_ORIENTATION, 1) if image.format in {"JPEG", "MPO"} else 1
+    if image.format not in _PHOTOGRAPHS:
+        return None
+    with without_warnings() as more:
+        orientation = image.getexif().get(_ORIENTATION)
+    for warning in [*caught, *more] if orientation is None else []:
+        if warning.category is UserWarning and "MPO" not in str(warning.message):  # which is of its preview
+            raise ValueError(
+                f"which side is up is not known, for its EXIF data are damaged ({warning.message})"
+            )
+    return _TURNS.get(orientation)
 
 
-def _read_pixels(image, indices):
-    if _orientation(image) != 1:
-        from PIL import ImageOps
-
-        image = ImageOps.exif_transpose(image)
+def _read_pixels(image, indices, turn):
+    if turn is not None:
+        image = image.transpose(import_optional("PIL.Image", "Reading pictures").Transpose[turn])
     if image.mode == "1":
         image = image.convert("L")
     elif image.mode in {"P", "PA"} and not indices:
@@ -227,19 +263,25 @@ def _without_alpha(pixels, has_alpha):
 # --- TIFF ------------------------------------------------------------------------------------------
 
 
-def _open_tiff(path, _, indices, decode):
+def _open_tiff(path, start, indices, decode):
     tifffile = import_optional("tifffile", "Reading TIFF")
-    with tifffile.TiffFile(path) as tiff:
+    _check_pages(path, start)
+    # A file of a series may name the others, wherever they are: only this one is read.
+    with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
         if len(tiff.series) != 1:
             raise _RefusedError(f"holds {len(tiff.series)} series of pictures; expected one. {_STACK}")
         series = tiff.series[0]
         axes, lengths = _long_axes(series)
         _check_page(tiff, series.keyframe, indices)
         height, width = lengths[axes.index("Y")], lengths[axes.index("X")]
-        limit = import_optional("PIL.Image", "Reading pictures").MAX_IMAGE_PIXELS
-        if limit is not None and height * width > 2 * limit:
-            raise _RefusedError(f"declares {height} x {width} pixels, more than {2 * limit}. {_TRUST}")
         channels = lengths[3 - axes.index("Y") - axes.index("X")] if len(axes) == 3 else 1
+        limit = import_optional("PIL.Image", "Reading pictures").MAX_IMAGE_PIXELS
+        if limit is not None and height * width * max(channels / 4, 1) > 2 * limit:
+            raise _RefusedError(
+                f"declares {height} x {width} pixels of {channels} channels, more than {2 * limit} of four. {_TRUST}"
+            )
+        if not height * width * channels:
+            raise _RefusedError(f"declares {height} x {width} pixels; expected at least one.")
         has_alpha = channels > 1 and series.keyframe.extrasamples in {(1,), (2,)} and "S" in axes
         n_kept = channels - has_alpha
         dtype = np.dtype(np.uint8) if series.dtype == bool else series.dtype.newbyteorder("=")
@@ -247,6 +289,7 @@ def _open_tiff(path, _, indices, decode):
             raise _RefusedError(f"holds pixels of type {dtype}; expected integers or real floats.")
         if not decode:
             return Header((height, width, n_kept) if n_kept > 1 else (height, width), dtype)
+        _check_segments(series, tiff.filehandle.size)
         try:
             pixels = series.asarray().reshape(lengths)
         except tifffile.TiffFileError as error:  # it is none of Python's own
@@ -256,6 +299,45 @@ def _open_tiff(path, _, indices, decode):
     if len(axes) == 3:
         pixels = np.moveaxis(pixels, 3 - axes.index("Y") - axes.index("X"), 2)
     return _without_alpha(np.ascontiguousarray(pixels, dtype=dtype), has_alpha)
+
+
+def _check_pages(path, start):
+    """Follow the list of pages to its end, on which tifffile may go round and round where it is damaged."""
+    order = "<" if start.startswith(b"I") else ">"
+    big = start[2:4] in {b"+\0", b"\0+"}
+    count, entry, offset = ("Q", 20, "Q") if big else ("H", 12, "I")
+    seen = set()
+    with open(path, "rb") as file:
+
+        def read(kind):
+            return struct.unpack(order + kind, file.read(struct.calcsize(order + kind)))[0]
+
+        file.seek(8 if big else 4)
+        page = read(offset)
+        while page:
+            if page in seen or len(seen) == _MAX_PAGES:
+                raise _RefusedError(f"holds more than {_MAX_PAGES} pictures, or one in a circle. {_STACK}")
+            seen.add(page)
+            file.seek(page)
+            n_entries = read(count)
+            if n_entries > _MAX_ENTRIES:
+                raise ValueError(f"page {len(seen)} has {n_entries} tags")
+            file.seek(n_entries * entry, os.SEEK_CUR)
+            page = read(offset)
+
+
+def _check_segments(series, end):
+    """Refuse strips and tiles that are nowhere in the file: tifffile would look for each, and make them 0."""
+    if series.dataoffset is not None:  # the pixels lie in one piece
+        return
+    for page in series.pages:
+        n_segments = prod(series.keyframe.chunked)
+        n_listed = 0 if page is None else len(page.dataoffsets)
+        if n_listed < n_segments:
+            raise ValueError(f"it is of {n_segments} strips or tiles, and lists {n_listed}")
+        listed = zip(page.dataoffsets, page.databytecounts, strict=False)
+        if any(start + size > end for start, size in listed):
+            raise ValueError("it ends before the last of its strips or tiles")
 
 
 def _long_axes(series):

@@ -1,8 +1,26 @@
 """The calls of h5py: files are opened and created here, and all is written here but pixels."""
 
+from math import prod
+
 from skcount.datasets._hdf5._codecs import DEFLATE, LEVELS, SHUFFLE, ZSTD
 
-__all__ = ["create_file", "create_stack", "open_file", "write_table", "write_text"]
+__all__ = [
+    "MAX_TABLE",
+    "READ_ERRORS",
+    "check_size",
+    "create_file",
+    "create_stack",
+    "find",
+    "holds",
+    "open_file",
+    "read_table",
+    "write_table",
+    "write_text",
+]
+
+# Damaged and foreign files make h5py, and what reads its answers here, raise any of these.
+READ_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+MAX_TABLE = 2**28  # bytes that a small file may declare in one piece
 
 
 def open_file(path):
@@ -28,6 +46,113 @@ def open_file(path):
     # No lock: files are replaced, never changed in place, and network folders often cannot lock. No cache:
     # a chunk is one image and is read as a whole.
     return h5py.File(path, "r", locking=False, rdcc_nbytes=0)
+
+
+def holds(file, name):
+    """Tell whether a file has something of a name, be it only a link.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The file.
+    name : str
+        The name, without groups.
+
+    Returns
+    -------
+    bool
+        Whether it has.
+    """
+    return file.get(name, getlink=True) is not None
+
+
+def find(file, name):
+    """Find a dataset or group that lies in the file itself.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The file.
+    name : str
+        Its name.
+
+    Returns
+    -------
+    h5py.Dataset or h5py.Group
+        What is called so.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    ValueError
+        If the name is a link, or the data lie elsewhere: a file of ours has neither, and one of a stranger
+        would have any file read in its name.
+    """
+    import h5py
+
+    found = file
+    for part in name.split("/"):
+        link = found.get(part, getlink=True)
+        if link is None:
+            raise KeyError(f"it holds no {name}")
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"its {name} is a link, which is not followed")
+        found = found[part]
+    if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
+        raise ValueError(f"its {name} lies in other files, which are not read")
+    return found
+
+
+def read_table(file, name):
+    """Read a table at once.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Where.
+    name : str
+        Name of the dataset.
+
+    Returns
+    -------
+    ndarray
+        What it holds: numbers, booleans, or UTF-8 as bytes of fixed length.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    ValueError
+        If it holds something else, lies elsewhere, or declares more than the file can hold.
+    """
+    dataset = find(file, name)
+    if dataset.dtype.kind not in "biufS":
+        raise ValueError(f"its {name} are of type {dataset.dtype}, neither numbers nor text of fixed length")
+    check_size(file, dataset, dataset.nbytes)
+    return dataset[()]
+
+
+def check_size(file, dataset, n_bytes):
+    """Refuse to read what a file declares, and cannot hold.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The file.
+    dataset : h5py.Dataset
+        What is to be read.
+    n_bytes : int
+        How much of it, in bytes.
+
+    Raises
+    ------
+    ValueError
+        If that, or one chunk, is beyond `MAX_TABLE` and a hundred times the file.
+    """
+    chunk = prod(dataset.chunks or (), start=dataset.dtype.itemsize)
+    if max(n_bytes, chunk) > max(MAX_TABLE, 100 * file.id.get_filesize()):
+        raise ValueError(f"its {dataset.name} declares {max(n_bytes, chunk)} bytes, more than it can hold")
 
 
 def create_file(path):

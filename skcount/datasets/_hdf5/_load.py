@@ -2,21 +2,20 @@
 
 import os
 from contextlib import contextmanager
+from math import prod
 
 import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
 from skcount.datasets._hdf5._format import FORMAT, VERSION, checksums_name, dataset_name
-from skcount.datasets._hdf5._h5py import open_file
+from skcount.datasets._hdf5._h5py import READ_ERRORS, check_size, find, holds, open_file, read_table
 from skcount.datasets._hdf5._source import HDF5Source, LazyFile
+from skcount.datasets._hdf5._writer import check_chunk
 from skcount.datasets._image_set import ImageSet
 from skcount.points import PointAnnotations
 
 __all__ = ["load_hdf5"]
-
-# Damaged and foreign files make h5py, and what reads its answers here, raise any of these.
-_READ_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 @validate_params({"path": [str, os.PathLike], "return_X_y": ["boolean"]}, prefer_skip_nested_validation=True)
@@ -89,6 +88,10 @@ def load_hdf5(path, *, return_X_y=False):
             f"{path} is a folder; expected a file written by skcount.datasets.save_hdf5. A folder of pictures is opened by "
             "load_folder."
         )
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(
+            f"{path} is a device or a pipe; expected a file written by skcount.datasets.save_hdf5."
+        )
     lazy = LazyFile(path)
     with _naming_the_file(path), open_file(path) as file:
         description = _read_label(file)
@@ -113,7 +116,7 @@ def _naming_the_file(path):
         yield
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise ValueError(
             f"{path} cannot be loaded: {error}. Expected a whole file written by skcount.datasets.save_hdf5; "
             "write or download it again."
@@ -132,7 +135,11 @@ def _read_label(file):
         )
     if not file.attrs.get("complete", False):
         raise ValueError("it is incomplete, its writer was interrupted")
-    return _read_text(file.attrs["description"] if version == 1 else file["description"][0])
+    if version == 1:
+        return _read_text(file.attrs["description"])
+    dataset = find(file, "description")
+    check_size(file, dataset, dataset.dtype.itemsize)
+    return _read_text(dataset[0])
 
 
 def _read_text(text):
@@ -141,7 +148,7 @@ def _read_text(text):
 
 def _read_images(file, lazy):
     """Return the images of a file, and what they carry."""
-    shapes, rows = file["image_shapes"][()], file["image_rows"][()]
+    shapes, rows = read_table(file, "image_shapes"), read_table(file, "image_rows")
     if shapes.ndim != 2 or shapes.shape[1] not in {2, 3} or rows.shape != (len(shapes),) or len(rows) == 0:
         raise ValueError(f"its tables of images are of shape {shapes.shape} and {rows.shape}")
     images = ImageSet(_read_source(file, lazy, "images", shapes, rows))
@@ -149,22 +156,23 @@ def _read_images(file, lazy):
         return images
     maps, sizes = {}, shapes[:, :2].copy()  # joblib hashes the strides, which a pickle would change
     for name in ("roi", "perspective"):
-        if name in file:
-            is_shared = hasattr(file[name], "shape")
+        if holds(file, name):
+            is_shared = hasattr(find(file, name), "shape")
             maps[name] = (
-                file[name][()] if is_shared else ImageSet(_read_source(file, lazy, name, sizes, rows))
+                read_table(file, name) if is_shared else ImageSet(_read_source(file, lazy, name, sizes, rows))
             )
     return ImageSet(images, groups=_read_groups(file), **maps)
 
 
 def _read_source(file, lazy, name, shapes, rows):
-    checksums = file[checksums_name(name)][()] if file.attrs["version"] > 1 else None
+    checksums = read_table(file, checksums_name(name)) if file.attrs["version"] > 1 else None
     if checksums is not None and checksums.shape != (len(rows),):
         raise ValueError(f"it holds {len(rows)} {name} and checksums of {checksums.size}")
     dtypes = set()
     for shape in np.unique(shapes, axis=0):
-        dataset = file[dataset_name(name, shape)]
+        dataset = find(file, dataset_name(name, shape))
         dtypes.add(dataset.dtype)
+        check_chunk(prod(shape.tolist(), start=dataset.dtype.itemsize))
         _check_rows(dataset.shape, shape, rows[(shapes == shape).all(axis=1)])
     if len(dtypes) != 1:
         raise ValueError(f"its {name} are of several types, {sorted(map(str, dtypes))}")
@@ -178,14 +186,14 @@ def _check_rows(found, shape, rows):
 
 
 def _read_groups(file):
-    if "groups" not in file:
+    if not holds(file, "groups"):
         return None
-    groups = file["groups"][()]
+    groups = read_table(file, "groups")
     return np.array([text.decode() for text in groups.tolist()]) if groups.dtype.kind == "S" else groups
 
 
 def _read_points(file, n_images):
-    coordinates, lengths = file["points/coordinates"][()], file["points/lengths"][()]
+    coordinates, lengths = read_table(file, "points/coordinates"), read_table(file, "points/lengths")
     if lengths.shape != (n_images,):
         raise ValueError(f"it holds {n_images} images and points of {lengths.size}")
     return PointAnnotations.from_flat(coordinates, lengths)

@@ -9,7 +9,7 @@ import numpy as np
 from skcount._validation import map_owner
 from skcount.datasets._hdf5._codecs import CODECS, checksum, decode
 from skcount.datasets._hdf5._format import dataset_name
-from skcount.datasets._hdf5._h5py import open_file
+from skcount.datasets._hdf5._h5py import READ_ERRORS, check_size, find, open_file
 from skcount.datasets._image_set import ImageSource
 from skcount.datasets._stamp import check_stamp, file_stamp
 
@@ -53,7 +53,7 @@ class HDF5Source(ImageSource):
                 and checksum(self._name, number, pixels) != self._checksums[number]
             ):
                 raise ValueError("its pixels do not fit its checksum")
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
+        except READ_ERRORS as error:
             owner = f"Image {number}" if self._name == "images" else map_owner(self._name, number)
             raise OSError(
                 f"{owner} of {self._file.path} cannot be read: {error}. The file is damaged; restore it from a copy, "
@@ -101,7 +101,9 @@ class LazyFile:
             codec, dtype, chunks = self._find(name)
             if codec is None:
                 with open_file(self.path) as file:
-                    return file[name][row]
+                    dataset = find(file, name)
+                    check_size(file, dataset, 0)
+                    return dataset[row]
             skipped, start, size = chunks[row].tolist()
             chunk = _read_bytes(self._bytes, start, size)
         applied = tuple(number for bit, number in enumerate(codec) if not skipped >> bit & 1)
@@ -131,7 +133,7 @@ class LazyFile:
             self._pid = os.getpid()
         if name not in self._found:
             with open_file(self.path) as file:
-                self._found[name] = _find_chunks(file[name])
+                self._found[name] = _find_chunks(find(file, name))
         return self._found[name]
 
     def _forget(self):
@@ -158,6 +160,8 @@ def _find_chunks(dataset):
 
 
 def _read_bytes(file, start, size):
+    if not 0 <= start <= start + size <= os.fstat(file.fileno()).st_size:
+        raise OSError("the file ends early")
     content = np.empty(size, dtype=np.uint8)
     file.seek(start)
     missing = memoryview(content)

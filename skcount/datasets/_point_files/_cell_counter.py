@@ -53,12 +53,12 @@ def _parse(path):
     defusedxml = import_optional("defusedxml", "Reading Cell Counter files")
     try:
         return element_tree.parse(path, forbid_dtd=True).getroot()
-    except element_tree.ParseError as error:
-        raise ValueError(f"{path} is no valid XML: {error}. Save it anew in Cell Counter.") from error
     except defusedxml.DefusedXmlException as error:
         raise ValueError(
             f"{path} declares a document type, which Cell Counter never writes: it is not read."
         ) from error
+    except (element_tree.ParseError, LookupError, ValueError) as error:  # the latter of unknown encodings
+        raise ValueError(f"{path} is no valid XML: {error}. Save it anew in Cell Counter.") from error
 
 
 def _number(marker, tag, path):

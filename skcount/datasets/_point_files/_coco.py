@@ -8,7 +8,7 @@ corner of the image, which is the centre of the first pixel minus one half.
 import numpy as np
 
 from skcount.datasets._point_files._contents import Contents, ImagePoints
-from skcount.datasets._point_files._json import is_coco, read_json, read_pair, read_size
+from skcount.datasets._point_files._json import is_coco, read_json, read_pair, read_size, shown
 
 __all__ = ["read_coco"]
 
@@ -49,7 +49,7 @@ def read_coco(path):
         points.append(point)
         origins.append(origin)
         number = annotation.get("category_id")
-        labels.append(categories.get(number if isinstance(number, int | str) else None, str(number)))
+        labels.append(categories.get(number if isinstance(number, int | str) else None, _text(number)))
     return Contents(
         [_image(image, *found[key], path) for key, image in images.items()],
         sorted({*categories.values(), *(label for _, _, labels in found.values() for label in labels)}),
@@ -59,19 +59,26 @@ def read_coco(path):
 def _categories(content, path):
     categories = content.get("categories") or []
     if not isinstance(categories, list):
-        raise ValueError(f"{path} has the categories {categories!r:.80}; expected a list.")
-    return {_key(category, "id", path): str(category.get("name", category["id"])) for category in categories}
+        raise ValueError(f"{path} has the categories {shown(categories)}; expected a list.")
+    return {
+        _key(category, "id", path): _text(category.get("name", category["id"])) for category in categories
+    }
+
+
+def _text(value):
+    """A name, or what stands in its place."""
+    return str(value) if isinstance(value, str | int | float | None) else shown(value)
 
 
 def _key(entry, name, path):
     if not isinstance(entry, dict) or type(entry.get(name)) not in {int, str}:
-        raise ValueError(f"{path} has an entry without {name!r}: {entry!r:.80}.")
+        raise ValueError(f"{path} has an entry without {name!r}: {shown(entry)}.")
     return entry[name]
 
 
 def _place(annotation, path):
     """The point of an annotation, and what the centre of the first pixel is called."""
-    what = f"annotation {annotation.get('id')}"
+    what = f"annotation {shown(annotation.get('id'))}"
     if annotation.get("iscrowd"):
         raise ValueError(
             f"{path}: {what} is of a crowd (iscrowd=1), a region of objects that nobody counted; expected one object an "
@@ -80,7 +87,7 @@ def _place(annotation, path):
     keypoints = annotation.get("keypoints") or []
     if not isinstance(keypoints, list):
         raise ValueError(
-            f"{path}: {what} has the keypoints {keypoints!r:.80}; expected [x, y, visibility, ...]."
+            f"{path}: {what} has the keypoints {shown(keypoints)}; expected [x, y, visibility, ...]."
         )
     labelled = [keypoints[i : i + 2] for i in range(0, len(keypoints), 3) if keypoints[i + 2 : i + 3] != [0]]
     if len(labelled) == 1:
@@ -88,7 +95,7 @@ def _place(annotation, path):
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
         raise ValueError(
-            f"{path}: {what} has {len(labelled)} labelled keypoints and the bounding box {box!r:.80}; expected a box "
+            f"{path}: {what} has {len(labelled)} labelled keypoints and the bounding box {shown(box)}; expected a box "
             "[x, y, width, height], or exactly one keypoint."
         )
     what = f"the bounding box of {what}"

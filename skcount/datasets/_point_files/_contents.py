@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Contents", "ImagePoints", "by_slice", "single_image"]
+__all__ = ["Contents", "ImagePoints", "by_slice", "rows_by_number", "single_image"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def by_slice(path, points, numbers, slices, labels=None, name=None):
     Raises
     ------
     ValueError
-        If slices are to be split and some points are on none.
+        If slices are to be split and some points are on none, or a number is not whole.
 
     Examples
     --------
@@ -116,7 +116,10 @@ def by_slice(path, points, numbers, slices, labels=None, name=None):
     [('1', 1), ('4', 2)]
     """
     points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    numbers = np.asarray(numbers, dtype=np.int64)
+    numbers = np.asarray(numbers)
+    if (numbers % 1 != 0).any() or (numbers > 2**31).any():
+        raise ValueError(f"{path} numbers slices by {numbers.max():g}; expected whole numbers from 1.")
+    numbers = numbers.astype(np.int64)
     if slices == "merge" or (slices is None and (numbers <= 1).all()):
         known = {} if labels is None else {"labels": labels}
         return single_image(path, points, name=name, **known)
@@ -127,7 +130,29 @@ def by_slice(path, points, numbers, slices, labels=None, name=None):
         )
     images = [
         ImagePoints(str(number), points[chosen], None if labels is None else [labels[i] for i in chosen])
-        for number in np.unique(numbers).tolist()
-        for chosen in [np.flatnonzero(numbers == number)]
+        for number, chosen in rows_by_number(numbers)
     ]
     return Contents(images, sorted(set(labels or ())), first=1)
+
+
+def rows_by_number(numbers):
+    """List which rows have each number.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_rows,)
+        A whole number for each row.
+
+    Returns
+    -------
+    list of (int, ndarray)
+        The numbers in ascending order, each with the positions of its rows.
+
+    Examples
+    --------
+    >>> rows_by_number(np.array([4, 1, 4]))
+    [(1, array([1])), (4, array([0, 2]))]
+    """
+    order = np.argsort(numbers, kind="stable")
+    found, starts = np.unique(numbers[order], return_index=True)
+    return list(zip(map(int, found), np.split(order, starts[1:]) if len(found) else [], strict=True))

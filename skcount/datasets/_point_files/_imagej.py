@@ -5,11 +5,11 @@ put it at +0.5 where one clicked at high zoom: pass ``origin=0.5`` for those.
 """
 
 import zipfile
-import zlib
 
 import numpy as np
 
 from skcount._optional import import_optional
+from skcount.datasets._archives import ArchiveError, open_archive
 from skcount.datasets._point_files._contents import by_slice
 
 __all__ = ["read_imagej"]
@@ -41,7 +41,7 @@ def read_imagej(path, slices=None):
     points, labels, numbers = [np.empty((0, 2))], [], []
     for name, content in _members(path):
         roi = _decode(roifile, content, path, name)
-        found = np.asarray(roi.coordinates(), dtype=np.float64).reshape(-1, 2)
+        found = _coordinates(roi, path)
         points.append(found)
         counters = roi.counters if roi.counters is not None else np.zeros(len(found), dtype=np.int64)
         labels += [str(counter) for counter in counters.tolist()]
@@ -57,20 +57,25 @@ def _members(path):
     if not zipfile.is_zipfile(path):
         return [(path.name, path.read_bytes())]
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path, _MAX_BYTES, _MAX_BYTES) as archive:
             # What a Mac adds when it packs a folder anew is no selection.
-            chosen = [m for m in archive.infolist() if not m.is_dir() and not _is_of_mac(m.filename)]
-            if sum(member.file_size for member in chosen) > _MAX_BYTES:
-                raise ValueError(
-                    f"{path} declares selections of more than {_MAX_BYTES} bytes; expected points only."
-                )
-            return [(member.filename, archive.read(member)) for member in chosen]
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-        raise ValueError(f"{path} cannot be read as a zip of selections: {error}. Save it anew.") from error
+            return [(name, archive.read(name)) for name in archive.names if not _is_of_mac(name)]
+    except ArchiveError as error:
+        raise ValueError(
+            f"{path} cannot be read as a zip of selections: {error} Or save it anew in ImageJ, with points only."
+        ) from error
 
 
 def _is_of_mac(name):
     return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
+
+
+def _coordinates(roi, path):
+    try:
+        with np.errstate(invalid="raise"):  # corners that are NaN, or beyond integers
+            return np.asarray(roi.coordinates(), dtype=np.float64).reshape(-1, 2)
+    except (FloatingPointError, ValueError) as error:
+        raise ValueError(f"{path} has a selection without coordinates: {error}. Save it anew.") from error
 
 
 def _decode(roifile, content, path, name):

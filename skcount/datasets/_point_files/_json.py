@@ -1,10 +1,11 @@
 """JSON files: what the readers of COCO and LabelMe share."""
 
 import json
+import reprlib
 
 import numpy as np
 
-__all__ = ["is_coco", "is_labelme", "read_json", "read_pair", "read_size"]
+__all__ = ["is_coco", "is_labelme", "read_json", "read_pair", "read_size", "shown"]
 
 
 def read_json(path):
@@ -97,7 +98,7 @@ def read_pair(values, path, what):
         and all(type(value) in {int, float} and abs(value) < 1e15 for value in values)
     ):
         return np.array(values, dtype=np.float64)
-    raise ValueError(f"{path}: {what} is {values!r:.80}; expected two numbers.")
+    raise ValueError(f"{path}: {what} is {shown(values)}; expected two numbers.")
 
 
 def read_size(height, width):
@@ -121,3 +122,24 @@ def read_size(height, width):
     """
     told = all(type(length) is int and 0 < length < 2**31 for length in (height, width))
     return (height, width) if told else None
+
+
+def shown(value):
+    """Show a value in a message, however large it is and however deep.
+
+    Parameters
+    ----------
+    value : object
+        What the file has.
+
+    Returns
+    -------
+    str
+        Its beginning.
+
+    Examples
+    --------
+    >>> shown([1, [2, [3, [4, [5, [6, [7, [8]]]]]]]])
+    '[1, [2, [3, [4, [5, [6, [...]]]]]]]'
+    """
+    return f"{reprlib.repr(value):.80}"

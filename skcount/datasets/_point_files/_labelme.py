@@ -6,7 +6,7 @@ Points, and circles by their centre. Other shapes are refused: a polygon may be 
 import numpy as np
 
 from skcount.datasets._point_files._contents import Contents, ImagePoints
-from skcount.datasets._point_files._json import is_labelme, read_json, read_pair, read_size
+from skcount.datasets._point_files._json import is_labelme, read_json, read_pair, read_size, shown
 
 __all__ = ["read_labelme"]
 
@@ -40,7 +40,7 @@ def read_labelme(path, labels=None):
     if not all(isinstance(shape, dict) and isinstance(shape.get("label"), str) for shape in shapes):
         raise ValueError(f"{path} has a shape without a label; expected the annotations of LabelMe.")
     wanted = [shape for shape in shapes if labels is None or shape["label"] in labels]
-    refused = sorted({str(shape.get("shape_type")) for shape in wanted} - _N_POINTS.keys())
+    refused = sorted({_kind(shape) for shape in wanted} - _N_POINTS.keys())
     if refused:
         raise ValueError(
             f"{path} has shapes of the kind {', '.join(refused)}; expected points. Choose the labels of the points by "
@@ -56,12 +56,17 @@ def read_labelme(path, labels=None):
     return Contents([image], sorted({shape["label"] for shape in shapes}))
 
 
+def _kind(shape):
+    kind = shape.get("shape_type")
+    return kind if isinstance(kind, str) else shown(kind)
+
+
 def _place(shape, path):
     """The point of a shape: its first, after which a circle has one on its edge."""
     kind, points = shape["shape_type"], shape.get("points")
     if not isinstance(points, list) or len(points) != _N_POINTS[kind]:
         raise ValueError(
-            f"{path}: the {kind} {shape['label']!r} has the points {points!r:.80}; expected {_N_POINTS[kind]}, as "
+            f"{path}: the {kind} {shape['label']!r} has the points {shown(points)}; expected {_N_POINTS[kind]}, as "
             "LabelMe saves it."
         )
     return read_pair(points[0], path, f"the {kind} {shape['label']!r}")

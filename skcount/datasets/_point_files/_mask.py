@@ -64,26 +64,57 @@ def points_in_labels(labels):
     """
     from scipy import ndimage
 
-    dense = np.unique(labels, return_inverse=True)[1].reshape(labels.shape) + 1
-    dense[labels == 0] = (
-        0  # consecutive numbers, whatever the labels: find_objects makes a list of all below the largest
+    objects, first_label = _connect(labels)
+    n_objects = len(first_label)
+    if not n_objects:
+        return np.empty((0, 2))
+    rows, cols = np.nonzero(objects)
+    owners = objects[rows, cols] - 1
+    sizes = np.bincount(owners, minlength=n_objects)
+    points = np.column_stack(
+        [np.bincount(owners, along, minlength=n_objects) / sizes for along in (rows, cols)]
     )
-    points = [np.empty((0, 2))]
-    for number, window in enumerate(ndimage.find_objects(dense), start=1):
-        if window is None:
-            continue
-        corner = [side.start for side in window]
-        parts, n_parts = ndimage.label(dense[window] == number, structure=np.ones((3, 3)))
-        points += [_point_in(parts == part) + corner for part in range(1, n_parts + 1)]
-    return np.vstack(points)
+    nearest = np.floor(points + 0.5).astype(np.int64)
+    hollow = np.flatnonzero(objects[nearest[:, 0], nearest[:, 1]] != np.arange(1, n_objects + 1))
+    windows = ndimage.find_objects(objects) if len(hollow) else []
+    for number in hollow.tolist():
+        corner = [side.start for side in windows[number]]
+        points[number] = _deepest(objects[windows[number]] == number + 1) + corner
+    return points[np.argsort(first_label, kind="stable")]
 
 
-def _point_in(area):
-    """A point of a single object; `area` is boolean, and not larger than it need be."""
+def _connect(labels):
+    """Number the objects from 1, in the order of their first pixels; return where they are, and the label of each."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    width = labels.shape[1]
+    # A run is what hangs together in a row: there are far fewer of them than pixels.
+    begins = np.ones(labels.shape, dtype=bool)
+    begins[:, 1:] = labels[:, 1:] != labels[:, :-1]
+    runs = np.cumsum(begins, dtype=np.int32).reshape(labels.shape) - 1
+    n_runs = int(runs[-1, -1]) + 1
+    pairs = [np.empty((2, 0), dtype=np.int32)]
+    for shift in (-1, 0, 1):
+        above = np.s_[:-1, max(-shift, 0) : width - max(shift, 0)]
+        below = np.s_[1:, max(shift, 0) : width + min(shift, 0)]
+        touch = labels[above] == labels[below]
+        pairs.append(np.stack([runs[above][touch], runs[below][touch]]))
+    first, second = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(n_runs, n_runs))
+    _, parts = connected_components(graph, directed=False)
+    values = labels[begins]
+    kept, number_of = np.unique(parts[values != 0], return_inverse=True)
+    objects = np.zeros(n_runs, dtype=np.int32)
+    objects[values != 0] = number_of + 1
+    first_label = np.empty(len(kept), dtype=labels.dtype)
+    first_label[number_of] = values[values != 0]
+    return objects[runs], first_label
+
+
+def _deepest(area):
+    """The pixel of a single object that is farthest from its edge; `area` is boolean, not larger than it need be."""
     from scipy import ndimage
 
-    centre = np.argwhere(area).mean(axis=0)
-    if area[tuple(np.floor(centre + 0.5).astype(int))]:
-        return centre
     depth = ndimage.distance_transform_edt(np.pad(area, 1))[1:-1, 1:-1]
     return np.array(np.unravel_index(depth.argmax(), area.shape), dtype=np.float64)

@@ -6,9 +6,12 @@ in a field as in ``frame{i}.loc``, holds many, numbered from 1.
 
 import numpy as np
 
+from skcount.datasets._matlab import read_variables
 from skcount.datasets._point_files._contents import Contents, ImagePoints, single_image
 
 __all__ = ["read_mat"]
+
+_MAX_BYTES = 2**28  # of all variables: more than ten million points
 
 
 def read_mat(path, variable=None):
@@ -56,16 +59,16 @@ def read_mat(path, variable=None):
 
 
 def _load(path):
-    from scipy.io import loadmat
-
     try:
-        variables = loadmat(path)
+        variables = read_variables(path.read_bytes(), _MAX_BYTES)
     except NotImplementedError:
         raise ValueError(
             f"{path} is of MATLAB's version 7.3; expected an earlier one. In MATLAB, save it by save(..., '-v7')."
         ) from None
-    except Exception as error:  # scipy's errors on damaged files are of any kind
-        raise ValueError(f"{path} cannot be read as a file of MATLAB: {error}. Save it anew.") from error
+    except ValueError as error:
+        raise ValueError(
+            f"{path} cannot be read as a file of MATLAB: {error}. Save its points anew, and nothing else."
+        ) from error
     return {name: value for name, value in variables.items() if not name.startswith("__")}
 
 

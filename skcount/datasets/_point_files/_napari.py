@@ -1,8 +1,6 @@
 """Format "napari": the CSV of a points layer, (row, col) from 0; of a stack, with the image's number before."""
 
-import numpy as np
-
-from skcount.datasets._point_files._contents import Contents, ImagePoints, single_image
+from skcount.datasets._point_files._contents import Contents, ImagePoints, rows_by_number, single_image
 from skcount.datasets._point_files._table import read_numbers, read_table
 
 __all__ = ["is_napari", "read_napari"]
@@ -65,4 +63,6 @@ def read_napari(path, slices=None):
             f"{path} has {(images % 1 != 0).sum()} points between images, as in a volume, or before the first; expected "
             "whole numbers from 0 in 'axis-0'."
         )
-    return Contents([ImagePoints(str(int(n)), points[images == n]) for n in np.unique(images)], first=0)
+    return Contents(
+        [ImagePoints(str(number), points[rows]) for number, rows in rows_by_number(images)], first=0
+    )

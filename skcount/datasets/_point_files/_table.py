@@ -11,7 +11,7 @@ import numpy as np
 __all__ = ["Table", "read_numbers", "read_table"]
 
 _DELIMITERS = "\t;,"
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class Table(NamedTuple):
@@ -82,6 +82,8 @@ def read_table(path):
                 lines.append(reader.line_num + (text is rest))
     except csv.Error as error:
         raise ValueError(f"{path} cannot be read as a table: line {reader.line_num}: {error}.") from None
+    if not rows:
+        raise ValueError(f"{path} has no cell that is not empty; expected at least a row of column names.")
     header = None
     if not all(_NUMBER.fullmatch(cell.replace(",", ".")) for cell in rows[0]):
         header, rows, lines = rows[0], rows[1:], lines[1:]

@@ -90,3 +90,11 @@ def test_labels_are_whole_numbers_from_zero(tmp_path, value):
     tifffile.imwrite(tmp_path / "mask.tif", np.full((3, 3), value, dtype=np.float32))
     with pytest.raises(ValueError, match="values below 0 or between whole numbers"):
         read_points(tmp_path / "mask.tif", "mask")
+
+
+def test_many_objects_of_one_value_and_many_values_everywhere_take_one_look():
+    dots = np.zeros((1000, 1000), dtype=np.uint8)
+    dots[::2, ::2] = 1
+    assert len(points_in_labels(dots)) == 250_000
+    noise = np.random.default_rng(0).integers(1, 2**16, (500, 500))
+    assert len(points_in_labels(noise)) > 240_000

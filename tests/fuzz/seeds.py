@@ -1,0 +1,324 @@
+"""Small valid files of every kind that is read: what the fuzzer and the tests begin their mutations with.
+
+They are made by the writers of the library and of its neighbours. No file of anybody's data is among them.
+"""
+
+import gzip
+import io
+import json
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from skcount.datasets import save_hdf5, save_points
+
+GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], axis=2)
+DEEP = GREY.astype(np.uint16) * 257
+DOTS = np.where(GREY % 7 == 0, 255, 0).astype(np.uint8)
+LABELS = np.array([[0, 1, 1, 0, 2, 2], [0, 1, 0, 0, 0, 2], [3, 0, 0, 4, 2, 2]], dtype=np.uint8)
+POINTS = [[(2, 3), (4.5, 1.25)], [], [(0, 7)]]
+
+
+def _written(write, suffix):
+    """Bytes of what a function writes to the path that it is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"seed{suffix}"
+        write(path)
+        return path.read_bytes()
+
+
+def _saved(save, *arguments, **options):
+    """Bytes of what a function saves in the buffer that it is given first."""
+    buffer = io.BytesIO()
+    save(buffer, *arguments, **options)
+    return buffer.getvalue()
+
+
+# --- HDF5 -------------------------------------------------------------------------------------------------
+
+
+def hdf5():
+    """Files of `save_hdf5`: each compression, sizes, types, and what images carry."""
+    several = [GREY, GREY[:4, :5], GREY[:4, :5]]
+    maps = [image > 20 for image in several]
+    scales = [np.ones(image.shape, dtype=np.float32) for image in several]
+    settings = [
+        (several, {"compression": "zstd", "groups": ["a", "b", "a"], "description": "three images"}),
+        (np.stack([COLOUR] * 3), {"compression": "gzip", "roi": GREY > 20}),
+        (np.stack([DEEP] * 3), {"compression": "zstd", "groups": [1, 1, 2]}),
+        (np.stack([GREY] * 3).astype(np.float32), {"compression": None, "perspective": GREY + 1.0}),
+        (several, {"compression": "gzip", "roi": maps, "perspective": scales}),
+    ]
+    return [
+        _written(lambda path, X=X, options=options: save_hdf5(path, X, POINTS, **options), ".h5")
+        for X, options in settings
+    ]
+
+
+# --- Points -----------------------------------------------------------------------------------------------
+
+
+def napari():
+    """Points layers, of one image and of a stack."""
+    return [
+        _written(lambda path, points=points: save_points(path, points), ".csv")
+        for points in (POINTS, POINTS[:1])
+    ]
+
+
+def csv():
+    """Tables as programs write them."""
+    return [
+        *(
+            _written(lambda path, k=k: save_points(path, POINTS, format="imagej", **k), ".csv")
+            for k in ({}, {"names": ["a.png", "b.png", "c.png"]})
+        ),
+        *napari(),
+        b"row,col\n1,2\n3.5,4e1\n",
+        b"image;y;x\na.png;1,5;2\nb.png;3;4\n",
+        b"sep=;\ny;x;slice\n1;2;1\n3;4;2\n",
+        b'"x"\t"y"\t"Label"\n1\t2\t"a: 1"\n',
+        "﻿Y,X\n1,2\n".encode(),
+        "y\tx\n1\t2\n".encode("utf-16"),
+        "größe,y,x\n1,2,3\n".encode("cp1252"),
+        b"y,x\n",
+    ]
+
+
+def imagej():
+    """Selections, alone and in a zip."""
+    from roifile import ROI_TYPE, ImagejRoi
+
+    plain = ImagejRoi.frompoints([[10.5, 2], [4, 5]])
+    counted = ImagejRoi.frompoints([[1, 2], [3, 4]], position=2, name="cells")
+    counted.counters, counted.counter_positions = np.array([0, 1], np.uint8), np.array([1, 3], np.uint32)
+    whole = ImagejRoi.frompoints(np.array([[1, 2], [3, 4]], dtype=np.int32))
+    for roi in (plain, counted, whole):
+        roi.roitype = ROI_TYPE.POINT
+    outline = ImagejRoi.frompoints([[1, 1], [5, 1], [5, 5]])
+    outline.roitype = ROI_TYPE.POLYGON
+    selections = [roi.tobytes() for roi in (plain, counted, whole, outline)]
+    return [*selections, _zip({"a.roi": selections[0]}, zipfile.ZIP_DEFLATED)]
+
+
+def imagej_zip():
+    """Zips of selections."""
+    selections = imagej()[:3]
+    members = {f"{number}.roi": content for number, content in enumerate(selections)}
+    return [_zip(members, method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
+
+
+def cell_counter():
+    """Files of the Cell Counter plugin."""
+    marker = "<Marker><MarkerX>{}</MarkerX><MarkerY>{}</MarkerY><MarkerZ>{}</MarkerZ></Marker>"
+    page = (
+        '<?xml version="1.0" encoding="{}"?>\n<CellCounter_Marker_File><Image_Properties><Image_Filename>'
+        "Counter Window - a.tif</Image_Filename></Image_Properties><Marker_Data><Current_Type>1</Current_Type>"
+        "<Marker_Type><Type>1</Type><Name>live</Name>{}</Marker_Type><Marker_Type><Type>2</Type>{}</Marker_Type>"
+        "</Marker_Data></CellCounter_Marker_File>"
+    )
+    first, second, third = (marker.format(*numbers) for numbers in ((1, 2, 1), (3.5, 4, 1), (5, 6, 2)))
+    return [
+        page.format("UTF-8", first, second).encode(),
+        page.format("ISO-8859-1", first + third, second).encode(),
+        page.format("UTF-16", "", "").encode("utf-16"),
+    ]
+
+
+def coco():
+    """Annotations of COCO."""
+    images = [
+        {"id": 1, "file_name": "a.png", "height": 6, "width": 8},
+        {"id": "two", "file_name": "b.png"},
+    ]
+    annotations = [
+        {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4.5], "iscrowd": 0},
+        {"id": 2, "image_id": "two", "category_id": 1, "keypoints": [1, 2, 2], "num_keypoints": 1},
+        {"id": 3, "image_id": 1, "bbox": [1, 2, 3, 4], "segmentation": [[1, 1, 2, 2, 3, 1]]},
+    ]
+    categories = [{"id": 1, "name": "cell"}]
+    whole = {"images": images, "annotations": annotations, "categories": categories}
+    return [_json(whole), _json({"images": images, "annotations": []})]
+
+
+def labelme():
+    """Annotations of LabelMe."""
+    shapes = [
+        {"label": "cell", "points": [[1, 2]], "shape_type": "point"},
+        {"label": "cell", "points": [[1, 2], [3, 2.5]], "shape_type": "circle"},
+    ]
+    outline = {"label": "area", "points": [[1, 2], [3, 2], [3, 3]], "shape_type": "polygon"}
+    size = {"imagePath": "a.png", "imageHeight": 6, "imageWidth": 8, "imageData": None}
+    return [_json({"shapes": shapes, **size}), _json({"shapes": [outline]}), _json({"shapes": []})]
+
+
+def mat():
+    """Matrices of MATLAB: version 5, compressed or not, and version 4."""
+    from scipy.io import savemat
+
+    points = np.array([[1, 2], [3, 4.5]])
+    cells = np.array([points, points[:1], np.empty((0, 2))], dtype=object)
+    frames = np.array([{"loc": points}, {"loc": points[:1]}], dtype=object)
+    kinds = {
+        "name": "cells",
+        "valid": np.array([[True, False, True]]),
+        "z": np.array([1 + 2j]),
+        "n": np.int16(3),
+    }
+    return [
+        *(_saved(savemat, {"points": points, **kinds}, do_compression=c) for c in (False, True)),
+        _saved(savemat, {"cells": cells}),
+        _saved(savemat, {"frame": frames}, do_compression=True),
+        _saved(savemat, {"points": points}, format="4"),
+    ]
+
+
+def mat_without_version_4():
+    """Matrices of MATLAB as data sets hold them."""
+    return mat()[:-1]
+
+
+def dots():
+    """Dot images."""
+    return [_picture(DOTS, "PNG"), _picture(DOTS > 0, "PNG"), _picture(DOTS, "BMP"), _tiff(DOTS)]
+
+
+def mask():
+    """Label masks, one with a palette."""
+    from PIL import Image
+
+    palette = Image.fromarray(LABELS)
+    palette.putpalette([channel for value in range(8) for channel in (value, 7 - value, 9)])
+    return [
+        _picture(LABELS, "PNG"),
+        _picture(LABELS.astype(np.uint16), "PNG"),
+        _saved(palette.save, format="PNG"),
+        _tiff(LABELS.astype(np.float32)),
+    ]
+
+
+# --- Pictures ---------------------------------------------------------------------------------------------
+
+
+def png():
+    """PNG of each kind of colour."""
+    from imagecodecs import png_encode
+    from PIL import Image
+
+    opaque = np.dstack([COLOUR, np.full_like(GREY, 255)])
+    palette = Image.fromarray(GREY % 8)
+    palette.putpalette([channel for value in range(8) for channel in (value, 7 - value, 9)])
+    return [
+        _picture(GREY, "PNG"),
+        _picture(COLOUR, "PNG"),
+        _picture(opaque, "PNG"),
+        _picture(GREY > 20, "PNG"),
+        _picture(DEEP, "PNG"),
+        _saved(palette.save, format="PNG"),
+        _saved(palette.save, format="PNG", transparency=0),
+        _saved(palette.save, format="PNG", transparency=bytes([255] * 8)),
+        png_encode(COLOUR.astype(np.uint16) * 257),
+        png_encode(opaque.astype(np.uint16) * 257),
+    ]
+
+
+def jpeg():
+    """JPEG in grey and colour, and one that lies on its side."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = _saved(Image.fromarray(COLOUR).save, format="JPEG", exif=exif)
+    progressive = _saved(Image.fromarray(COLOUR).save, format="JPEG", progressive=True)
+    two = _saved(
+        Image.fromarray(COLOUR).save,
+        format="MPO",
+        save_all=True,
+        append_images=[Image.fromarray(COLOUR[:3])],
+    )
+    return [_picture(GREY, "JPEG"), _picture(COLOUR, "JPEG"), turned, progressive, two]
+
+
+def bmp():
+    """BMP of 1, 8 and 24 bits."""
+    return [_picture(GREY, "BMP"), _picture(COLOUR, "BMP"), _picture(GREY > 20, "BMP")]
+
+
+def tiff():
+    """TIFF: types, compressions, layouts and dialects."""
+    from PIL import Image
+
+    planes = COLOUR.transpose(2, 0, 1)
+    return [
+        _tiff(GREY),
+        _tiff(COLOUR, photometric="rgb"),
+        _tiff(DEEP, compression="zlib", predictor=True),
+        _tiff(GREY.astype(np.float32), byteorder=">"),
+        _tiff(planes, photometric="rgb", planarconfig="separate", compression="lzw"),
+        _tiff(np.tile(GREY, (3, 4)), tile=(16, 16)),
+        _tiff(GREY, bigtiff=True),
+        _tiff(DEEP, imagej=True),
+        _tiff(DEEP, ome=True),
+        _tiff(GREY[None], metadata={"axes": "ZYX"}),
+        _tiff(GREY > 20),
+        _saved(Image.fromarray(COLOUR).save, format="TIFF", compression="packbits"),
+        _saved(Image.fromarray(COLOUR).save, format="TIFF", compression="jpeg"),
+    ]
+
+
+# --- Archives ---------------------------------------------------------------------------------------------
+
+MEMBERS = {"data/1.png": b"a picture", "data/2.png": bytes(2000), "readme.txt": b"", "data/ü.txt": b"x"}
+
+
+def zips():
+    """Zips, stored and deflated."""
+    return [_zip(MEMBERS, method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
+
+
+def tars():
+    """Tars of each dialect, plain and compressed."""
+    plain = [_tar(MEMBERS, kind) for kind in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
+    long = _tar({"deep/" * 40 + "a.txt": b"x"}, tarfile.GNU_FORMAT)
+    return [*plain, long, gzip.compress(plain[0], mtime=0)]
+
+
+# --- How they are made ------------------------------------------------------------------------------------
+
+
+def _json(content):
+    return json.dumps(content).encode()
+
+
+def _picture(pixels, kind):
+    from PIL import Image
+
+    return _saved(Image.fromarray(pixels).save, format=kind)
+
+
+def _tiff(pixels, **options):
+    from tifffile import imwrite
+
+    return _saved(imwrite, pixels, **options)
+
+
+def _zip(members, method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content, method)
+    return buffer.getvalue()
+
+
+def _tar(members, kind):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=kind) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skcount import DensityMapRegressor, FCRNRegressor, UNetRegressor
+from skcount.networks import FCRNA, DensityNetwork, UNet, bytes_per_pixel
+from skcount.regressors import _memory
+from skcount.regressors._memory import available, check_memory, out_of_memory
+
+
+def module(network):
+    return DensityNetwork(network, [0.5], [0.2])
+
+
+def test_a_network_of_known_maps_needs_what_they_take():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 10, 3, padding=1), torch.nn.Conv2d(10, 1, 1))
+    assert bytes_per_pixel(module(network)) == 4 * 11
+    assert bytes_per_pixel(module(network), training=True) == 4 * (1 + 10)
+    assert bytes_per_pixel(module(network).double()) == 8 * 11
+
+
+@pytest.mark.parametrize("network", [UNet(1, filters=4), FCRNA(1)], ids=["unet", "fcrn"])
+def test_a_network_is_measured_without_numbers_and_stays_as_it_is(network):
+    measured = module(network).train()
+    before = {name: value.clone() for name, value in measured.state_dict().items()}
+    assert 0 < bytes_per_pixel(measured) < bytes_per_pixel(measured, training=True) * 4
+    assert measured.training
+    assert all(torch.equal(value, before[name]) for name, value in measured.state_dict().items())
+
+
+def test_what_cannot_be_measured_is_let_pass():
+    class Branching(torch.nn.Module):
+        def forward(self, x):
+            return x[:, :1] * (2 if x.sum().item() > 0 else 1)
+
+    assert bytes_per_pixel(module(Branching())) == 0
+    check_memory(module(Branching()), (1, 10**6, 10**6), "These", "expected less")
+
+
+def test_an_image_that_cannot_fit_is_refused_with_a_remedy(noise, monkeypatch):
+    X, points = noise
+    regressor = UNetRegressor(filters=2, max_epochs=1, random_state=0, out_of_range="ignore").fit(X, points)
+    huge = np.broadcast_to(X[0, :1, :1], (1500, 1200, 3))
+    monkeypatch.setattr(_memory, "available", lambda device: 1e7)
+    message = r"The 1500 x 1200 pixels of image 1 of X need 0\.\d GB at least, and 0\.0 GB are free; .*set tile_size"
+    with pytest.raises(MemoryError, match=message):
+        regressor.predict([X[0], huge])
+    regressor.set_params(tile_size=256).predict([X[0], huge])
+    with pytest.raises(MemoryError, match=r"in tiles of 1400 need .*set a smaller tile_size"):
+        regressor.set_params(tile_size=1400).predict([huge])
+
+
+def test_steps_that_cannot_fit_are_refused_before_training(noise, monkeypatch):
+    X, points = noise
+    huge = [np.broadcast_to(X[0, :1, :1], (1500, 1200, 3))] * 2
+    monkeypatch.setattr(_memory, "available", lambda device: 1e7)
+    monkeypatch.setattr(
+        "skcount.regressors._base.train", lambda *args, **kwargs: pytest.fail("training began")
+    )
+    with pytest.raises(
+        MemoryError, match=r"Steps of 2 crops of 1500 x 1200 pixels need .*batch_size, or points instead"
+    ):
+        UNetRegressor(filters=2, max_epochs=1).fit(huge, [1, 2])
+    with pytest.raises(
+        MemoryError, match=r"Steps of 2 crops of 1400 x 1200 pixels .*a smaller patch_size or batch_size"
+    ):
+        FCRNRegressor(max_epochs=1, patch_size=1400).fit(huge, [[(1, 1)], []])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("DefaultCPUAllocator: not enough memory: you tried"), torch.OutOfMemoryError("CUDA")],
+)
+def test_torchs_errors_about_memory_get_a_remedy(error):
+    with (
+        pytest.raises(MemoryError, match=r"This do not fit in memory \(.*\); set tile_size"),
+        out_of_memory("This", "set tile_size"),
+    ):
+        raise error
+    with pytest.raises(RuntimeError, match="something else"), out_of_memory("This", "set tile_size"):
+        raise RuntimeError("something else")
+
+
+def test_a_map_that_torch_cannot_allocate_gets_a_remedy(noise):
+    class Greedy(torch.nn.Conv2d):
+        def __init__(self, n_channels):
+            super().__init__(n_channels, 1, 3, padding=1)
+
+        def forward(self, x):
+            if x.shape[-1] > 100:
+                torch.empty(2**55)
+            return super().forward(x)
+
+    X, points = noise
+    regressor = DensityMapRegressor(Greedy, max_epochs=1, random_state=0, out_of_range="ignore").fit(
+        X, points
+    )
+    with pytest.raises(
+        MemoryError, match=r"The 8 x 200 pixels of image 0 of X do not fit in memory .*tile_size"
+    ):
+        regressor.predict(np.zeros((1, 8, 200, 3)))
+
+
+def test_free_memory_is_what_the_system_and_its_limits_say(tmp_path, monkeypatch):
+    limits = [(str(tmp_path / "max"), str(tmp_path / "current"))]
+    monkeypatch.setattr(_memory, "_LIMITS", limits)
+    monkeypatch.setattr(_memory, "_of_machine", lambda: 5e9)
+    assert available() == 5e9
+    Path(limits[0][0]).write_text("max\n")
+    Path(limits[0][1]).write_text("1000000000\n")
+    assert available() == 5e9
+    Path(limits[0][0]).write_text("3000000000\n")
+    assert available() == 2e9
+    Path(limits[0][0]).write_text("10\n")
+    assert available() == 0
+    assert available("meta") == float("inf")
+
+
+def test_this_machine_has_some_memory():
+    assert available() > 1e7
