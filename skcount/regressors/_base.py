@@ -730,7 +730,7 @@ def _check_weights(sample_weight, n_images):
     """Check sample weights: finite, at least 0, and not all 0; one number stands for all images."""
     if sample_weight is None:
         return np.ones(n_images)
-    if not isinstance(sample_weight, list | tuple) and np.ndim(sample_weight) == 0:
+    if not isinstance(sample_weight, list | tuple) and np.asarray(sample_weight).ndim == 0:
         sample_weight = np.full(n_images, sample_weight)
     weights = check_weights(sample_weight, n_images)
     if not weights.any():
@@ -766,7 +766,7 @@ def _blank_penalty(images, channels, shape, module, earlier=None):
     if images.is_table:
         return None
     n_steps = earlier["n_steps"] if earlier else 0
-    return BlankPenalty(channels.low, channels.high, shape, float(module.output_scale), n_steps)
+    return BlankPenalty(channels.low, channels.high, channels.std, shape, float(module.output_scale), n_steps)
 
 
 def _auto_epochs(n_crops, batch_size):

@@ -217,7 +217,8 @@ class RangeWatch:
     def _difference(self, image):
         """What is grossly different, in words; None where nothing is."""
         low, high = (np.array(self.seen[name]) for name in ("low", "high"))
-        beyond = (image.mean < low - (high - low)) | (image.mean > high + (high - low))
+        width = (high - low).max()  # of all channels: one of them may be all but empty
+        beyond = (image.mean < low - width) | (image.mean > high + width)
         if beyond.any():
             channel = int(np.flatnonzero(beyond)[0])
             return (

@@ -5,32 +5,36 @@ import torch
 
 # A small part of the cost of training; more often changes nothing.
 EVERY = 4
+# A quarter of the size of a crop each.
+N_FLAT, N_NOISY = 4, 2
+# How much their mean density counts.
+WEIGHT = 2
 
 
 class BlankPenalty:
-    """Mean density of images of one flat colour, which ought to be empty.
+    """Mean density of images without objects: of one flat colour, and of noise about one.
 
     Training images of crowded scenes never show an empty one, and a network is free to count anything there.
-    Every fourth step it also sees a flat image: black, or of some colour in the range of the training pixels, which the
-    number of the step decides. The mean, not the mean square: a trace on every pixel adds up to an object, and its square
+    Every fourth step it also sees six small ones: a black one, three of some colour in the range of the training pixels, and
+    two of a colour with independent noise in each pixel, of up to the contrast of the training images. The number of the
+    step decides which. The mean, not the mean square: a trace on every pixel adds up to an object, and its square
     would be too small to see.
     Batch normalisations use their running statistics for it, which it leaves as they are.
 
     Parameters
     ----------
-    low, high : array-like of shape (n_channels,)
-        Smallest and largest pixel of each channel of the training images.
+    low, high, std : array-like of shape (n_channels,)
+        Smallest and largest pixel of each channel of the training images, and their standard deviation.
     shape : (height, width)
-        Size of the flat images, in pixels.
+        Size of four of the images together, in pixels.
     scale : float
         Densities are divided by it, as in the loss.
     step : int, default=0
         How many steps an earlier run, which this one goes on with, has made.
     """
 
-    def __init__(self, low, high, shape, scale, step=0):
-        self.low = np.asarray(low, dtype=np.float64)
-        self.high = np.asarray(high, dtype=np.float64)
+    def __init__(self, low, high, std, shape, scale, step=0):
+        self.low, self.high, self.std = (np.asarray(value, dtype=np.float64) for value in (low, high, std))
         self.shape = shape
         self.scale = scale
         self.step = step
@@ -46,22 +50,24 @@ class BlankPenalty:
         Returns
         -------
         tensor of shape () or 0
-            The mean density of a flat image, relative to the scale.
+            The mean density of images without objects, relative to the scale.
         """
         self.step += 1
         if self.step % EVERY:
             return 0
-        image = (
-            torch.as_tensor(self._colour()).to(module.mean).reshape(1, -1, 1, 1).expand(1, -1, *self.shape)
-        )
+        images = torch.from_numpy(self._images()).to(module.mean)
         module.eval()
-        density = module(image)
+        density = module(images)
         module.train()
-        return (density / self.scale).mean()
+        return WEIGHT * (density / self.scale).mean()
 
-    def _colour(self):
-        """The flat image of this step, (n_channels,): black every other time."""
-        number = self.step // EVERY
-        if number % 2:
-            return np.zeros_like(self.low)
-        return np.random.default_rng(number).uniform(self.low, self.high)
+    def _images(self):
+        """The images of this step, (6, n_channels, height, width)."""
+        rng = np.random.default_rng(self.step // EVERY)
+        n_channels, (height, width) = len(self.low), (-(-size // 2) for size in self.shape)
+        low, high, std = (value[:, None, None] for value in (self.low, self.high, self.std))
+        colours = rng.uniform(low, high, (N_FLAT + N_NOISY, n_channels, 1, 1))
+        colours[0] = 0
+        flat = np.broadcast_to(colours[:N_FLAT], (N_FLAT, n_channels, height, width))
+        noise = rng.random((N_NOISY, 1, 1, 1)) * std * rng.normal(size=(N_NOISY, *flat.shape[1:]))
+        return np.concatenate([flat, np.clip(colours[N_FLAT:] + noise, low, high)])

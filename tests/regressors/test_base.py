@@ -562,7 +562,7 @@ def with_pixel(value):
 
 BAD = {
     "NaN pixel": (with_pixel(np.nan), POINTS, r"Image 1 of X .* NaN .* row 4, column 5.*nan_to_num"),
-    "infinite pixel": (with_pixel(-np.inf), POINTS, r"Image 1 of X .* infinity .* row 4, column 5"),
+    "infinite pixel": (with_pixel(-np.inf), POINTS, r"Image 1 of X .* infinity.* row 4, column 5"),
     "NaN point": (X, [[(1, 2)], [], [(3, 4), (np.nan, 1)]], r"Point 1 of image 2 is \[nan, 1.0\]"),
     "points of three coordinates": (
         X,
@@ -573,8 +573,8 @@ BAD = {
     "text": (X, "points", "neither points nor counts nor density maps"),
     "texts": (X, ["a", "b", "c"], "neither points nor counts nor density maps"),
     "no target": (X, None, "requires y to be passed"),
-    "an array of another shape": (X, np.zeros((3, 5, 6)), r"shape \(3, 5, 6\), which is neither"),
-    "two columns": (X, np.zeros((3, 2)), r"shape \(3, 2\), which is neither"),
+    "an array of another shape": (X, np.zeros((3, 5, 6)), r"shape \(3, 5, 6\) .*which is neither"),
+    "two columns": (X, np.zeros((3, 2)), r"shape \(3, 2\) .*which is neither"),
     "fewer targets": (X, [[], []], "3 images and y holds 2"),
     "fewer counts": (X, [1, 2], "3 images and y holds 2"),
     "negative counts": (X, [1, -2, 3], "negative values.*image 1 has -2"),
@@ -661,7 +661,7 @@ def test_prediction_refuses_what_is_unlike_the_training_images(noise):
     ]:
         with pytest.raises(ValueError, match=message):
             regressor.predict(other)
-    bad = images.astype(float)
+    bad = images / 255
     bad[3, 0, 0, 1] = np.nan
     with pytest.raises(ValueError, match=r"Image 3 of X.*channel 1"):
         regressor.predict(bad)

@@ -53,7 +53,7 @@ def test_an_image_that_cannot_fit_is_refused_with_a_remedy(noise, monkeypatch):
 
 
 def test_steps_that_cannot_fit_are_refused_before_training(noise, monkeypatch):
-    X, points = noise
+    X, _ = noise
     huge = [np.broadcast_to(X[0, :1, :1], (1500, 1200, 3))] * 2
     monkeypatch.setattr(_memory, "available", lambda device: 1e7)
     monkeypatch.setattr(

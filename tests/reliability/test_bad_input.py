@@ -905,7 +905,7 @@ PARAMETERS = [
     refused("architecture: a smaller map", lambda: fit_own(lambda n: nn.Conv2d(n, 1, 3)),
             r"The network maps \(1, 1, 12, 16\) to \(1, 1, 10, 14\).*expected \(1, 1, 12, 16\), one density for"),
     refused("architecture: other channels", lambda: fit_own(lambda n: nn.Conv2d(n + 1, 1, 1)),
-            r"architecture=.* cannot compute a map of an image of 1 channels and 12 x 16 pixels \(Given groups=1.*expec"),
+            r"architecture=.* cannot compute a map of an image of 1 channels and 12 x 16 pixels \(Given groups=1.*;"),
     refused("callbacks: a number", lambda: fit(callbacks=[1]),
             r"callbacks\[0\] is a int; expected a callback of skorch's, or \(name, callback\)\."),
     refused("callbacks: a name of none", lambda: fit(callbacks=[("stop", "EarlyStopping")]),

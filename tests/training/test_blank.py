@@ -3,14 +3,14 @@ import torch
 
 from skcount.networks import DensityNetwork, UNet
 from skcount.training import BlankPenalty
-from skcount.training._blank import EVERY
+from skcount.training._blank import EVERY, N_FLAT, N_NOISY
 
 
 def test_it_lifts_no_batch_statistic_and_sees_every_fourth_step():
     torch.manual_seed(0)
     module = DensityNetwork(UNet(3, 4), [0.5] * 3, [0.2] * 3).train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    penalty = BlankPenalty(np.zeros(3), np.ones(3), (16, 16), scale=0.01)
+    penalty = BlankPenalty(np.zeros(3), np.ones(3), np.ones(3), (16, 16), scale=0.01)
     values = [penalty(module) for _ in range(3 * EVERY)]
     assert [bool(value > 0) for value in values] == ([False] * (EVERY - 1) + [True]) * 3
     assert module.training
@@ -20,6 +20,30 @@ def test_it_lifts_no_batch_statistic_and_sees_every_fourth_step():
     assert module.network.density.weight.grad.abs().sum() > 0
 
 
+def test_it_shows_black_flat_and_noisy_images_in_the_range_of_the_training():
+    seen = []
+
+    class Look(torch.nn.Module):
+        def forward(self, x):
+            seen.append(x * 0.5)  # what the standardisation takes away, put back
+            return torch.zeros_like(x[:, :1])
+
+    low, high = np.array([0.1, 0.0]), np.array([0.4, 1.0])
+    module = DensityNetwork(Look(), [0.0, 0.0], [0.5, 0.5])
+    penalty = BlankPenalty(low, high, high - low, (17, 32), scale=1.0)
+    for _ in range(2 * EVERY):
+        penalty(module)
+    first, second = (images[:, :, :9, :16].numpy() for images in seen)
+    assert first.shape == (N_FLAT + N_NOISY, 2, 9, 16)
+    assert not (first[1:N_FLAT] == second[1:N_FLAT]).any()
+    assert (first[0] == 0).all()
+    assert (np.ptp(first[:N_FLAT], axis=(2, 3)) == 0).all()
+    assert (np.ptp(first[N_FLAT:], axis=(2, 3)) > 0).all()
+    lowest, highest = first[1:].min(axis=(0, 2, 3)), first[1:].max(axis=(0, 2, 3))
+    assert (lowest >= low - 1e-6).all()
+    assert (highest <= high + 1e-6).all()
+
+
 class Nothing(torch.nn.Module):
     def forward(self, x):
         return -torch.ones_like(x[:, :1])
@@ -27,5 +51,5 @@ class Nothing(torch.nn.Module):
 
 def test_an_empty_map_costs_nothing():
     module = DensityNetwork(Nothing(), [0.0], [1.0])
-    penalty = BlankPenalty([0.0], [1.0], (8, 8), scale=1.0)
+    penalty = BlankPenalty([0.0], [1.0], [0.5], (8, 8), scale=1.0)
     assert all(penalty(module) == 0 for _ in range(EVERY))
