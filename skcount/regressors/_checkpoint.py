@@ -44,10 +44,24 @@ class Checkpoint:
         self.every = every
         self.about = None
         self.tree = read(path, KIND) if os.path.lexists(path) else None
-        if self.tree is not None and self.tree["about"]["skcount"] != skcount.__version__:
+        if self.tree is not None:
+            self._check_parts()
+
+    def _check_parts(self):
+        """Refuse a file of another version, or one whose digest is right and whose parts are not there."""
+        about = self.tree.get("about") if isinstance(self.tree, dict) else None
+        parts = {"skcount": str, "class": str, "params": dict, "data": dict, "seed": int}
+        if not (
+            isinstance(about, dict)
+            and all(isinstance(about.get(name), kind) for name, kind in parts.items())
+            and "start" in about
+            and isinstance(self.tree.get("state"), dict)
+        ):
+            raise ValueError(f"{self.path} holds no state of a training. {self._remedy()}")
+        if about["skcount"] != skcount.__version__:
             raise ValueError(
-                f"The checkpoint {path} was written by skcount {self.tree['about']['skcount']}, and this is "
-                f"{skcount.__version__}, which may train otherwise; expected the same. {self._remedy()}"
+                f"The checkpoint {self.path} was written by skcount {about['skcount']}, and this is {skcount.__version__}, "
+                f"which may train otherwise; expected the same. {self._remedy()}"
             )
 
     @property

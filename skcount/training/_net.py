@@ -262,6 +262,16 @@ def _state_of(net, best):
 
 def _resume(net, state):
     """Put a net where another one was when its state was kept."""
+    try:
+        _put_back(net, state)
+    except Exception as error:  # the state is from a file, and may hold anything
+        raise ValueError(
+            f"The state to go on from is none of this training ({type(error).__name__}: {error}); expected what the same "
+            "training kept. Begin anew."
+        ) from error
+
+
+def _put_back(net, state):
     net.module_.load_state_dict(_map_leaves(_to_tensor, state["weights"]))
     _go_on(net.optimizer_, state["optimizer"])
     net.n_steps_ = state["n_steps"]

@@ -12,6 +12,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from skcount.datasets import load_folder, load_hdf5, read_points
 from skcount.datasets._archives import open_archive
 from skcount.datasets._fetch import DataSet, Files
 from skcount.datasets._matlab import load_mat
+from skcount.regressors import _checkpoint, _file, load
 
 __all__ = ["READERS", "Reader", "UnlawfulError", "check_law"]
 
@@ -238,6 +240,30 @@ def _load_mat(content):
     assert all(isinstance(name, str) for name in variables)
 
 
+def _load_model(content):
+    assert load(_folder.write(".skcount", content)).module_.mean.ndim == 4
+
+
+def _read_checkpoint(content):
+    with _checkpoint.checkpointing(_folder.write(".checkpoint", content), 1) as kept:
+        assert isinstance(kept.state, dict)
+        assert isinstance(kept.seed, int)
+
+
+def _signed(read):
+    """Return a reader that gets the right digest, whatever the rest is: what is behind it is found only so."""
+
+    def read_signed(content):
+        found = _file._DIGEST.search(content)
+        if found:
+            zeroed = content[: found.start(1)] + b"0" * 64 + content[found.end(1) :]
+            digest = sha256(zeroed).hexdigest().encode()
+            content = content[: found.start(1)] + digest + content[found.end(1) :]
+        read(content)
+
+    return read_signed
+
+
 def _check_points(points, n_images):
     assert isinstance(points, PointAnnotations)
     assert len(points) == n_images
@@ -291,6 +317,17 @@ _JPEG = (b"Exif\0\0", b"\xff\xe1", b"MPF\0", b"Adobe", b"ICC_PROFILE")
 _TIFF = (b"ImageJ=", b"OME>", b'{"shape": [', b"II*\0", b"MM\0*")
 _ZIP = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"../")
 _TAR = (b"ustar\0", b"ustar  ", b"GNU.sparse.map=", b"././@LongLink")
+_MODEL = (
+    b'{\\"!array\\":',
+    b'\\"!dict\\":',
+    b'\\"import\\":',
+    b"__metadata__",
+    b"data_offsets",
+    b"F64",
+    b"null",
+    b"1e400",
+)
+_MODELS = ["skcount.regressors._file", "skcount.regressors._save", "skcount.regressors._checkpoint"]
 _LABELS = ({}, {"labels": "cell"})
 
 READERS = {
@@ -320,6 +357,10 @@ READERS = {
         Reader("load_mat", _load_mat, seeds.mat_without_version_4),
         Reader("fetched_mat", _fetched_mat, seeds.mat_without_version_4),
         Reader("fetched_png", _fetched_picture(".png"), seeds.png, _PNG, _PILLOW),
+        Reader("model", _load_model, seeds.models, _MODEL, _MODELS),
+        Reader("model_signed", _signed(_load_model), seeds.models, _MODEL, _MODELS),
+        Reader("checkpoint", _read_checkpoint, seeds.checkpoints, _MODEL, _MODELS),
+        Reader("checkpoint_signed", _signed(_read_checkpoint), seeds.checkpoints, _MODEL, _MODELS),
         Reader("fetched_jpeg", _fetched_picture(".jpg"), seeds.jpeg, _JPEG, _PILLOW),
     )
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skcount import UNetRegressor
 from skcount.datasets import save_hdf5, save_points
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
@@ -322,3 +323,33 @@ def _tar(members, kind):
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
+
+
+# --- Models and checkpoints -------------------------------------------------------------------------------
+
+
+def _regressors():
+    tiny = {"filters": 1, "growth": 1, "convolutions": 1, "max_epochs": 1, "random_state": 0}
+    return [
+        UNetRegressor(**tiny),
+        UNetRegressor(
+            **tiny, dtype="float64", normalization=None, net_params={"iterator_train__drop_last": False}
+        ),
+    ]
+
+
+def models():
+    """Files of `save`."""
+    fitted = [regressor.fit([GREY] * 3, POINTS) for regressor in _regressors()]
+    return [_written(regressor.save, ".skcount") for regressor in fitted]
+
+
+def checkpoints():
+    """Files that a fit keeps its state in."""
+    return [
+        _written(
+            lambda path, regressor=regressor: regressor.fit([GREY] * 3, POINTS, checkpoint=path),
+            ".checkpoint",
+        )
+        for regressor in _regressors()
+    ]
