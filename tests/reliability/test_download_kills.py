@@ -153,7 +153,9 @@ def book(tmp_path):
 
 
 @pytest.mark.parametrize("n_kills", [20, pytest.param(100, marks=pytest.mark.slow)])
-def test_a_download_killed_at_any_moment_leaves_the_data_or_nothing(book, slow_server, n_kills):
+def test_a_download_killed_at_any_moment_leaves_the_data_or_nothing(
+    book, slow_server, n_kills, record_property
+):
     home = book.parent / "home"
     home.mkdir()
     port = slow_server(book.read_bytes())
@@ -171,3 +173,4 @@ def test_a_download_killed_at_any_moment_leaves_the_data_or_nothing(book, slow_s
     interrupted, *files = run.stdout.split()
     assert int(interrupted) > n_kills // 4
     assert files == ["book-1.h5", "book.zip"]  # the last download removed what the killed ones left
+    record_property("kills of a download", n_kills)

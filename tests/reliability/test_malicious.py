@@ -15,12 +15,17 @@ import zlib
 from pathlib import Path
 
 import h5py
+import joblib
 import numpy as np
 import pytest
+import torch
 
+from skcount import UNetRegressor, load
 from skcount.datasets import load_folder, load_hdf5, read_points, save_hdf5
 from skcount.datasets._archives import open_archive
 from skcount.datasets._matlab import load_mat
+from skcount.regressors import _file, _save
+from skcount.regressors._checkpoint import Checkpoint
 
 for package in ("PIL", "roifile", "tifffile", "defusedxml"):
     pytest.importorskip(package)
@@ -411,6 +416,84 @@ def loop(suffix):
     return make
 
 
+# --- Models and checkpoints --------------------------------------------------------------------------
+
+
+def pickle_of_a_model(folder):
+    return write(folder / "a.skcount", pickled(folder))
+
+
+def joblib_of_a_model(folder):
+    joblib.dump(Payload(folder), folder / "a.skcount", compress=3)
+    return folder / "a.skcount"
+
+
+def torch_file_of_a_model(folder):
+    torch.save(Payload(folder), folder / "a.skcount")
+    return folder / "a.skcount"
+
+
+def skops_file_of_a_model(folder):
+    schema = {
+        "__class__": "system",
+        "__module__": "os",
+        "__loader__": "FunctionNode",
+        "content": {},
+        "protocol": 2,
+    }
+    return write_zip(folder / "a.skcount", {"schema.json": json.dumps(schema), "a.npy": pickled(folder)})
+
+
+def header_of_a_terabyte(folder):
+    return write(folder / "a.skcount", struct.pack("<Q", 2**40) + b'{"__metadata__":{}}')
+
+
+def header_of_many_levels(folder):
+    levels = b"[" * 10**6 + b"]" * 10**6
+    return write(folder / "a.skcount", struct.pack("<Q", len(levels)) + levels)
+
+
+def signed(folder, change):
+    """A model whose content was changed by someone who knows how a digest is computed."""
+    path, X = folder / "a.skcount", np.zeros((1, 8, 8), np.uint8)
+    UNetRegressor(filters=1, growth=1, convolutions=1, max_epochs=1, random_state=0).fit(X, [[(1, 2)]]).save(
+        path
+    )
+    tree = _file.read(path, _save.KIND)
+    change(tree)
+    _file.write(path, tree, _save.KIND)
+    return path
+
+
+def model_of_a_class_of_os(folder):
+    return signed(folder, lambda tree: tree.update({"class": "os.system"}))
+
+
+def model_that_names_a_function(folder):
+    named = {"import": "os.system"}
+    return signed(folder, lambda tree: tree["fitted"]["_network_params"].update(architecture=named))
+
+
+def model_of_a_trillion_weights(folder):
+    return signed(folder, lambda tree: tree["fitted"]["_network_params"].update(filters=10_000, growth=10))
+
+
+def model_of_endless_layers(folder):
+    return signed(folder, lambda tree: tree["fitted"]["_network_params"].update(convolutions=10**9))
+
+
+def model_that_says_to_be_another(folder):
+    return signed(folder, lambda tree: tree["weights"].update(mean=np.full((1, 1, 1, 1), 9, np.float32)))
+
+
+def model_of_nothing(folder):
+    return signed(folder, lambda tree: tree["weights"].update(mean=tree["weights"]["mean"] * np.nan))
+
+
+def read_checkpoint(path):
+    return Checkpoint(path, every=1).state
+
+
 MALICIOUS = {
     "a pickle as CSV": (pickle_of_a_csv, read_points, "no text|cannot be read as a table|single column"),
     "a pickle as JSON": (pickle_of_json, read_points, "no valid JSON"),
@@ -477,6 +560,29 @@ MALICIOUS = {
     "a pipe as an archive": (pipe(".zip"), read_archive, "is a device or a pipe"),
     "a device as an archive": (device, read_archive, "is a device or a pipe"),
     "a loop as CSV": (loop(".csv"), read_points, "There is no file"),
+    "a pickle as a model": (pickle_of_a_model, load, "no file that skcount wrote"),
+    "a pickle as a checkpoint": (pickle_of_a_model, read_checkpoint, "looks like a pickle"),
+    "joblib's pickle as a model": (joblib_of_a_model, load, "no file that skcount wrote"),
+    "torch's pickle as a model": (torch_file_of_a_model, load, "looks like a pickle or a zip"),
+    "skops as a model": (skops_file_of_a_model, load, "looks like a pickle or a zip"),
+    "a model with a header of a terabyte": (header_of_a_terabyte, load, "no file that skcount wrote"),
+    "a model with a header of a million levels": (header_of_many_levels, load, "no file that skcount wrote"),
+    "a model of a class of os": (model_of_a_class_of_os, load, "no regressor that can be built"),
+    "a model that names a function of os": (
+        model_that_names_a_function,
+        load,
+        "load does not import by itself",
+    ),
+    "a model bomb of a trillion weights": (
+        model_of_a_trillion_weights,
+        load,
+        "The weights .* have the shape",
+    ),
+    "a model of endless layers": (model_of_endless_layers, load, "'convolutions' parameter"),
+    "a model that says to be another": (model_that_says_to_be_another, load, "a test image gave"),
+    "a model of NaN": (model_of_nothing, load, "a test image gave"),
+    "a pipe as a model": (pipe(".skcount"), load, "is no regular file"),
+    "a loop as a model": (loop(".skcount"), load, "There is no file|no regular file"),
     "a loop as HDF5": (loop(".h5"), read_hdf5, "Too many levels of symbolic links"),
 }
 

@@ -183,9 +183,11 @@ def grown_too_much(grown):
         pytest.param(2000, 10, range(200, 400), range(1800, 2000), marks=pytest.mark.slow),
     ],
 )
-def test_many_cycles_hold_no_more_than_few(tmp_path, n_cycles, every, first, last):
+def test_many_cycles_hold_no_more_than_few(tmp_path, n_cycles, every, first, last, record_property):
     grown = growth(soak(tmp_path, n_cycles, every), first, last)
     assert grown_too_much(grown) == set(), grown
+    record_property("cycles of fit and predict", n_cycles)
+    record_property("growth of memory, MB", round(float(grown["memory"]), 2))
 
 
 def test_what_each_cycle_keeps_is_noticed(tmp_path):

@@ -68,7 +68,7 @@ COMMON = textwrap.dedent("""
 
 @can_fork
 @pytest.mark.parametrize("n_kills", [20, pytest.param(200, marks=pytest.mark.slow)])
-def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path, n_kills):
+def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path, n_kills, record_property):
     script = """
         path, n_kills = Path(sys.argv[1]), int(sys.argv[2])
         start = time.perf_counter()
@@ -97,6 +97,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path, n_kills):
     interrupted, *files = run_script(script, tmp_path / "cells.h5", n_kills)
     assert int(interrupted) > n_kills // 4
     assert files == ["cells.h5"]
+    record_property("kills of a writer of HDF5", n_kills)
 
 
 @can_fork
