@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree as ET  # noqa: S405 - pytest's own report
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).parents[1]
 LOG = Path(__file__).with_name("reliability.jsonl")
@@ -184,7 +184,7 @@ HEAD = """\
 
 What was tried to make skcount lose something, let something in, or give another result than it gave before, and what came of
 it. `python benchmarks/reliability.py` runs all of it and writes this page; the same tests, in smaller numbers, run before
-each change. What is promised, and what is not, is in `SECURITY.md`. Machine: 2 shared cores, Linux, Python 3.11, torch 2.13.0.
+each change. What is promised, and what is not, is in `SECURITY.md`. Machine: 2 shared cores, Linux, torch 2.13.0.
 
 | tried | wanted | number | outcome of each | command | seconds | date |
 | --- | --- | --- | --- | --- | --- | --- |
