@@ -1304,7 +1304,7 @@ DATASETS = [
     refused("read_points: a foreign XML", lambda folder: read(folder, "<html></html>", "a.xml"),
             r"a\.xml is XML with the root 'html'.*expected 'CellCounter_Marker_File'\."),
     refused("read_points: a foreign MATLAB file", lambda folder: read(folder, "no matlab", "a.mat"),
-            r"a\.mat cannot be read as a file of MATLAB: Mat file appears to.*Save it anew\."),
+            r"a\.mat cannot be read as a file of MATLAB: Mat file appears to.*anew"),
     refused("read_points: a foreign selection", lambda folder: read(folder, "no roi", "a.roi"),
             r"a\.roi cannot be read as a selection of ImageJ: ImageJ ROI.*Save it anew\."),
     refused("read_points: a foreign archive", lambda folder: read(folder, "no zip", "a.zip"),

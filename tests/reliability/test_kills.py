@@ -138,3 +138,30 @@ def test_a_model_that_is_killed_while_it_is_saved_is_the_last_one_or_the_one_bef
     assert n_at_work >= n_kills // 4
     assert n_replaced > 0
     record_property("kills of a model that is being saved", n_kills)
+
+
+def test_a_second_process_is_refused_a_checkpoint_until_the_first_one_ends_or_is_killed(tmp_path):
+    script = """
+        from skcount.regressors._checkpoint import checkpointing
+
+        path = folder / "it"
+        read, write = os.pipe()
+
+        def hold():
+            with checkpointing(path, 1):
+                os.write(write, b"held")
+                time.sleep(60)
+
+        child = child_of(hold)
+        os.read(read, 4)
+        try:
+            with checkpointing(path, 1):
+                print("both")
+        except RuntimeError as error:
+            print("refused" if "Another fit is writing the checkpoint" in str(error) else error)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        with checkpointing(path, 1):
+            print("free")
+    """
+    assert run_script(script, tmp_path, 1) == ["refused", "free"]
