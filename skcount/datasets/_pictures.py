@@ -263,11 +263,21 @@ def _without_alpha(pixels, has_alpha):
 # --- TIFF ------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _own_errors(tifffile):
+    """Turn the errors of tifffile, which in older versions are none of Python's own, into a ValueError."""
+    try:
+        yield
+    except tifffile.TiffFileError as error:
+        raise ValueError(str(error)) from error
+
+
 def _open_tiff(path, start, indices, decode):
     tifffile = import_optional("tifffile", "Reading TIFF")
     _check_pages(path, start)
     # A file of a series may name the others, wherever they are: only this one is read.
-    with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
+    options = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}
+    with _own_errors(tifffile), tifffile.TiffFile(path, **options) as tiff:
         if len(tiff.series) != 1:
             raise _RefusedError(f"holds {len(tiff.series)} series of pictures; expected one. {_STACK}")
         series = tiff.series[0]
@@ -290,10 +300,7 @@ def _open_tiff(path, start, indices, decode):
         if not decode:
             return Header((height, width, n_kept) if n_kept > 1 else (height, width), dtype)
         _check_segments(series, tiff.filehandle.size)
-        try:
-            pixels = series.asarray().reshape(lengths)
-        except tifffile.TiffFileError as error:  # it is none of Python's own
-            raise ValueError(str(error)) from error
+        pixels = series.asarray().reshape(lengths)
     if pixels.dtype == bool:
         pixels = pixels * np.uint8(255)
     if len(axes) == 3:
