@@ -4,8 +4,6 @@ Since ImageJ 1.52u whole coordinates of a point are the centre of a pixel, as th
 put it at +0.5 where one clicked at high zoom: pass ``origin=0.5`` for those.
 """
 
-import zipfile
-
 import numpy as np
 
 from skcount._optional import import_optional
@@ -54,7 +52,9 @@ def read_imagej(path, slices=None):
 
 def _members(path):
     """Names and contents of the selections in a file."""
-    if not zipfile.is_zipfile(path):
+    with open(path, "rb") as file:
+        is_zip = file.read(2) == b"PK"
+    if not is_zip:
         return [(path.name, path.read_bytes())]
     try:
         with open_archive(path, _MAX_BYTES, _MAX_BYTES) as archive:
