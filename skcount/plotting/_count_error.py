@@ -251,7 +251,8 @@ def _short(value):
 
 
 def _signed(value):
-    return f"{value:+.{_digits(value)}f}"
+    digits = _digits(value)
+    return f"{round(value, digits) + 0.0:+.{digits}f}"  # which makes +0.00 of -0.00
 
 
 def _digits(value):

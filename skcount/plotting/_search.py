@@ -31,6 +31,8 @@ _LOG_FROM = (
     4  # a largest value so many times the smallest: sigma=1, 2, 4 is equally spaced on a logarithmic axis
 )
 _MOST_TICKS = 8  # of more values than these not each gets its tick
+_MOST_LETTERS = 24  # of names that stand side by side
+_MOST_LINES = 4  # that are named inside the axes
 
 
 class SearchDisplay(FigureMixin):
@@ -255,15 +257,24 @@ class SearchDisplay(FigureMixin):
         best = float(self.best_.get_ydata()[0])
         ax.set_title(f"mean ± SD of the folds, ring: best {best:.3g}", fontsize=SMALL)
         if self.hue is not None:
-            look = {"fontsize": SMALL, "title_fontsize": SMALL, "handlelength": 2.5, "framealpha": 0.6}
-            ax.legend(title=self.hue, loc="best", **look)
+            self._name_lines(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _name_lines(self, ax):
+        look = {"fontsize": SMALL, "title_fontsize": SMALL, "handlelength": 2.5, "framealpha": 0.6}
+        if len(self.hue_values) > _MOST_LINES:
+            look |= {"loc": "upper left", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
+        ax.legend(title=self.hue, **look)
 
     def _draw_x(self, ax):
         """Prepare the axis, and return where the values of the parameter are on it."""
         if isinstance(self.x_values, list):
-            ax.set_xticks(range(len(self.x_values)), self.x_values)
+            long = sum(map(len, self.x_values)) > _MOST_LETTERS
+            slanted = (
+                {"rotation": 30, "ha": "right", "rotation_mode": "anchor", "fontsize": SMALL} if long else {}
+            )
+            ax.set_xticks(range(len(self.x_values)), self.x_values, **slanted)
             return np.arange(len(self.x_values))
         first, last = self.x_values[[0, -1]]
         if last >= _LOG_FROM * first > 0:

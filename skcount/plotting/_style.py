@@ -1,13 +1,13 @@
 """Colours, markers and lines that everybody tells apart, in small pictures and on grey paper too.
 
-The colours are those of M. Okabe and K. Ito, "Color universal design", 2008, https://jfly.uni-koeln.de/color/; black is left
-out, which a dark background would swallow. No series is told by its colour alone.
+The colours are those of M. Okabe and K. Ito, "Color universal design", 2008, https://jfly.uni-koeln.de/color/; black and
+yellow are left out, which a dark and a light background would swallow. No series is told by its colour alone.
 """
 
 __all__ = ["BLUE", "GREY", "ORANGE", "SMALL", "new_axes", "series_style"]
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-VERMILION, SKY, YELLOW = "#D55E00", "#56B4E9", "#F0E442"
+VERMILION, SKY = "#D55E00", "#56B4E9"
 GREY = "0.45"  # seen on white and on black
 PALE = {
     "alpha": 0.7,
@@ -16,7 +16,7 @@ PALE = {
 }  # what is laid under a text, so that lines do not strike it out
 SMALL = "small"
 
-_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW)
+_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LINES = ("-", "--", "-.", ":")
 

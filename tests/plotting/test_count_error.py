@@ -57,6 +57,11 @@ def test_large_errors_are_written_with_fewer_decimals(scale, words):
     assert display.ax_.get_title().split("  ")[0] == words
 
 
+def test_no_bias_has_no_minus():
+    display = CountErrorDisplay.from_predictions([1, 2], [0.9999, 1.9999])
+    assert display.ax_.get_title().endswith("bias +0.00")
+
+
 def test_true_against_predicted_has_equal_axes_and_the_identity_from_corner_to_corner():
     display = CountErrorDisplay.from_predictions(TRUE, PREDICTED)
     assert display.ax_.get_xlim() == display.ax_.get_ylim()

@@ -124,6 +124,24 @@ def test_few_values_each_have_a_tick(n):
     assert (len(display.ax_.get_xticks()) == n) == (n == 3)
 
 
+def test_names_do_not_overlap():
+    densities = [DensityMapTransformer(sigma=sigma) for sigma in (1, 2, 4)]
+    for values in ("abc", densities):
+        display = SearchDisplay.from_results(results([{"density": v} for v in values], -np.ones(3)))
+        display.figure_.canvas.draw()
+        slanted = {label.get_rotation() for label in display.ax_.get_xticklabels()}
+        assert slanted == ({0} if values == "abc" else {30})
+
+
+def test_the_names_of_many_lines_stand_beside_the_axes():
+    for n in (2, 8):
+        params = [{"a": a, "b": f"b{b}"} for a in (1, 2) for b in range(n)]
+        display = SearchDisplay.from_results(results(params, -np.ones(2 * n)))
+        display.figure_.canvas.draw()
+        legend = display.ax_.get_legend().get_window_extent()
+        assert (legend.x0 > display.ax_.bbox.x1) == (n == 8)
+
+
 def test_values_of_every_type_have_a_name():
     values = [None, np.float64(0.5), True, "text", len, DensityMapTransformer(sigma=3), {"filters": [1] * 50}]
     display = SearchDisplay.from_results(
