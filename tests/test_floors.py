@@ -34,6 +34,7 @@ def test_imports_go_downward_only():
         "skcount.density",
         "skcount.metrics",
         "skcount.datasets",
+        "skcount.plotting",
         "skcount._validation",
     ],
 )

@@ -15,6 +15,7 @@ from skcount.metrics._scorers import (
     count_mae_scorer,
     count_nae_scorer,
     count_rmse_scorer,
+    true_counts,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "count_rmse_scorer",
     "count_root_mean_squared_error",
     "grid_average_mean_absolute_error",
+    "true_counts",
 ]

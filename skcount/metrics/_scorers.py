@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import UNUSED
 
 from skcount._validation import check_images, entry_ndim, is_list_like, is_map, without_index
 from skcount.metrics._counts import (
+    check_counts,
     count_mean_absolute_error,
     count_normalized_absolute_error,
     count_root_mean_squared_error,
@@ -169,9 +170,44 @@ def _inside(y_true, X, roi):
     return check_points(y, len(images)).inside(images.shapes, images.roi)
 
 
+def true_counts(y, X=None, roi=None, name="y"):
+    """Count the objects of any target, inside the region of interest if there is one.
+
+    Parameters
+    ----------
+    y : points, density maps or counts
+        The truth. Counts are taken as they are.
+    X : sequence of images or None, default=None
+        The images, which may carry a region of interest; None looks for none.
+    roi : array of shape (height, width), sequence of such arrays, or None, default=None
+        Regions of interest of the images; None takes those that `X` carries.
+    name : str, default="y"
+        What to call the target in messages.
+
+    Returns
+    -------
+    ndarray of shape (n_images,), float64
+        Objects in each image.
+
+    Raises
+    ------
+    ValueError
+        If `y` is none of the three, is empty, or is not finite.
+
+    Examples
+    --------
+    >>> true_counts([[(1, 2)], []])
+    array([1., 0.])
+    >>> true_counts(np.ones((2, 4, 5)))
+    array([20., 20.])
+    """
+    return check_counts(_counts(y if X is None else _inside(y, X, roi)), name)
+
+
 def _counts(y):
     """Add up density maps; leave points and counts to the metric."""
-    maps = is_list_like(y) and not isinstance(y, PointAnnotations) and len(y) > 0 and all(map(is_map, y))
+    in_turn = is_list_like(y) or entry_ndim(y) == 3
+    maps = in_turn and not isinstance(y, PointAnnotations) and len(y) > 0 and all(map(is_map, y))
     return np.array([np.sum(density, dtype=np.float64) for density in y]) if maps else y
 
 

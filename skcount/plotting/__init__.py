@@ -1,5 +1,8 @@
 """Pictures of counts, in the form of scikit-learn's displays."""
 
+from skcount.plotting._count_error import CountErrorDisplay
 from skcount.plotting._density_map import DensityMapDisplay
+from skcount.plotting._search import SearchDisplay
+from skcount.plotting._training_history import TrainingHistoryDisplay
 
-__all__ = ["DensityMapDisplay"]
+__all__ = ["CountErrorDisplay", "DensityMapDisplay", "SearchDisplay", "TrainingHistoryDisplay"]

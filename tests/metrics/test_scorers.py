@@ -19,6 +19,7 @@ from skcount.metrics import (
     count_rmse_scorer,
     count_root_mean_squared_error,
     grid_average_mean_absolute_error,
+    true_counts,
 )
 
 SHAPE = (16, 20)
@@ -67,6 +68,12 @@ def test_a_score_is_minus_the_error(scorer, measure, images, points):
         assert scorer(model, images, points) == -error
         assert scorer(model, images, list(points)) == -error
         assert scorer(model, images, points.counts) == -error
+
+
+@every_scorer
+def test_one_array_of_maps_scores_like_a_list_of_them(scorer, measure, images, points):
+    model = Shifted(1).fit(images, points)
+    assert scorer(model, images, images) == scorer(model, images, list(images)) < 0
 
 
 @every_scorer
@@ -174,3 +181,23 @@ def test_a_region_can_be_routed_to_a_scorer(scorer, images, points):
             cv=2,
         )
     assert scores == pytest.approx([0, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize("form", ["points", "list of points", "counts", "maps", "list of maps"])
+def test_true_counts_are_the_same_in_every_form(form, images, points):
+    y = {
+        "points": points,
+        "list of points": list(points),
+        "counts": points.counts,
+        "maps": images,
+        "list of maps": list(images),
+    }[form]
+    np.testing.assert_allclose(true_counts(y), points.counts, rtol=1e-6)
+    if form != "counts":
+        np.testing.assert_allclose(true_counts(y, images, ~LEFT), 0, atol=1e-6)
+        np.testing.assert_allclose(true_counts(y, ImageSet(images, roi=LEFT)), points.counts, rtol=1e-6)
+
+
+def test_true_counts_name_what_is_wrong():
+    with pytest.raises(ValueError, match="y_pred is a str"):
+        true_counts("many", name="y_pred")

@@ -6,12 +6,6 @@ from skcount import DensityMapTransformer, UNetRegressor
 from skcount.plotting import DensityMapDisplay
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def test_what_is_drawn_is_what_came(noise):
     X, points = noise
     density = DensityMapTransformer().transform(points, X.shape[1:3])
@@ -52,3 +46,51 @@ def test_a_region_is_drawn_and_only_what_is_inside_counts(columns, noise):
     assert not display.density[~roi].any()
     assert (display.points[:, 1] < columns).all()
     assert display.ax_.get_title().endswith(f"true {(points[2][:, 1] < columns - 0.5).sum()}")
+
+
+def drawn(line):
+    return np.array(line.get_data()).T[:, ::-1]
+
+
+def test_predicted_points_are_drawn_beside_the_true_ones(noise):
+    X, points = noise
+    regressor = UNetRegressor(4, max_epochs=1, random_state=0).fit(X, points)
+    display = DensityMapDisplay.from_estimator(regressor, X[2], points[2], predicted_points=True)
+    np.testing.assert_array_equal(drawn(display.predicted_points_), regressor.predict_points(X[2:3])[0])
+    np.testing.assert_array_equal(drawn(display.points_), points[2])
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["true", "predicted"]
+    assert display.ax_.get_title() == f"counted {regressor.predict(X[2:3])[0]:.1f}, true 5"
+
+
+def test_without_predicted_points_none_are_drawn(noise):
+    X, points = noise
+    display = DensityMapDisplay.from_predictions(X[2], np.zeros(X.shape[1:3]), points[2])
+    assert display.predicted_points_ is None
+    assert display.ax_.get_legend() is None
+
+
+@pytest.mark.parametrize("points", [None, [], [(1, 2)]])
+def test_predicted_points_need_no_true_ones_and_may_be_none_at_all(points):
+    display = DensityMapDisplay.from_predictions(
+        np.zeros((5, 6)), np.zeros((5, 6)), points, predicted_points=[]
+    )
+    assert len(drawn(display.predicted_points_)) == 0
+    display.figure_.canvas.draw()
+
+
+def test_predicted_points_beside_the_region_are_not_drawn():
+    roi = np.zeros((5, 6), dtype=bool)
+    roi[:, :3] = True
+    display = DensityMapDisplay.from_predictions(
+        np.zeros((5, 6)), np.zeros((5, 6)), roi=roi, predicted_points=[(1, 2), (1, 4)]
+    )
+    np.testing.assert_array_equal(drawn(display.predicted_points_), [(1, 2)])
+
+
+def test_a_regressor_that_places_no_points_is_refused_where_they_are_asked_for():
+    class Flat:
+        def predict_density(self, X):
+            return [np.zeros(image.shape) for image in X]
+
+    with pytest.raises(ValueError, match=r"Flat has no predict_points.*predicted_points=False"):
+        DensityMapDisplay.from_estimator(Flat(), np.zeros((5, 6)), predicted_points=True)
