@@ -86,7 +86,8 @@ def warnings_in_one_line():
 def _show(message, category, filename, lineno, file=None, line=None):  # noqa: ARG001 - Python's signature
     from tqdm import tqdm
 
-    tqdm.write(f"Warning: {in_one_line(message)}", file=sys.stderr)  # above a progress bar, not into it
+    with tqdm.external_write_mode(file=sys.stderr):  # above a progress bar, not into it
+        click.echo(f"Warning: {in_one_line(message)}", err=True)
 
 
 def in_one_line(message):
@@ -114,5 +115,6 @@ def in_one_line(message):
 def _as_option(argument):
     """An argument as an option, where there is one of its name."""
     name, value = argument.groups()
-    known = {param.name for command in commands.commands.values() for param in command.params}
-    return f"--{name.replace('_', '-')}{(value and f' {value}') or ''}" if name in known else argument[0]
+    if not any(isinstance(param, click.Option) and param.name == name for param in fit.params):
+        return argument[0]
+    return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")

@@ -4,7 +4,7 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._inputs import json_option
-from skcount.cli._outputs import report
+from skcount.cli._outputs import in_words, report
 
 FETCH = {"mall": "fetch_mall", "ucsd": "fetch_ucsd_pedestrians", "vgg": "fetch_vgg_cells"}
 
@@ -55,4 +55,4 @@ def data(name, out, archive, n_images, seed, as_json):
     datasets.save_hdf5(out, images, found.points, description=found.DESCR, **belongings)
     n_objects = len(found.points.coordinates)
     result = {"file": out, "n_images": len(found.images), "n_objects": n_objects}
-    report(as_json, result, f"{len(found.images)} images, {n_objects} objects: {out}")
+    report(as_json, result, f"{in_words(len(found.images), 'image')}, {in_words(n_objects, 'object')}: {out}")

@@ -4,7 +4,7 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._inputs import json_option, open_data, reading_options, roi_option
-from skcount.cli._outputs import count_errors, error_table, report, to_csv, write_csv
+from skcount.cli._outputs import count_errors, error_table, in_words, report, to_csv, write_csv
 
 LEVELS = (1, 2, 3)
 
@@ -62,7 +62,9 @@ def evaluate(model, paths, csv, picture, train_mean, roi, as_json, **reading):
         draw_errors(picture, regressor, data.images, true, counts)
     result = {"n_images": len(counts), "n_objects": len(true.coordinates), **errors["model"], "game": games}
     result |= {"baseline": errors.get("mean of training, blind"), "csv": csv, "picture": picture}
-    text = f"{len(counts)} images of {true.counts.mean():.1f} objects each:\n{error_table(errors)}\n"
+    text = (
+        f"{in_words(len(counts), 'image')} of {true.counts.mean():.1f} objects each:\n{error_table(errors)}\n"
+    )
     text += "  " + ", ".join(f"GAME {level}: {value:.2f}" for level, value in games.items())
     report(as_json, result, text)
 

@@ -6,7 +6,7 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._inputs import json_option, open_data, reading_options, roi_option
-from skcount.cli._outputs import count_errors, error_table, report
+from skcount.cli._outputs import count_errors, error_table, in_words, report
 
 AUGMENT = {"all": True, "mirror": "mirror", "none": False}
 
@@ -116,7 +116,7 @@ def fit(
         _fit(regressor, X, points, again, "train on all" if held_out else "train")
     regressor.save(out)
     n_learnt = len(X) if refit or not held_out else len(train)
-    lines.append(f"Model: {out}, trained on {n_learnt} of the {len(X)} images.")
+    lines.append(f"Model: {out}, trained on {n_learnt} of {in_words(len(X), 'image')}.")
     if n_learnt < len(X):
         lines[-1] += " With --refit it is trained on all."
     result.update(n_trained_on=n_learnt, n_epochs=regressor.n_iter_)
@@ -173,7 +173,8 @@ def _measure(regressor, X, points, train, test, picture):
     blind = DummyRegressor().fit(X[train], known).predict(X[test])
     errors, baseline = count_errors(true, counts), count_errors(true, blind)
     draw_errors(picture, regressor, X[test], true, counts)
-    text = f"Trained on {len(train)} images, and counted {len(test)} others, of {true.counts.mean():.1f} objects each:\n"
+    others = f"{in_words(len(test), 'other')}, of {true.counts.mean():.1f} objects each"
+    text = f"Trained on {in_words(len(train), 'image')}, and counted {others}:\n"
     text += error_table({"model": errors, "mean of training, blind": baseline})
     if errors["mae"] >= baseline["mae"]:
         click.echo(

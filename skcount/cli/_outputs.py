@@ -74,6 +74,29 @@ def report(as_json, result, text):
     click.echo(json.dumps(result) if as_json else text)
 
 
+def in_words(number, what):
+    """Say how many there are.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    what : str
+        Of what, in the singular.
+
+    Returns
+    -------
+    str
+        Both.
+
+    Examples
+    --------
+    >>> in_words(1, "image"), in_words(20, "image")
+    ('1 image', '20 images')
+    """
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def count_errors(true, counts):
     """Measure counts.
 

@@ -8,7 +8,7 @@ from skcount._files import check_target, replacing
 from skcount._optional import import_optional
 
 # Sides in pixels are exact where this is a power of two.
-DOTS_PER_INCH = 64
+DOTS_PER_INCH = 128
 
 
 def draw_errors(path, model, images, points, counts):

@@ -6,7 +6,7 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._inputs import json_option, open_data, roi_option
-from skcount.cli._outputs import report, to_csv, write_csv
+from skcount.cli._outputs import in_words, report, to_csv, write_csv
 
 EPILOG = """\b
 Examples:
@@ -49,14 +49,14 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, roi, a
     from skcount import load
     from skcount.datasets import save_points
 
-    folder = overlay and overlay_folder(overlay, paths[0])
     regressor = load(model).set_params(verbose=1)
+    folder = overlay and overlay_folder(overlay, paths[0])
     if tile_size is not None:
         regressor.set_params(tile_size=tile_size)
     counts, places = _predict(regressor, data, points is not None, folder)
     rows = list(zip(data.names, counts, strict=True))
     table = to_csv(["image", "count"], rows)
-    lines = [f"{sum(counts):.1f} objects in {len(rows)} images."]
+    lines = [f"{sum(counts):.1f} objects in {in_words(len(rows), 'image')}."]
     if csv is not None:
         write_csv(csv, table)
         lines.append(f"Table: {csv}")

@@ -3,10 +3,13 @@
 import csv
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import numpy as np
@@ -18,6 +21,7 @@ import skcount
 from skcount.cli._commands import commands
 from skcount.datasets import load_folder, load_hdf5, make_cells, read_points, save_hdf5
 
+ROOT = Path(__file__).parents[2]
 SHAPE = (40, 48)
 TINY = ["--max-epochs", "1"]
 
@@ -159,7 +163,7 @@ def test_a_split_keeps_groups_together():
 def test_with_nothing_held_out_there_is_no_report_and_no_picture(folder, tmp_path):
     out = tmp_path / "model.skcount"
     result = succeed("fit", folder / "cells.h5", *TINY, "--held-out", 0, "--out", out)
-    assert result.stdout == f"Model: {out}, trained on 20 of the 20 images.\n"
+    assert result.stdout == f"Model: {out}, trained on 20 of 20 images.\n"
     assert names_in(tmp_path) == ["model.skcount"]
 
 
@@ -282,6 +286,16 @@ def test_evaluate_measures_what_the_metrics_measure(folder, tmp_path):
     assert (tmp_path / "errors.png").exists()
 
 
+def test_a_picture_is_drawn_in_no_window_and_with_no_setting_changed(folder, tmp_path):
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    before, backend = dict(mpl.rcParams), mpl.get_backend()
+    picture = ["--picture", tmp_path / "errors.png"]
+    succeed("evaluate", folder / "model.skcount", folder / "cells.h5", *picture)
+    assert (dict(mpl.rcParams), mpl.get_backend(), plt.get_fignums()) == (before, backend, [])
+
+
 def test_evaluate_says_nothing_of_a_baseline_that_it_cannot_know(folder):
     text = succeed("evaluate", folder / "model.skcount", folder / "cells.h5").stdout
     assert "GAME 3" in text
@@ -299,6 +313,7 @@ def test_info_says_what_the_file_holds(folder):
     assert "written by: skcount" in succeed("info", folder / "model.skcount").stdout
 
 
+@pytest.mark.slow
 def test_export_writes_a_file_that_onnx_runtime_opens(folder, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     result = succeed("export", folder / "model.skcount", tmp_path / "model.onnx", "--json")
@@ -352,7 +367,10 @@ WRONG = {
         "--held-out 0",
     ),
     "an option is named": (["fit", "{dir}/pictures/cell0.png", "{dir}/cells.csv", *OUT], "--extra ignore"),
-    "no model": (["predict", "{tmp}/none.skcount", "{dir}/pictures"], "There is no file"),
+    "no model": (
+        ["predict", "{tmp}/none.skcount", "{dir}/pictures", "--overlay", "{tmp}/o"],
+        "There is no file",
+    ),
     "foreign model": (["info", "{dir}/cells.csv"], "cells.csv"),
     "damaged model": (["predict", "{tmp}/cut.skcount", "{dir}/pictures"], "damaged"),
     "no place for a table": (
@@ -440,10 +458,18 @@ def test_the_help_of_a_command_shows_examples_that_parse(name):
     text = succeed(name, "--help").stdout
     examples = [line.strip() for line in text.splitlines() if line.strip().startswith(f"skcount {name}")]
     assert len(examples) >= 2
-    import shlex
-
     for example in examples:
         _, command, *arguments = shlex.split(example)
+        commands.commands[command].make_context(command, arguments)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/command_line.md"])
+def test_the_commands_of_a_page_parse(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = re.findall(r"^\$ skcount (.*)$", text, re.MULTILINE)
+    assert shown
+    for line in shown:
+        command, *arguments = shlex.split(line)
         commands.commands[command].make_context(command, arguments)
 
 
