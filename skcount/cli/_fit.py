@@ -108,13 +108,15 @@ def fit(
     if held_out:
         train, test = split(X, held_out, seed)
         _fit(regressor, X[train], points[train], checkpoint, "train")
+        if not refit:
+            regressor.save(out)  # whatever becomes of the picture
         found, text = _measure(regressor, X, points, train, test, picture)
         result.update(found, picture=str(picture))
         lines += [text, f"Picture of them: {picture}"]
     if refit or not held_out:
         again = checkpoint and f"{checkpoint}.refit" if held_out else checkpoint
         _fit(regressor, X, points, again, "train on all" if held_out else "train")
-    regressor.save(out)
+        regressor.save(out)
     n_learnt = len(X) if refit or not held_out else len(train)
     lines.append(f"Model: {out}, trained on {n_learnt} of {in_words(len(X), 'image')}.")
     if n_learnt < len(X):

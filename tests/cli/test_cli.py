@@ -114,6 +114,15 @@ def test_fit_writes_a_picture_beside_the_model(folder):
         assert min(picture.size) > 200
 
 
+def test_a_training_is_not_lost_with_the_picture(folder, tmp_path, monkeypatch):
+    def fail_to_draw(*arguments):
+        raise OSError("The disk is full.")
+
+    monkeypatch.setattr("skcount.cli._pictures.draw_errors", fail_to_draw)
+    assert "full" in fail("fit", folder / "cells.h5", *TINY, "--out", tmp_path / "model.skcount")
+    assert names_in(tmp_path) == ["model.skcount"]
+
+
 def test_a_model_of_the_command_line_is_that_of_the_same_call_in_python(folder):
     from skcount.cli._fit import split
 
