@@ -143,7 +143,9 @@ class KeepGood(Callback):
 
 
 class KeepOnDisk(Callback):
-    """Hand over the whole state of the training after every few epochs, and after the last.
+    """Hand over the whole state of the training after every few epochs, once the first loss after it was good.
+
+    A state that the training goes astray from would be of no use: to go on from it is to go astray again.
 
     Parameters
     ----------
@@ -151,23 +153,29 @@ class KeepOnDisk(Callback):
         Takes the state.
     every : int
         How many epochs there are between two states.
-    n_epochs : int
-        Epochs of the whole training.
     state_of : callable
-        Takes the net and returns its state.
+        Takes the net and returns a copy of its state.
     """
 
-    def __init__(self, write, every, n_epochs, state_of):
+    def __init__(self, write, every, state_of):
         self.write = write
         self.every = every
-        self.n_epochs = n_epochs
         self.state_of = state_of
 
+    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Start with nothing to hand over."""
+        self.state_ = None
+
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Hand over what the loss of this batch has shown to be good."""
+        if training and self.state_ is not None:
+            self.write(self.state_)
+            self.state_ = None
+
     def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
-        """Hand it over when it is time."""
-        epoch = len(net.history)
-        if epoch % self.every == 0 or epoch == self.n_epochs:
-            self.write(self.state_of(net))
+        """Copy the state when it is time."""
+        if len(net.history) % self.every == 0:
+            self.state_ = self.state_of(net)
 
 
 class StartStream(Callback):

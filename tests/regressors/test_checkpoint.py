@@ -106,6 +106,44 @@ def test_a_fit_that_had_come_to_its_end_is_not_trained_again(noise, tmp_path):
     assert again.history_ == first.history_
 
 
+def test_a_fit_that_stopped_early_is_not_trained_again(noise, tmp_path):
+    X, points = noise
+    path, params = tmp_path / "it", VARIANTS["early stopping"]
+    first = small(**params).fit(X, points, checkpoint=path, checkpoint_every=5)
+    assert first.n_iter_ < params["max_epochs"]
+    again = small(**params, callbacks=[("none", NoTraining())]).fit(
+        X, points, checkpoint=path, checkpoint_every=5
+    )
+    assert_same(again, first)
+
+
+class Ruin(Callback):
+    """Ruin the weights at the end of an epoch."""
+
+    def __init__(self, epoch, value):
+        self.epoch = epoch
+        self.value = value
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            for parameter in net.module_.parameters():
+                parameter.data.fill_(self.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e4])
+@pytest.mark.parametrize("epoch", [4, 7])
+def test_a_fit_that_diverged_diverges_again_and_leaves_the_same_good_weights(value, epoch, noise, tmp_path):
+    X, points = noise
+    fits = []
+    for _ in range(2):
+        regressor = small(callbacks=[("ruin", Ruin(epoch, value))])
+        with pytest.raises(FloatingPointError, match=rf"The weights are those of epoch {epoch - 1}\."):
+            regressor.fit(X, points, checkpoint=tmp_path / "it")
+        assert np.isfinite(regressor.predict(X)).all()
+        fits.append(regressor)
+    assert_same(*fits)
+
+
 def test_states_are_written_every_few_epochs_and_at_the_end(noise, tmp_path, monkeypatch):
     epochs = []
     write = _file.write
