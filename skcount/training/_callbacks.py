@@ -112,7 +112,8 @@ class KeepGood(Callback):
     Parameters
     ----------
     growth : float, default=1000
-        A loss that is so many times that of the first epoch has diverged, finite or not.
+        A loss that is so many times that of the first epoch has diverged, finite or not. Losses are relative to the height
+        of an object: one below 1 counts as 1, for a training may well begin with next to nothing.
     """
 
     def __init__(self, growth=1000.0):
@@ -127,7 +128,7 @@ class KeepGood(Callback):
         if not training or len(net.history) < 2:
             return
         loss, first = net.history[-1]["batches"][-1]["train_loss"], net.history[0].get("train_loss", np.inf)
-        if not loss <= self.growth * max(first, 1e-12):
+        if not loss <= self.growth * max(first, 1.0):
             raise FloatingPointError(f"The loss has grown from {first:.3g} to {loss:.3g}")
         self.good_ = self.latest_
 
