@@ -3,6 +3,8 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from skorch.callbacks import EpochScoring
+from skorch.callbacks import Callback, EpochScoring
 
 import skcount
 from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, UNetRegressor
@@ -159,6 +161,58 @@ def test_a_network_of_the_users_is_handed_over(noise, tmp_path):
         ValueError, match=r"holds a network of .*Shallow, which load does not import .*architecture=Shallow"
     ):
         skcount.load(tmp_path / "it")
+
+
+class Random(Shallow):
+    """Draws dropout when predicting, too."""
+
+    def forward(self, x):
+        return torch.nn.functional.dropout(super().forward(x), 0.5)
+
+
+class Undefined(Shallow):
+    """Has values for positive numbers only."""
+
+    def forward(self, x):
+        return super().forward(x) + 0 * (x[:, :1] + 0.5).log()
+
+
+@pytest.mark.parametrize("architecture", [Random, Undefined])
+def test_a_network_that_is_random_or_not_defined_for_the_test_image_is_loaded(architecture, noise, tmp_path):
+    regressor = DensityMapRegressor(Shallow, max_epochs=1, random_state=0).fit(*noise)
+    regressor._network_params["architecture"] = regressor.architecture = architecture
+    regressor.module_.network.__class__ = architecture
+    state = torch.get_rng_state()
+    for _ in range(5):
+        regressor.save(tmp_path / "it")
+        loaded = skcount.load(tmp_path / "it", architecture=architecture)
+        for name, value in loaded.module_.state_dict().items():
+            assert torch.equal(value, regressor.module_.state_dict()[name])
+    assert (torch.get_rng_state() == state).all()
+
+
+def test_parameters_that_could_not_be_loaded_are_refused(noise, tmp_path):
+    regressor = small().fit(*noise).set_params(lr=-1)
+    with pytest.raises(ValueError, match="'lr' parameter"):
+        regressor.save(tmp_path / "it")
+    assert not list(tmp_path.iterdir())
+
+
+def test_loading_does_not_wait_for_a_thread_that_trains(noise, tmp_path):
+    small().fit(*noise).save(tmp_path / "it")
+    begun, loaded = threading.Event(), threading.Event()
+
+    class Wait(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            begun.set()
+            assert loaded.wait(60)
+
+    with ThreadPoolExecutor() as pool:
+        training = pool.submit(small(callbacks=[Wait()]).fit, *noise)
+        assert begun.wait(60)
+        pool.submit(skcount.load, tmp_path / "it").result(30)
+        loaded.set()
+        training.result()
 
 
 @pytest.mark.parametrize(
