@@ -125,7 +125,7 @@ class Checkpoint:
             ) from error
 
     def _remedy(self):
-        return "Name another file, or remove this one to begin anew."
+        return "Name another file (every fit of a search needs its own), or remove this one to begin anew."
 
 
 @contextmanager

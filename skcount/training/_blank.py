@@ -11,6 +11,15 @@ N_FLAT, N_NOISY = 4, 2
 WEIGHT = 2
 
 
+def blank_shape(shape):
+    """The size of a blank image: a quarter of a crop's.
+
+    >>> blank_shape((17, 32))
+    (9, 16)
+    """
+    return tuple(-(-size // 2) for size in shape)
+
+
 class BlankPenalty:
     """Mean density of images without objects: of one flat colour, and of noise about one.
 
@@ -67,7 +76,7 @@ class BlankPenalty:
     def _images(self):
         """The images of this step, (6, n_channels, height, width)."""
         rng = np.random.default_rng(self.step // EVERY)
-        n_channels, (height, width) = len(self.low), (-(-size // 2) for size in self.shape)
+        n_channels, (height, width) = len(self.low), blank_shape(self.shape)
         low, high, std, black = (v[:, None, None] for v in (self.low, self.high, self.std, self.black))
         colours = rng.uniform(low, high, (N_FLAT + N_NOISY, n_channels, 1, 1))
         colours[0] = black

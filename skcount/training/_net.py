@@ -181,7 +181,7 @@ def train(
         If the training diverged; the network ends with the weights of the last epoch before, or with the best of them on
         held-out images.
     ValueError
-        If `net_params` holds what is set otherwise.
+        If `net_params` holds what is set otherwise, or workers that no state can be kept of.
     """
     batch_size = len(crops) if batch_size == -1 else min(batch_size, len(crops))
     n_steps = max_epochs * -(-len(crops) // batch_size)
@@ -219,7 +219,13 @@ def train(
         "callbacks": [*_present(own_callbacks), *callbacks, *_present(last_callbacks)],
         "callbacks__valid_loss": None,
     }
-    net = CountingNet(**_override(params, net_params))
+    params = _override(params, net_params)
+    if keep and params.get("iterator_train__persistent_workers"):
+        raise ValueError(
+            "net_params holds iterator_train__persistent_workers=True, and such workers go on with random numbers that no "
+            "state holds; expected False, or no checkpoint."
+        )
+    net = CountingNet(**params)
     net.initialize()
     _go_on(net.optimizer_, optimizer_state)
     if resume is not None:

@@ -282,3 +282,9 @@ def test_a_checkpoint_of_another_version_is_refused(noise, tmp_path, monkeypatch
 def test_bad_parameters_are_refused(params, noise):
     with pytest.raises(ValueError, match=r"'(checkpoint|checkpoint_every)' parameter of fit"):
         small().fit(*noise, **params)
+
+
+def test_workers_that_live_on_are_refused(noise, tmp_path):
+    workers = {"iterator_train__num_workers": 1, "iterator_train__persistent_workers": True}
+    with pytest.raises(ValueError, match=r"persistent_workers=True.*no state holds; expected False"):
+        small(net_params=workers).fit(*noise, checkpoint=tmp_path / "it")
