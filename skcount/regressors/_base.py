@@ -640,9 +640,9 @@ default=None
                     module.eval()(blank)
             except RuntimeError as error:
                 raise ValueError(
-                    f"architecture={self.architecture!r} cannot compute a map of an image of {module.mean.shape[1]} channels "
-                    f"and {height} x {width} pixels ({str(error).splitlines()[0]}); expected a network that maps "
-                    "(n, n_channels, height, width) to (n, 1, height, width), for any height and width."
+                    f"architecture={self.architecture!r} cannot compute a map of an image of "
+                    f"{module.mean.shape[1]} channels and {height} x {width} pixels ({str(error).splitlines()[0]}); "
+                    "expected a network that maps (n, n_channels, height, width) to (n, 1, height, width), of any size."
                 ) from error
         module.train()
 

@@ -16,7 +16,7 @@ from skcount.regressors._file import NotPlainError, encode, read, write
 
 KIND = "checkpoint"
 # Parameters that do not decide what is learnt.
-FREE = ("verbose", "random_state")
+FREE = ("verbose", "random_state", "out_of_range")
 CONSTRAINTS = {
     "checkpoint": [str, os.PathLike, None],
     "checkpoint_every": [Interval(Integral, 1, None, closed="left")],

@@ -53,9 +53,9 @@ def available(device="cpu"):
 
 
 def _of_cache(statistics):
-    """Bytes that hold copies of files, by the lines of a group's statistics: its own, or with those below it.
+    r"""Bytes that hold copies of files, by the lines of a group's statistics: its own, or with those below it.
 
-    >>> _of_cache("anon 70\\ninactive_file 20\\nactive_file 10\\n")
+    >>> _of_cache("anon 70\ninactive_file 20\nactive_file 10\n")
     30
     """
     values = dict(line.split() for line in statistics.splitlines())

@@ -64,7 +64,7 @@ def save_regressor(regressor, path):
         "class": name,
         "params": _keep_plain(params, name),
         "fitted": _keep_plain({**fitted, "_network_params": _plain_params(fitted["_network_params"])}, name),
-        "density": regressor.density_.get_params(),
+        "density": _plain_params({"density": regressor.density_})["density"],
         "requests": _requests(regressor),
         "weights": {key: value.numpy(force=True) for key, value in regressor.module_.state_dict().items()},
         "probe": _probe(regressor.module_),

@@ -73,5 +73,5 @@ class OneSize(torch.nn.Conv2d):
 def test_a_network_of_one_size_is_refused_before_training(noise):
     X, points = noise
     regressor = DensityMapRegressor(OneSize, patch_size=17, max_epochs=1)
-    with pytest.raises(ValueError, match=r"3 channels and 9 x 9 pixels .* for any height and width"):
+    with pytest.raises(ValueError, match=r"3 channels and 9 x 9 pixels .* of any size"):
         regressor.fit(X, points)

@@ -255,6 +255,15 @@ def test_a_class_of_the_users_is_code(noise, tmp_path):
         Mine(filters=2, max_epochs=1).fit(*noise).save(tmp_path / "it")
 
 
+def test_a_transformer_of_the_users_is_code_even_if_it_is_set_no_more(noise, tmp_path):
+    class Own(DensityMapTransformer):
+        pass
+
+    regressor = small(density=Own()).fit(*noise).set_params(density=None)
+    with pytest.raises(TypeError, match=r"density is a Own"):
+        regressor.save(tmp_path / "it")
+
+
 def test_parameters_that_only_code_can_hold_are_refused_where_the_network_needs_them(noise, tmp_path):
     regressor = DensityMapRegressor(
         lambda n, act: torch.nn.Sequential(torch.nn.Conv2d(n, 1, 1), act),
