@@ -34,7 +34,17 @@ from skcount.regressors._randomness import own_randomness, random_stream
 from skcount.regressors._save import save_regressor
 from skcount.regressors._state import PlainStateMixin
 from skcount.regressors._target import check_target, is_ragged
-from skcount.training import LOSSES, BlankPenalty, Crops, DivergedError, Jitter, MapTarget, PointTarget, train
+from skcount.training import (
+    LOSSES,
+    BlankPenalty,
+    Crops,
+    DivergedError,
+    Jitter,
+    MapTarget,
+    PointTarget,
+    blank_shape,
+    train,
+)
 
 # Chosen on images held out of VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
@@ -362,6 +372,8 @@ default=None
             If the regressor is not fitted.
         FileNotFoundError
             If the folder does not exist.
+        ValueError
+            If a parameter is not valid.
         TypeError
             If the regressor is of a class of the user's, or `architecture_params` holds more than plain values and arrays:
             what only code can hold.
@@ -434,7 +446,7 @@ default=None
             )
             # What would be wrong is refused before the training, not after it.
             measure_tiles(module, self.tile_size)
-            self._try_network(module, self._patch_shape(images, target))
+            self._try_network(module, images, target)
             loss = LOSSES[self.loss](float(module.output_scale), density.sigma)
             patch_shape, augment = self._patch_shape(images, target), self._augments(images)
             with_points = loss.needs_points and target.is_map
@@ -616,20 +628,22 @@ default=None
             network = DensityNetwork(self._make_network(len(mean)), mean, std, output_scale)
         return network.to(device or self._torch_device(), getattr(torch, self.dtype))
 
-    def _try_network(self, module, shape):
-        """Refuse a user's network that does not map images to maps of their size."""
+    def _try_network(self, module, images, target):
+        """Refuse a user's network that does not map images of the sizes of the training to maps of their size."""
         if not callable(self._get_network_params().get("architecture")):
             return
-        blank = torch.zeros(1, module.mean.shape[1], *shape).to(module.mean)
-        try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                module.eval()(blank)
-        except RuntimeError as error:
-            raise ValueError(
-                f"architecture={self.architecture!r} cannot compute a map of an image of {module.mean.shape[1]} channels "
-                f"and {shape[0]} x {shape[1]} pixels ({str(error).splitlines()[0]}); expected a network that maps "
-                "(n, n_channels, height, width) to (n, 1, height, width)."
-            ) from error
+        shape = self._patch_shape(images, target)
+        for height, width in (shape,) if images.is_table else (shape, blank_shape(shape)):
+            blank = torch.zeros(1, module.mean.shape[1], height, width).to(module.mean)
+            try:
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    module.eval()(blank)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"architecture={self.architecture!r} cannot compute a map of an image of "
+                    f"{module.mean.shape[1]} channels and {height} x {width} pixels ({str(error).splitlines()[0]}); "
+                    "expected a network that maps (n, n_channels, height, width) to (n, 1, height, width), of any size."
+                ) from error
         module.train()
 
     def _continue_module(self):

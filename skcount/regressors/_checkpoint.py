@@ -16,7 +16,7 @@ from skcount.regressors._file import NotPlainError, encode, read, write
 
 KIND = "checkpoint"
 # Parameters that do not decide what is learnt.
-FREE = ("verbose", "random_state")
+FREE = ("verbose", "random_state", "out_of_range")
 CONSTRAINTS = {
     "checkpoint": [str, os.PathLike, None],
     "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
@@ -125,7 +125,7 @@ class Checkpoint:
             ) from error
 
     def _remedy(self):
-        return "Name another file, or remove this one to begin anew."
+        return "Name another file (every fit of a search needs its own), or remove this one to begin anew."
 
 
 @contextmanager

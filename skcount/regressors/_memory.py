@@ -10,11 +10,18 @@ from skcount.networks import bytes_per_pixel
 
 # Fewer pixels than these fit wherever torch does.
 SMALL = 1_000_000
-# Where Linux says how much memory a process may have: of a container, by the first or second version of its groups.
+# Where Linux says how much memory a process may have and what of it is used: of a container, by the second or first version
+# of its groups.
 _LIMITS = [
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+    ),
 ]
+# What is used for copies of files, which make room when it is needed.
+_CACHE = ("inactive_file", "active_file")
 
 
 def available(device="cpu"):
@@ -36,12 +43,23 @@ def available(device="cpu"):
     if device.type != "cpu":
         return float("inf")
     free = [float("inf"), _of_machine()]
-    for limit, usage in _LIMITS:
+    for limit, usage, statistics in _LIMITS:
         try:
-            free.append(int(Path(limit).read_text()) - int(Path(usage).read_text()))
+            unused = int(Path(limit).read_text()) - int(Path(usage).read_text())
+            free.append(unused + _of_cache(Path(statistics).read_text()))
         except (OSError, ValueError):  # no such file, or "max"
             continue
     return float(max(0, min(free)))
+
+
+def _of_cache(statistics):
+    r"""Bytes that hold copies of files, by the lines of a group's statistics: its own, or with those below it.
+
+    >>> _of_cache("anon 70\ninactive_file 20\nactive_file 10\n")
+    30
+    """
+    values = dict(line.split() for line in statistics.splitlines())
+    return sum(int(values.get(f"total_{name}", values.get(name, 0))) for name in _CACHE)
 
 
 def _of_machine():

@@ -45,7 +45,8 @@ class PixelStatistics:
         self.n += n
         for axis in (1, 2):
             steps = np.diff(pixels, axis=axis).ravel()
-            self.steps += float(np.dot(steps, steps))
+            with np.errstate(over="ignore"):  # squares of 1e20 are beyond float32
+                self.steps += float(np.dot(steps, steps))
             self.n_steps += steps.size
 
     @property
@@ -58,9 +59,9 @@ class PixelStatistics:
     def detail(self):
         """How much neighbouring pixels differ, relative to the contrast: half as much in an image twice as large.
 
-        It is the root mean square, and NaN where there is no contrast or no neighbour.
+        It is the root mean square, and NaN where there is no contrast, no neighbour or no end to the pixels' values.
         """
-        if not (self.n_steps and self.contrast):
+        if not (self.n_steps and self.contrast and np.isfinite(self.steps)):
             return float("nan")
         return float(np.sqrt(self.steps / self.n_steps)) / self.contrast
 

@@ -1,6 +1,6 @@
 """Training: the only place that speaks skorch."""
 
-from skcount.training._blank import BlankPenalty
+from skcount.training._blank import BlankPenalty, blank_shape
 from skcount.training._crops import Crops
 from skcount.training._jitter import Jitter
 from skcount.training._losses import LOSSES
@@ -16,5 +16,6 @@ __all__ = [
     "Jitter",
     "MapTarget",
     "PointTarget",
+    "blank_shape",
     "train",
 ]

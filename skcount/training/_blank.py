@@ -11,14 +11,23 @@ N_FLAT, N_NOISY = 4, 2
 WEIGHT = 2
 
 
+def blank_shape(shape):
+    """The size of a blank image: a quarter of a crop's.
+
+    >>> blank_shape((17, 32))
+    (9, 16)
+    """
+    return tuple(-(-size // 2) for size in shape)
+
+
 class BlankPenalty:
     """Mean density of images without objects: of one flat colour, and of noise about one.
 
     Training images of crowded scenes never show an empty one, and a network is free to count anything there.
     Every fourth step it also sees six small ones: a black one, three of some colour in the range of the training pixels, and
     two of a colour with independent noise in each pixel, of up to the contrast of the training images. The number of the
-    step decides which. The mean, not the mean square: a trace on every pixel adds up to an object, and its square
-    would be too small to see.
+    step decides which. Where 0 is far from the training pixels, as in kelvin, black is a value beside their range.
+    The mean, not the mean square: a trace on every pixel adds up to an object, and its square would be too small to see.
     Batch normalisations use their running statistics for it, which it leaves as they are.
 
     Parameters
@@ -35,6 +44,9 @@ class BlankPenalty:
 
     def __init__(self, low, high, std, shape, scale, step=0):
         self.low, self.high, self.std = (np.asarray(value, dtype=np.float64) for value in (low, high, std))
+        # Black is 0, but not a hundred standard deviations away from all pixels: that would be all there is to learn.
+        beside = np.maximum(self.high - self.low, self.std)
+        self.black = np.clip(0, self.low - beside, self.high + beside)
         self.shape = shape
         self.scale = scale
         self.step = step
@@ -64,10 +76,10 @@ class BlankPenalty:
     def _images(self):
         """The images of this step, (6, n_channels, height, width)."""
         rng = np.random.default_rng(self.step // EVERY)
-        n_channels, (height, width) = len(self.low), (-(-size // 2) for size in self.shape)
-        low, high, std = (value[:, None, None] for value in (self.low, self.high, self.std))
+        n_channels, (height, width) = len(self.low), blank_shape(self.shape)
+        low, high, std, black = (v[:, None, None] for v in (self.low, self.high, self.std, self.black))
         colours = rng.uniform(low, high, (N_FLAT + N_NOISY, n_channels, 1, 1))
-        colours[0] = 0
+        colours[0] = black
         flat = np.broadcast_to(colours[:N_FLAT], (N_FLAT, n_channels, height, width))
         noise = rng.random((N_NOISY, 1, 1, 1)) * std * rng.normal(size=(N_NOISY, *flat.shape[1:]))
         return np.concatenate([flat, np.clip(colours[N_FLAT:] + noise, low, high)])

@@ -112,7 +112,8 @@ class KeepGood(Callback):
     Parameters
     ----------
     growth : float, default=1000
-        A loss that is so many times that of the first epoch has diverged, finite or not.
+        A loss that is so many times that of the first epoch has diverged, finite or not. Losses are relative to the height
+        of an object: one below 1 counts as 1, for a training may well begin with next to nothing.
     """
 
     def __init__(self, growth=1000.0):
@@ -127,7 +128,7 @@ class KeepGood(Callback):
         if not training or len(net.history) < 2:
             return
         loss, first = net.history[-1]["batches"][-1]["train_loss"], net.history[0].get("train_loss", np.inf)
-        if not loss <= self.growth * max(first, 1e-12):
+        if not loss <= self.growth * max(first, 1.0):
             raise FloatingPointError(f"The loss has grown from {first:.3g} to {loss:.3g}")
         self.good_ = self.latest_
 
@@ -143,7 +144,9 @@ class KeepGood(Callback):
 
 
 class KeepOnDisk(Callback):
-    """Hand over the whole state of the training after every few epochs, and after the last.
+    """Hand over the whole state of the training after every few epochs, once the first loss after it was good.
+
+    A state that the training goes astray from would be of no use: to go on from it is to go astray again.
 
     Parameters
     ----------
@@ -151,23 +154,29 @@ class KeepOnDisk(Callback):
         Takes the state.
     every : int
         How many epochs there are between two states.
-    n_epochs : int
-        Epochs of the whole training.
     state_of : callable
-        Takes the net and returns its state.
+        Takes the net and returns a copy of its state.
     """
 
-    def __init__(self, write, every, n_epochs, state_of):
+    def __init__(self, write, every, state_of):
         self.write = write
         self.every = every
-        self.n_epochs = n_epochs
         self.state_of = state_of
 
+    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Start with nothing to hand over."""
+        self.state_ = None
+
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Hand over what the loss of this batch has shown to be good."""
+        if training and self.state_ is not None:
+            self.write(self.state_)
+            self.state_ = None
+
     def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
-        """Hand it over when it is time."""
-        epoch = len(net.history)
-        if epoch % self.every == 0 or epoch == self.n_epochs:
-            self.write(self.state_of(net))
+        """Copy the state when it is time."""
+        if len(net.history) % self.every == 0:
+            self.state_ = self.state_of(net)
 
 
 class StartStream(Callback):

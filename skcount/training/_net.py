@@ -1,6 +1,7 @@
 """The training run: skorch's loop with the defaults that counting needs."""
 
 from contextlib import suppress
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -164,7 +165,7 @@ def train(
     keep : callable or None, default=None
         Takes the state of the training as plain arrays and numbers: all that the rest of it depends on.
     keep_every : int, default=1
-        How many epochs there are between two states; the last epoch has one anyway.
+        How many epochs there are between two states; the end has one anyway.
 
     Returns
     -------
@@ -180,7 +181,7 @@ def train(
         If the training diverged; the network ends with the weights of the last epoch before, or with the best of them on
         held-out images.
     ValueError
-        If `net_params` holds what is set otherwise.
+        If `net_params` holds what is set otherwise, or workers that no state can be kept of.
     """
     batch_size = len(crops) if batch_size == -1 else min(batch_size, len(crops))
     n_steps = max_epochs * -(-len(crops) // batch_size)
@@ -197,7 +198,7 @@ def train(
     }
     last_callbacks = {
         "forget_batches": ForgetBatches(),
-        "keep_on_disk": keep and KeepOnDisk(keep, keep_every, max_epochs, lambda net: _state_of(net, best)),
+        "keep_on_disk": keep and KeepOnDisk(keep, keep_every, lambda net: _state_of(net, best)),
         "start_stream": resume and StartStream(resume["random_stream"]),
     }
     params = {
@@ -218,7 +219,13 @@ def train(
         "callbacks": [*_present(own_callbacks), *callbacks, *_present(last_callbacks)],
         "callbacks__valid_loss": None,
     }
-    net = CountingNet(**_override(params, net_params))
+    params = _override(params, net_params)
+    if keep and params.get("iterator_train__persistent_workers"):
+        raise ValueError(
+            "net_params holds iterator_train__persistent_workers=True, and such workers go on with random numbers that no "
+            "state holds; expected False, or no checkpoint."
+        )
+    net = CountingNet(**params)
     net.initialize()
     _go_on(net.optimizer_, optimizer_state)
     if resume is not None:
@@ -228,6 +235,8 @@ def train(
         _check_alive(network, crops, device)
     except FloatingPointError as error:
         raise _diverged(error, net, best, good, lr) from error
+    if keep is not None:
+        keep({**_state_of(net, best), "is_over": True})
     return [_plain(row) for row in net.history], _remember(net.optimizer_) if remember else None
 
 
@@ -248,16 +257,18 @@ def _diverged(error, net, best, good, lr):
 
 
 def _state_of(net, best):
-    """All that the rest of a training depends on, as plain arrays and numbers."""
+    """All that the rest of a training depends on, as plain arrays and numbers: a copy."""
     error, epoch, weights = best.best_ if best else (None, 0, None)
-    return {
+    state = {
         "weights": _map_leaves(_to_array, dict(net.module_.state_dict())),
         "optimizer": _remember(net.optimizer_),
         "random_stream": torch.get_rng_state().numpy(),
         "n_steps": net.n_steps_,
         "history": [_plain(row) for row in net.history],
         "best": best and (error, epoch, weights and _map_leaves(_to_array, dict(weights))),
+        "is_over": False,
     }
+    return deepcopy(state)  # an array of a tensor on the CPU changes with it
 
 
 def _resume(net, state):
@@ -279,6 +290,8 @@ def _put_back(net, state):
         net.history.new_epoch()
         for name, value in row.items():
             net.history.record(name, value)
+    if state["is_over"]:  # early, perhaps
+        net.max_epochs = len(net.history)
 
 
 def _remember(optimizer):

@@ -828,6 +828,20 @@ def test_a_user_decides_what_a_training_that_diverges_comes_to(noise):
         unfitted.predict(X)
 
 
+def test_a_loss_that_begins_with_nothing_may_grow():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    regressor = UNetRegressor(filters=4, max_epochs=20, random_state=0).fit(X, np.zeros(20))
+    losses = [row["train_loss"] for row in regressor.history_]
+    assert 1000 * losses[0] < max(losses) < 1
+
+
+def test_pixels_may_be_far_from_zero(cells):
+    X, points = cells
+    kelvin = 300 + X / 255
+    regressor = small(filters=4, max_epochs=8).fit(kelvin, points)
+    assert max(row["train_loss"] for row in regressor.history_) < 10
+
+
 def test_nothing_is_kept_where_no_epoch_was_good(noise):
     X, points = noise
     for on_divergence in ("raise", "warn"):

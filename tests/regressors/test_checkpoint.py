@@ -101,9 +101,48 @@ def test_a_fit_that_had_come_to_its_end_is_not_trained_again(noise, tmp_path):
     X, points = noise
     path = tmp_path / "it"
     first = small().fit(X, points, checkpoint=path)
-    again = small(callbacks=[("none", NoTraining())]).fit(X, points, checkpoint=path)
+    again = small(callbacks=[("none", NoTraining())], verbose=1, out_of_range="ignore")
+    again.fit(X, points, checkpoint=path)
     assert_same(again, first)
     assert again.history_ == first.history_
+
+
+def test_a_fit_that_stopped_early_is_not_trained_again(noise, tmp_path):
+    X, points = noise
+    path, params = tmp_path / "it", VARIANTS["early stopping"]
+    first = small(**params).fit(X, points, checkpoint=path, checkpoint_every=5)
+    assert first.n_iter_ < params["max_epochs"]
+    again = small(**params, callbacks=[("none", NoTraining())]).fit(
+        X, points, checkpoint=path, checkpoint_every=5
+    )
+    assert_same(again, first)
+
+
+class Ruin(Callback):
+    """Ruin the weights at the end of an epoch."""
+
+    def __init__(self, epoch, value):
+        self.epoch = epoch
+        self.value = value
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            for parameter in net.module_.parameters():
+                parameter.data.fill_(self.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e4])
+@pytest.mark.parametrize("epoch", [4, 7])
+def test_a_fit_that_diverged_diverges_again_and_leaves_the_same_good_weights(value, epoch, noise, tmp_path):
+    X, points = noise
+    fits = []
+    for _ in range(2):
+        regressor = small(callbacks=[("ruin", Ruin(epoch, value))])
+        with pytest.raises(FloatingPointError, match=rf"The weights are those of epoch {epoch - 1}\."):
+            regressor.fit(X, points, checkpoint=tmp_path / "it")
+        assert np.isfinite(regressor.predict(X)).all()
+        fits.append(regressor)
+    assert_same(*fits)
 
 
 def test_states_are_written_every_few_epochs_and_at_the_end(noise, tmp_path, monkeypatch):
@@ -160,7 +199,7 @@ def changed(X):
     [
         (
             lambda X, y: (small(), (changed(X), y), {}),
-            r"a fit with other images; expected the same\. Name another file, or remove",
+            r"a fit with other images; expected the same\. Name another file .*, or remove",
         ),
         (lambda X, y: (small(), (X, [p + 0.1 for p in y]), {}), r"with other points, maps or counts"),
         (lambda X, y: (small(), (X[::-1], y), {}), r"with other images"),
@@ -244,3 +283,9 @@ def test_a_checkpoint_of_another_version_is_refused(noise, tmp_path, monkeypatch
 def test_bad_parameters_are_refused(params, noise):
     with pytest.raises(ValueError, match=r"'(checkpoint|checkpoint_every)' parameter of fit"):
         small().fit(*noise, **params)
+
+
+def test_workers_that_live_on_are_refused(noise, tmp_path):
+    workers = {"iterator_train__num_workers": 1, "iterator_train__persistent_workers": True}
+    with pytest.raises(ValueError, match=r"persistent_workers=True.*no state holds; expected False"):
+        small(net_params=workers).fit(*noise, checkpoint=tmp_path / "it")

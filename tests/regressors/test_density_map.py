@@ -58,3 +58,20 @@ def test_what_is_no_way_to_build_a_network_is_refused(noise):
     ]:
         with pytest.raises(ValueError, match=message):
             DensityMapRegressor(architecture, max_epochs=1).fit(*noise)
+
+
+class OneSize(torch.nn.Conv2d):
+    """Takes images of the size of the crops only."""
+
+    def __init__(self, n_channels):
+        super().__init__(n_channels, 1, 3, padding=1)
+
+    def forward(self, x):
+        return super().forward(x) + torch.zeros(17, 17)
+
+
+def test_a_network_of_one_size_is_refused_before_training(noise):
+    X, points = noise
+    regressor = DensityMapRegressor(OneSize, patch_size=17, max_epochs=1)
+    with pytest.raises(ValueError, match=r"3 channels and 9 x 9 pixels .* of any size"):
+        regressor.fit(X, points)

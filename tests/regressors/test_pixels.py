@@ -38,6 +38,14 @@ def test_detail_halves_when_an_image_doubles():
     assert details[0] / details[1] == pytest.approx(2, rel=0.02)
 
 
+def test_pixels_of_any_size_are_measured(noise):
+    X, points = noise
+    huge = (X * np.float32(1e28)).astype(np.float32)
+    regressor = UNetRegressor(filters=2, max_epochs=1, random_state=0).fit(huge, points)
+    assert np.isfinite(regressor.predict(huge)).all()
+    assert np.isnan(regressor._seen["detail"]).all()
+
+
 def test_all_images_count_by_their_weight_and_the_others_not():
     X = np.random.default_rng(0).random((4, 5, 6, 2))
     weights = np.array([1.0, 3.0, 9.0, 0.5])

@@ -3,6 +3,8 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from skorch.callbacks import EpochScoring
+from skorch.callbacks import Callback, EpochScoring
 
 import skcount
 from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, UNetRegressor
@@ -161,6 +163,58 @@ def test_a_network_of_the_users_is_handed_over(noise, tmp_path):
         skcount.load(tmp_path / "it")
 
 
+class Random(Shallow):
+    """Draws dropout when predicting, too."""
+
+    def forward(self, x):
+        return torch.nn.functional.dropout(super().forward(x), 0.5)
+
+
+class Undefined(Shallow):
+    """Has values for positive numbers only."""
+
+    def forward(self, x):
+        return super().forward(x) + 0 * (x[:, :1] + 0.5).log()
+
+
+@pytest.mark.parametrize("architecture", [Random, Undefined])
+def test_a_network_that_is_random_or_not_defined_for_the_test_image_is_loaded(architecture, noise, tmp_path):
+    regressor = DensityMapRegressor(Shallow, max_epochs=1, random_state=0).fit(*noise)
+    regressor._network_params["architecture"] = regressor.architecture = architecture
+    regressor.module_.network.__class__ = architecture
+    state = torch.get_rng_state()
+    for _ in range(5):
+        regressor.save(tmp_path / "it")
+        loaded = skcount.load(tmp_path / "it", architecture=architecture)
+        for name, value in loaded.module_.state_dict().items():
+            assert torch.equal(value, regressor.module_.state_dict()[name])
+    assert (torch.get_rng_state() == state).all()
+
+
+def test_parameters_that_could_not_be_loaded_are_refused(noise, tmp_path):
+    regressor = small().fit(*noise).set_params(lr=-1)
+    with pytest.raises(ValueError, match="'lr' parameter"):
+        regressor.save(tmp_path / "it")
+    assert not list(tmp_path.iterdir())
+
+
+def test_loading_does_not_wait_for_a_thread_that_trains(noise, tmp_path):
+    small().fit(*noise).save(tmp_path / "it")
+    begun, loaded = threading.Event(), threading.Event()
+
+    class Wait(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            begun.set()
+            assert loaded.wait(60)
+
+    with ThreadPoolExecutor() as pool:
+        training = pool.submit(small(callbacks=[Wait()]).fit, *noise)
+        assert begun.wait(60)
+        pool.submit(skcount.load, tmp_path / "it").result(30)
+        loaded.set()
+        training.result()
+
+
 @pytest.mark.parametrize(
     ("architecture", "message"),
     [
@@ -199,6 +253,15 @@ def test_an_architecture_that_was_changed_since_the_fit_is_refused(noise, tmp_pa
 def test_a_class_of_the_users_is_code(noise, tmp_path):
     with pytest.raises(TypeError, match=r"Mine is a class of its own.* Pickle it instead"):
         Mine(filters=2, max_epochs=1).fit(*noise).save(tmp_path / "it")
+
+
+def test_a_transformer_of_the_users_is_code_even_if_it_is_set_no_more(noise, tmp_path):
+    class Own(DensityMapTransformer):
+        pass
+
+    regressor = small(density=Own()).fit(*noise).set_params(density=None)
+    with pytest.raises(TypeError, match=r"density is a Own"):
+        regressor.save(tmp_path / "it")
 
 
 def test_parameters_that_only_code_can_hold_are_refused_where_the_network_needs_them(noise, tmp_path):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from skcount.networks import DensityNetwork, UNet
@@ -42,6 +43,14 @@ def test_it_shows_black_flat_and_noisy_images_in_the_range_of_the_training():
     lowest, highest = first[1:].min(axis=(0, 2, 3)), first[1:].max(axis=(0, 2, 3))
     assert (lowest >= low - 1e-6).all()
     assert (highest <= high + 1e-6).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "black"), [(0.4, 0.9, 0), (295, 305, 285), (-9, -8, -7), (300, 300, 299)]
+)
+def test_black_is_zero_or_beside_the_range_of_the_training(low, high, black):
+    penalty = BlankPenalty([low], [high], [(high - low) / 2 or 1], (8, 8), scale=1.0)
+    assert (penalty._images()[0] == black).all()
 
 
 class Nothing(torch.nn.Module):
