@@ -7,8 +7,6 @@ import torch
 EVERY = 4
 # A quarter of the size of a crop each.
 N_FLAT, N_NOISY = 4, 2
-# How much their mean density counts.
-WEIGHT = 2
 
 
 def blank_shape(shape):
@@ -71,7 +69,7 @@ class BlankPenalty:
         module.eval()
         density = module(images)
         module.train()
-        return WEIGHT * (density / self.scale).mean()
+        return (density / self.scale).mean()
 
     def _images(self):
         """The images of this step, (6, n_channels, height, width)."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import PIL.Image
 import seeds
 
 from skcount import PointAnnotations
@@ -30,6 +31,8 @@ __all__ = ["READERS", "Reader", "UnlawfulError", "check_law"]
 
 NAME = "given"  # of the file, which every refusal must tell
 MAX_BYTES = 2**16  # that archives and matrices may hold
+# Larger pictures are refused at twice this, and take seconds for their size alone below the usual limit.
+PIL.Image.MAX_IMAGE_PIXELS = 10**6
 
 
 class Reader(NamedTuple):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from skorch.callbacks import Callback
 from torch import nn
 
 from skcount import DensityMapRegressor, FCRNRegressor, PointAnnotations, UNetRegressor
@@ -220,19 +221,14 @@ def test_tiles_that_would_be_wrong_are_refused_before_the_training(regressor, me
     assert not seen
 
 
-class Seen:
-    """A callback of skorch that notes that the training has begun."""
+class Seen(Callback):
+    """Notes that the training has begun."""
 
     def __init__(self, seen):
         self.seen = seen
 
-    def initialize(self):
-        return self
-
-    def __getattr__(self, name):
-        if name.startswith("on_"):
-            return lambda *args, **kwargs: self.seen.append(name)
-        raise AttributeError(name)
+    def on_train_begin(self, net, **kwargs):
+        self.seen.append(net)
 
 
 # --- predictions use the network as it is now, and leave it alone -------------------------------------------------

@@ -98,7 +98,10 @@ def _connect(labels):
     for shift in (-1, 0, 1):
         above = np.s_[:-1, max(-shift, 0) : width - max(shift, 0)]
         below = np.s_[1:, max(shift, 0) : width + min(shift, 0)]
-        touch = labels[above] == labels[below]
+        # Where neither run begins, the column before has told of the same pair.
+        touch = begins[above] | begins[below]
+        touch[:, 0] = True
+        touch &= labels[above] == labels[below]
         pairs.append(np.stack([runs[above][touch], runs[below][touch]]))
     first, second = np.concatenate(pairs, axis=1)
     graph = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(n_runs, n_runs))
