@@ -238,6 +238,7 @@ def _read_pixels(image, indices, turn):
     if image.mode == "1":
         image = image.convert("L")
     elif image.mode in {"P", "PA"} and not indices:
+        image.load()  # transparency may stand behind the pixels
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
     return np.asarray(image)
 
