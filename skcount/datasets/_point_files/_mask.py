@@ -100,7 +100,7 @@ def _connect(labels):
         below = np.s_[1:, max(shift, 0) : width + min(shift, 0)]
         # Where neither run begins, the column before has told of the same pair.
         touch = begins[above] | begins[below]
-        touch[:, 0] = True
+        touch[:, :1] = True
         touch &= labels[above] == labels[below]
         pairs.append(np.stack([runs[above][touch], runs[below][touch]]))
     first, second = np.concatenate(pairs, axis=1)
