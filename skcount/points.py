@@ -450,6 +450,8 @@ def _check_one(points, index, copy=None):
         array = np.asarray(points)
         if array.dtype.kind not in "buifO":
             raise TypeError(f"their dtype is {array.dtype}")
+        if array.dtype.kind == "O" and any(map(np.iscomplexobj, array.flat)):
+            raise TypeError("some of them are complex")
         array = np.array(array, dtype=np.float64, order="C", copy=copy)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # tensors raise all of them
         raise ValueError(

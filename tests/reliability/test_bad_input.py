@@ -526,6 +526,8 @@ POINT_CASES = [
     right("points: nowhere any", lambda: np.isfinite(fit(y=[[], [], []]).predict(IMAGES)).all(), True),
     right("points: two on one place", lambda: transform([[(3, 4), (3, 4)]]).sum().round(4), 2),
     right("points: integers", lambda: transform([np.array([[3, 4]], dtype=np.int8)]), lambda: transform([[(3.0, 4.0)]])),
+    refused("points: complex in an object array", lambda: PointAnnotations([[(None, np.array(0j))]]),
+            r"The points of image 0 are no numbers \(some of them are complex\); expected an array-like"),
     right("points: unsigned and beside the image", lambda: counts_inside([np.array([[255, 4]], np.uint8)]),
             [0]),
     right("points: an array of objects", lambda: PointAnnotations(objects([[(1, 2)], []])).counts, [1, 0]),
