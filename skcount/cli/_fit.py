@@ -152,16 +152,13 @@ def split(images, fraction, seed):
         Indices, ascending.
     """
     import numpy as np
-    from sklearn.model_selection import GroupShuffleSplit
 
-    groups = np.arange(len(images)) if images.groups is None else images.groups
-    n_groups = len(np.unique(groups))
-    if n_groups < 2:
+    from skcount.regressors._hold_out import hold_out
+
+    if len(np.unique(np.arange(len(images)) if images.groups is None else images.groups)) < 2:
         what = "image" if images.groups is None else "group of images"
         raise ValueError(f"There is one {what}, so that none can be held out; expected two, or --held-out 0.")
-    n_test = min(max(1, round(fraction * n_groups)), n_groups - 1)
-    splitter = GroupShuffleSplit(1, test_size=n_test, random_state=seed)
-    return map(np.sort, next(splitter.split(groups, groups=groups)))
+    return hold_out(np.arange(len(images)), images.groups, fraction, seed)
 
 
 def _measure(regressor, X, points, train, test, picture):
