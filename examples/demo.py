@@ -5,6 +5,7 @@ from pathlib import Path
 from time import perf_counter
 
 import matplotlib as mpl
+import numpy as np
 from sklearn.dummy import DummyRegressor
 
 from skcount import DensityMapRegressor
@@ -48,23 +49,21 @@ def report(name, points, counts):
 
 
 def draw(regressor, X, points, path):
-    """Write a picture of the median image's density map and of all counts."""
+    """Write a picture: a test image with its dots, its density map, and all counts against the true ones."""
     import matplotlib.pyplot as plt
-    import numpy as np
-    from sklearn.metrics import PredictionErrorDisplay
 
-    from skcount.plotting import DensityMapDisplay
+    from skcount.plotting import CountErrorDisplay, DensityMapDisplay
 
     typical = int(np.argsort(points.counts)[len(X) // 2])
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
-    axes[0].imshow(X[typical])
-    axes[0].set_title("image")
+    image, dots = X[typical], points[typical]
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4.6), layout="compressed")
+    axes[0].imshow(image)
+    axes[0].plot(dots[:, 1], dots[:, 0], "+", color="white", markersize=7)
     axes[0].set_axis_off()
-    DensityMapDisplay.from_estimator(regressor, X[typical], points[typical], ax=axes[1])
-    PredictionErrorDisplay.from_predictions(
-        points.counts, regressor.predict(X), kind="actual_vs_predicted", ax=axes[2]
-    )
-    axes[2].set(xlabel="predicted (cells)", ylabel="true (cells)", title=f"{len(X)} test images")
+    axes[0].set_title(f"an image that was not trained on, {len(dots)} dots")
+    DensityMapDisplay.from_estimator(regressor, image, ax=axes[1])
+    axes[1].set_title(f"its density map, predicted: {axes[1].get_title()}")
+    CountErrorDisplay.from_estimator(regressor, X, points, ax=axes[2])
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
