@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo install format check test test-all test-oldest fuzz docs bench audit clean
+.PHONY: demo install format check test test-all test-oldest fuzz docs dist bench audit clean
 
 demo: .venv/run  ## train on generated cells, print the error beside image-blind baselines, write a picture
 	$(BIN)/python examples/demo.py
@@ -36,6 +36,9 @@ fuzz: .venv/fuzz  ## every reader of files against what coverage finds, RUNS exe
 docs: .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 
+dist: .venv/dist  ## wheel and sdist in dist/, and the wheel tried in an empty environment
+	$(BIN)/python .ci/dist.py
+
 bench: .venv/bench
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/storage.py
@@ -45,7 +48,7 @@ audit: .venv/audit  ## look the tested versions up among the known advisories; n
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 clean:
-	rm -rf .venv .venv-oldest build docs/_build docs/auto_examples docs/api
+	rm -rf .venv .venv-oldest build dist docs/_build docs/auto_examples docs/api
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -70,6 +73,10 @@ clean:
 
 .venv/audit: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[audit]"
+	@touch $@
+
+.venv/dist: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[dist]"
 	@touch $@
 
 .venv/fuzz: pyproject.toml constraints.txt | .venv/bin/python
