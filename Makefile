@@ -21,20 +21,21 @@ check: .venv/dev
 	$(BIN)/codespell
 
 test: .venv/test
-	$(BIN)/python -m pytest -m "not slow and not network"
+	$(BIN)/python -m pytest -m "not slow and not network and not site"
 
 test-all: .venv/test
-	$(BIN)/python -m pytest -m "not network"
+	$(BIN)/python -m pytest -m "not network and not site"
 
 test-oldest: .venv-oldest/test  ## on the lowest versions that pyproject.toml declares; warnings are theirs, not ours
-	.venv-oldest/bin/python -m pytest -W default -m "not slow and not network"
+	.venv-oldest/bin/python -m pytest -W default -m "not slow and not network and not site"
 
 RUNS ?= 20000
 fuzz: .venv/fuzz  ## every reader of files against what coverage finds, RUNS executions each
 	$(BIN)/python tests/fuzz/fuzz.py --runs $(RUNS)
 
-docs: .venv/dev
+docs: .venv/dev  ## the site, and a look for what is missing in it
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	$(BIN)/python -m pytest -m site tests/docs
 
 dist: .venv/dist  ## wheel and sdist in dist/, and the wheel tried in an empty environment
 	$(BIN)/python .ci/dist.py
