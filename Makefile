@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo install format check test test-all test-oldest fuzz docs bench audit clean
+.PHONY: demo install format check test test-all test-oldest fuzz docs dist bench audit clean
 
 demo: .venv/run  ## train on generated cells, print the error beside image-blind baselines, write a picture
 	$(BIN)/python examples/demo.py
@@ -21,20 +21,24 @@ check: .venv/dev
 	$(BIN)/codespell
 
 test: .venv/test
-	$(BIN)/python -m pytest -m "not slow and not network"
+	$(BIN)/python -m pytest -m "not slow and not network and not site"
 
 test-all: .venv/test
-	$(BIN)/python -m pytest -m "not network"
+	$(BIN)/python -m pytest -m "not network and not site"
 
 test-oldest: .venv-oldest/test  ## on the lowest versions that pyproject.toml declares; warnings are theirs, not ours
-	.venv-oldest/bin/python -m pytest -W default -m "not slow and not network"
+	.venv-oldest/bin/python -m pytest -W default -m "not slow and not network and not site"
 
 RUNS ?= 20000
 fuzz: .venv/fuzz  ## every reader of files against what coverage finds, RUNS executions each
 	$(BIN)/python tests/fuzz/fuzz.py --runs $(RUNS)
 
-docs: .venv/dev
+docs: .venv/dev  ## the site, and a look for what is missing in it
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	$(BIN)/python -m pytest -m site tests/docs
+
+dist: .venv/dist  ## wheel and sdist in dist/, and the wheel tried in an empty environment
+	$(BIN)/python .ci/dist.py
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/speed.py
@@ -45,7 +49,7 @@ audit: .venv/audit  ## look the tested versions up among the known advisories; n
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 clean:
-	rm -rf .venv .venv-oldest build docs/_build docs/auto_examples docs/api
+	rm -rf .venv .venv-oldest build dist docs/_build docs/auto_examples docs/api
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -70,6 +74,10 @@ clean:
 
 .venv/audit: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[audit]"
+	@touch $@
+
+.venv/dist: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[dist]"
 	@touch $@
 
 .venv/fuzz: pyproject.toml constraints.txt | .venv/bin/python

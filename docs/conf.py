@@ -1,5 +1,6 @@
 """Configuration of the documentation site."""
 
+import inspect
 import os
 
 import skcount
@@ -21,6 +22,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 autosummary_generate = True
+templates_path = ["_templates"]
 numpydoc_show_class_members = False
 exclude_patterns = [
     "_build",
@@ -60,5 +62,16 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "remove_config_comments": True,
+    "write_computation_times": False,
 }
 suppress_warnings = ["config.cache"]
+
+
+def is_of_another(app, what, name, obj, skip, options):
+    """Leave out what scikit-learn, torch and Python document."""
+    home = getattr(inspect.unwrap(getattr(obj, "fget", obj)), "__module__", None) or ""
+    return skip or not home.startswith("skcount")
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", is_of_another)

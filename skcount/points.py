@@ -14,6 +14,7 @@ from numbers import Integral
 
 import numpy as np
 
+from skcount._html import table
 from skcount._validation import as_array, check_roi
 
 __all__ = ["PointAnnotations", "check_points"]
@@ -289,6 +290,19 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
     def __repr__(self):
         n_images, n_points = len(self), len(self.coordinates)
         return f"{type(self).__name__}({n_images} image{'s' * (n_images != 1)}, {n_points} point{'s' * (n_points != 1)})"
+
+    def _repr_html_(self):
+        rows = {"images": len(self), "points": len(self.coordinates)}
+        if len(self):
+            low, high = self.lengths.min(), self.lengths.max()
+            rows["points an image"] = f"{low} to {high}, median {np.median(self.lengths):g}"
+            rows["images without points"] = int((self.lengths == 0).sum())
+        if len(self.coordinates):
+            lows, highs = self.coordinates.min(axis=0), self.coordinates.max(axis=0)
+            rows["rows"], rows["columns"] = (
+                f"{low:.1f} to {high:.1f}" for low, high in zip(lows, highs, strict=True)
+            )
+        return table(type(self).__name__, rows)
 
 
 def check_points(points, n_images=None):

@@ -1,7 +1,9 @@
-"""The docstring of every public object gives its parameters, returns and an example."""
+"""The docstring of every public object gives its parameters, returns and an example, and the reference names it."""
 
 import importlib
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 from numpydoc.validate import validate
@@ -9,6 +11,7 @@ from numpydoc.validate import validate
 import skcount
 
 MODULES = ["datasets", "density", "metrics", "networks", "plotting", "testing"]
+REFERENCE = Path(__file__).parents[1] / "docs" / "api.rst"
 
 # What is not asked for: sections for which there is nothing to say, and the order of words.
 IGNORED = {
@@ -35,8 +38,16 @@ def load(name):
     return getattr(importlib.import_module(module), attribute)
 
 
+def in_the_reference():
+    """Names of the tables, and those in the text between them."""
+    text = REFERENCE.read_text()
+    assert re.findall(r"currentmodule:: (.*)", text) == ["skcount"]
+    names = re.findall(r"^   ([\w.]+)$", text, re.MULTILINE) + re.findall(r"``(\w+\.\w+)``", text)
+    return [f"skcount.{name}" for name in names]
+
+
 def documented():
-    """Functions, classes and the methods that a class of ours defines."""
+    """Functions, classes and the methods and properties that a class of ours defines."""
     for name in public_objects():
         found = load(name)
         if inspect.isfunction(found) or inspect.isclass(found):
@@ -46,6 +57,9 @@ def documented():
                 home = getattr(inspect.unwrap(value), "__module__", None) or ""
                 if not method.startswith("_") and home.startswith("skcount") and inspect.getdoc(value):
                     yield f"{name}.{method}"
+            for attribute, value in inspect.getmembers(found, lambda value: isinstance(value, property)):
+                if not attribute.startswith("_") and value.fget.__module__.startswith("skcount"):
+                    yield f"{name}.{attribute}"
 
 
 @pytest.mark.parametrize("name", list(documented()))
@@ -56,4 +70,20 @@ def test_a_public_docstring_is_complete(name):
 
 @pytest.mark.parametrize("name", [n for n in public_objects() if callable(load(n))])
 def test_a_public_object_shows_an_example(name):
-    assert ">>> " in inspect.getdoc(load(name))
+    text = inspect.getdoc(load(name))
+    assert ">>> " in text
+    if inspect.isfunction(load(name)) or inspect.isclass(load(name)):
+        assert "EX01" not in [code for code, _ in validate(name)["errors"]]  # and it has its section
+
+
+def test_the_reference_names_all_that_is_public_once():
+    listed = in_the_reference()
+    assert len(listed) == len(set(listed))
+    top = {id(load(name)) for name in public_objects() if name.count(".") == 1}
+    homes = [name for name in public_objects() if name.count(".") == 1 or id(load(name)) not in top]
+    assert set(homes) - set(listed) == set()
+
+
+@pytest.mark.parametrize("name", in_the_reference())
+def test_what_the_reference_names_is_public(name):
+    assert name in public_objects()

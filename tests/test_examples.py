@@ -53,14 +53,3 @@ def test_the_vgg_cells_are_counted_from_the_archive(tmp_path, capsys):
     assert "2 training images of 1-100 (seed 0), 100 test images" in printed
     assert (tmp_path / "count-vgg-cells-unet.png").exists()
     assert len(list(tmp_path.glob("*.h5"))) == 1
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/saving.md"])
-def test_the_code_of_a_page_runs(page, monkeypatch, tmp_path):
-    text = (EXAMPLES.parent / page).read_text()
-    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
-    assert blocks
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for block in blocks:
-        exec(compile(block, page, "exec"), names)  # noqa: S102 - the page's own code

@@ -179,6 +179,21 @@ def test_the_repr_counts(points, text):
     assert repr(PointAnnotations(points)) == text
 
 
+def test_a_notebook_shows_how_many_points_there_are_and_where():
+    html = PointAnnotations([[(1, 2), (30, 4)], [], [(0.5, 7.25)]])._repr_html_()
+    for name, value in {
+        "images": "3",
+        "points": "3",
+        "points an image": "0 to 2, median 1",
+        "images without points": "1",
+        "rows": "0.5 to 30.0",
+        "columns": "2.0 to 7.2",
+    }.items():
+        assert f"<tr><th>{name}</th><td>{value}</td></tr>" in html
+    assert "<td>0</td>" in PointAnnotations([])._repr_html_()
+    assert "rows" not in PointAnnotations([[]])._repr_html_()
+
+
 # other ways to make it
 
 

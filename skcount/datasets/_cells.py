@@ -20,6 +20,7 @@ from scipy.special import ndtr, ndtri
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
+from skcount._progress import track
 from skcount.points import PointAnnotations
 
 __all__ = ["make_cells"]
@@ -200,7 +201,8 @@ def make_cells(
 
     images = np.empty((n_samples, *shape, 3), dtype=np.uint8)
     points = []
-    for image, rng in zip(images, _spawn_generators(random_state, n_samples), strict=True):
+    generators = _spawn_generators(random_state, n_samples)
+    for image, rng in zip(images, track(generators, "make", n_samples), strict=True):
         n_points = _draw_count(rng, count_range, shape)
         centres = _place_cells(
             rng, n_points, shape, cluster_probability, cluster_std, (1 - overlap) * 2 * radius

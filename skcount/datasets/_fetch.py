@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib import resources, util
+from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import validate_params
 
 from skcount._files import replacing
 from skcount._optional import import_optional
+from skcount._progress import bar
 from skcount.datasets._archives import check_magic, open_archive
 from skcount.datasets._hdf5 import load_hdf5, save_hdf5
 from skcount.datasets._matlab import load_mat
@@ -339,12 +340,11 @@ def _retrieve(url, path):
     import pooch
     import requests  # which pooch brings along
 
-    http = pooch.HTTPDownloader(
-        progressbar=util.find_spec("tqdm") is not None, hooks={"response": _refuse_plain_http}
-    )
     for pause in (*PAUSES, None):
         try:
-            http(url, str(path), None)
+            with bar("download", 1, unit="B", unit_scale=True) as progress:
+                http = pooch.HTTPDownloader(progressbar=progress, hooks={"response": _refuse_plain_http})
+                http(url, str(path), None)
         except requests.RequestException as error:
             answer = error.response
             if pause is None or (answer is not None and answer.status_code < 500):

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
+from skcount._progress import track
 from skcount.datasets._image_set import ImageSet, ImageSource
 from skcount.datasets._pictures import SUFFIXES, read_header, read_picture
 from skcount.datasets._point_files import (
@@ -188,7 +189,7 @@ class FolderSource(ImageSource):
     """
 
     def __init__(self, paths):
-        headers = [read_header(path) for path in paths]
+        headers = [read_header(path) for path in track(paths, "look", len(paths))]
         _check_kinds(paths, headers)
         self.paths = [str(path) for path in paths]
         self.stamps = [file_stamp(path) for path in paths]
@@ -344,7 +345,7 @@ def _read(reader, files, names, missing, extra):
         reading, what = reader.read(files), str(files)
         found = _assign(reading, files, names, missing, extra)
     else:
-        readings = [file and reader.read(file) for file in files]
+        readings = [file and reader.read(file) for file in track(files, "read points", len(files), "file")]
         found = [_only(*entry) for entry in zip(readings, files, names, strict=True)]
         read = [reading for reading in readings if reading]
         reading = read[0]._replace(labels=set().union(*(each.labels for each in read)))

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from skcount._html import table
 from skcount._validation import as_pixels, check_groups, check_images, check_map, check_map_dtype, map_owner
 
 __all__ = ["ArraySource", "ImageSet", "ImageSource", "check_image", "image_kind"]
@@ -229,6 +230,20 @@ class ImageSet(Sequence):
         carried = [name for name in ("roi", "perspective", "groups") if getattr(self, name) is not None]
         carried = f", with {', '.join(carried)}" * bool(carried)
         return f"{type(self).__name__}({len(self)} image{plural} of {sizes}, {self.dtype}, {where}{carried})"
+
+    def _repr_html_(self):
+        groups = None if self.groups is None else f"{len(np.unique(self.groups))} of them"
+        rows = {
+            "images": len(self),
+            "size": _describe_sizes(self.shapes),
+            "type": self.dtype,
+            "pixels": f"{self.shapes.prod(axis=1).sum() * self.dtype.itemsize / 1e6:,.1f} MB",
+            "from": self.source.describe(),
+            "roi": _describe_maps(self.roi),
+            "perspective": _describe_maps(self.perspective),
+            "groups": groups,
+        }
+        return table(type(self).__name__, rows)
 
 
 class ImageSource(ABC):
@@ -539,3 +554,17 @@ def _check_key(key):
 
 def _n_sizes(shapes):
     return len(np.unique(shapes, axis=0))
+
+
+def _describe_sizes(shapes):
+    if not len(shapes):
+        return None
+    by_area = shapes[np.argsort(shapes.prod(axis=1))]
+    smallest, largest = (" x ".join(map(str, shape.tolist())) for shape in (by_area[0], by_area[-1]))
+    return smallest if _n_sizes(shapes) == 1 else f"{_n_sizes(shapes)}, from {smallest} to {largest}"
+
+
+def _describe_maps(maps):
+    if maps is None:
+        return None
+    return "one for each image" if isinstance(maps, ImageSet) else "one for all images"

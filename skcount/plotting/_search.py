@@ -194,7 +194,7 @@ class SearchDisplay(FigureMixin):
         score_name : str or None, default=None
             What to call the score; None takes its name in the results.
         negate_score : bool or "auto", default="auto"
-            Whether to show minus the score. "auto" does so where the name begins with "neg_" or no score is above 0.
+            Whether to show minus the score. "auto" does so where the name begins with ``neg_`` or no score is above 0.
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes new axes.
 

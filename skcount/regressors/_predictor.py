@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
+from skcount._progress import bar
 from skcount._validation import check_finite
 from skcount.networks import inference_copy, symmetries, tile_step, tiles
 from skcount.regressors._memory import check_memory, out_of_memory
@@ -94,13 +94,8 @@ class Predictor:
 
     def _bar(self, images, indices):
         n_pixels = sum(int(np.prod(images.shapes[index])) for index in indices)
-        return tqdm(
-            total=n_pixels * len(self.symmetries),
-            desc="predict",
-            unit="px",
-            unit_scale=True,
-            disable=None if self.progress else True,
-        )
+        total = n_pixels * len(self.symmetries)
+        return bar("predict", total, shown=self.progress, unit="px", unit_scale=True)
 
     def _densities(self, images, index):
         """Yield (slices of the image, density there), for each symmetry its share."""

@@ -1,5 +1,6 @@
 import copy
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -221,6 +222,38 @@ def test_what_is_carried_is_selected_along(first, second, ellipsis):
     assert_array_equal(np.asarray(selected.roi), MASKS[numbers])
     assert_array_equal(np.asarray(selected.perspective), SCALES[numbers])
     assert_array_equal(selected.groups, np.array(GROUPS)[numbers])
+
+
+def rows_of(html):
+    return dict(re.findall("<tr><th>(.*?)</th><td>(.*?)</td></tr>", html))
+
+
+def test_a_notebook_shows_what_a_set_holds():
+    images = ImageSet(np.zeros((3, 50, 40), np.uint16), roi=np.ones((50, 40), bool), groups=["a", "a", "b"])
+    assert rows_of(images._repr_html_()) == {
+        "images": "3",
+        "size": "50 x 40",
+        "type": "uint16",
+        "pixels": "0.0 MB",
+        "from": "in memory",
+        "roi": "one for all images",
+        "groups": "2 of them",
+    }
+    sizes = [(5, 6), (2000, 500), (4, 4)]
+    mixed = ImageSet([np.zeros(size) for size in sizes], perspective=[np.ones(size) for size in sizes])
+    rows = rows_of(mixed._repr_html_())
+    assert rows["size"] == "3, from 4 x 4 to 2000 x 500"
+    assert rows["pixels"] == "8.0 MB"
+    assert rows["perspective"] == "one for each image"
+    assert "size" not in rows_of(images[:0]._repr_html_())
+
+
+def test_a_notebook_takes_no_file_name_for_html(tmp_path):
+    path = tmp_path / "<b>&.h5"
+    save_hdf5(path, PIXELS, [[]] * N_IMAGES)
+    html = load_hdf5(path).images._repr_html_()
+    assert "<b>" not in html
+    assert "&lt;b&gt;&amp;.h5" in html
 
 
 def test_every_storage_carries_the_same(carrying):

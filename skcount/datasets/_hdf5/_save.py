@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import validate_params
 
 from skcount._files import check_target, replacing
+from skcount._progress import track
 from skcount._validation import check_groups, check_map
 from skcount.datasets._hdf5._format import FORMAT, VERSION
 from skcount.datasets._hdf5._h5py import create_file, write_table, write_text
@@ -226,7 +227,7 @@ def _naming_the_target(path):
 def _write_images(file, path, streams, shared, n_images, compression):
     """Write images and those of their maps that come one an image, in step."""
     stacks = {name: StackWriter(file, name, compression) for name in streams}
-    for number, items in enumerate(_in_step(streams, n_images)):
+    for number, items in enumerate(track(_in_step(streams, n_images), "write", n_images)):
         image = check_image(items.pop("images"), number, stacks["images"].kind)
         is_new_size = image.shape not in stacks["images"].n_rows
         if is_new_size:
