@@ -401,6 +401,14 @@ def test_what_is_not_found_is_downloaded_once(nowhere, serve, book_file):
     assert server.asked == ["/files/book.zip"]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_download_shows_a_bar_on_a_terminal(nowhere, serve, book_file, monkeypatch, capsys, terminal):
+    server = serve((503, b"", None), (200, book_file, None))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert_is_book(fetch(server.book))
+    assert ("download: 100%" in capsys.readouterr().err) == terminal
+
+
 def test_what_is_found_is_not_downloaded(nowhere, serve, book_file):
     server = serve((200, book_file, None))
     (nowhere / "reprint.zip").write_bytes(book_file)
