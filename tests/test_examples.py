@@ -10,7 +10,14 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("plot_*.py")), ids=lambda path: path.stem)
+QUICK = {"plot_pipeline", "plot_saving"}
+SCRIPTS = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem not in QUICK))
+    for path in sorted(EXAMPLES.glob("plot_*.py"))
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")  # plt.show() without a window
 def test_a_gallery_script_runs(script, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
