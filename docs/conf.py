@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from pathlib import Path
 
 import skcount
 
@@ -26,8 +27,6 @@ templates_path = ["_templates"]
 numpydoc_show_class_members = False
 exclude_patterns = [
     "_build",
-    "sg_execution_times.rst",
-    "auto_examples/sg_execution_times.rst",
     "auto_examples/**/*.ipynb",
     "auto_examples/**/*.py",
     "auto_examples/**/*.md5",
@@ -40,6 +39,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skcount"
 html_show_sourcelink = False
 html_static_path = ["_static"]
+html_css_files = ["skcount.css"]
 html_sidebars = {
     "index": [],
     "install": [],
@@ -54,7 +54,33 @@ html_theme_options = {
     "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "show_prev_next": False,
 }
+# What comes first is asked first; a script that is not named comes last.
+GALLERY = [
+    "plot_pipeline",
+    "plot_grid_search",
+    "plot_cross_validation",
+    "plot_own_images",
+    "plot_choosing_sigma",
+    "plot_own_network",
+    "plot_weak_supervision",
+    "plot_region_of_interest",
+    "plot_crowds",
+    "plot_intervals",
+    "plot_saving",
+    "plot_large_images",
+    "plot_onnx",
+    "plot_dask",
+    "plot_from_the_article",
+]
+
+
+def gallery_order(file_name):
+    """Key to sort the scripts of the gallery by."""
+    return [*GALLERY, Path(file_name).stem].index(Path(file_name).stem)
+
+
 sphinx_gallery_conf = {
+    "within_subsection_order": gallery_order,
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": "/plot_",
