@@ -111,7 +111,9 @@ class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have
         """
         coordinates = _check_one(coordinates, None, copy=True)
         lengths = as_array(lengths, "lengths", "the number of points of each image")
-        if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in "iu"):
+        if lengths.ndim != 1 or lengths.dtype.kind not in (
+            "iu" if lengths.size else "iuf"
+        ):  # [] is of floats
             raise ValueError(
                 f"lengths has shape {lengths.shape} and dtype {lengths.dtype}; expected the number of points of each "
                 "image, integers of shape (n_images,)."

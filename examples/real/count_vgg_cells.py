@@ -65,7 +65,7 @@ def main(arguments=None):
             sigma=options.sigma,
             max_epochs=options.max_epochs,
             random_state=options.seed,
-            verbose=options.verbose,
+            verbose=2 * options.verbose,
         )
         start = perf_counter()
         regressor.fit(X[train], points[train])

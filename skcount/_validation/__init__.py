@@ -21,6 +21,7 @@ from skcount._validation._kinds import (
     without_index,
 )
 from skcount._validation._maps import ImageMaps, check_perspective, check_roi, empty_maps
+from skcount._validation._memory import free_memory
 
 __all__ = [
     "ImageMaps",
@@ -37,6 +38,7 @@ __all__ = [
     "check_roi",
     "empty_maps",
     "entry_ndim",
+    "free_memory",
     "is_list_like",
     "is_map",
     "is_table",

@@ -6,6 +6,10 @@ import numpy as np
 
 from skcount._validation._belongings import check_map
 from skcount._validation._kinds import as_array, check_length, entry_ndim
+from skcount._validation._memory import free_memory
+
+# Maps of fewer bytes are made without a question to the system.
+LARGE = 100_000_000
 
 
 class Subset(Sequence):
@@ -79,6 +83,11 @@ def empty_maps(shapes, dtype):
     ndarray of shape (n_images, height, width), or list of ndarray of shape (height, width)
         Arrays of any content; a list where the sizes of the images differ.
 
+    Raises
+    ------
+    MemoryError
+        If there is less memory than they take.
+
     Examples
     --------
     >>> empty_maps([(2, 3), (2, 3)], np.float32).shape
@@ -86,6 +95,13 @@ def empty_maps(shapes, dtype):
     >>> [page.shape for page in empty_maps([(2, 3), (4, 5)], np.float32)]
     [(2, 3), (4, 5)]
     """
+    needed = sum(height * width for height, width in shapes) * np.dtype(dtype).itemsize
+    if needed > LARGE and needed > (free := free_memory()):
+        raise MemoryError(
+            f"{len(shapes)} density maps, the first of {shapes[0][0]} x {shapes[0][1]} pixels, need {needed / 1e9:.1f} GB, "
+            f"and {free / 1e9:.1f} GB are free; pass fewer images at once. Predictions need not be held: see iter_density, "
+            "and out= of predict_density."
+        )
     if len(set(map(tuple, shapes))) == 1:
         return np.empty((len(shapes), *shapes[0]), dtype)
     return [np.empty(shape, dtype) for shape in shapes]

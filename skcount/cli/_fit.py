@@ -107,7 +107,7 @@ def fit(
     lines = []
     if held_out:
         train, test = split(X, held_out, seed)
-        _fit(regressor, X[train], points[train], checkpoint, "train")
+        _fit(regressor, X[train], points[train], checkpoint)
         if not refit:
             regressor.save(out)  # whatever becomes of the picture
         found, text = _measure(regressor, X, points, train, test, picture)
@@ -115,7 +115,7 @@ def fit(
         lines += [text, f"Picture of them: {picture}"]
     if refit or not held_out:
         again = checkpoint and f"{checkpoint}.refit" if held_out else checkpoint
-        _fit(regressor, X, points, again, "train on all" if held_out else "train")
+        _fit(regressor, X, points, again)
         regressor.save(out)
     n_learnt = len(X) if refit or not held_out else len(train)
     lines.append(f"Model: {out}, trained on {n_learnt} of {in_words(len(X), 'image')}.")
@@ -125,13 +125,10 @@ def fit(
     report(as_json, result, "\n".join(lines))
 
 
-def _fit(regressor, X, points, checkpoint, what):
+def _fit(regressor, X, points, checkpoint):
     """Train with a progress bar, which is no part of the model."""
-    from skcount.cli._progress import epoch_bar
-
-    with epoch_bar(what) as bar:
-        regressor.set_params(callbacks=[bar]).fit(X, points, checkpoint=checkpoint)
-    regressor.set_params(callbacks=None)
+    regressor.set_params(verbose=1).fit(X, points, checkpoint=checkpoint)
+    regressor.set_params(verbose=0)
 
 
 def split(images, fraction, seed):

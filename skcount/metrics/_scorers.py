@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import UNUSED
 
-from skcount._validation import check_images, entry_ndim, is_list_like, is_map, without_index
+from skcount._validation import as_array, check_images, entry_ndim, is_list_like, is_map, without_index
 from skcount.metrics._counts import (
     check_counts,
     count_mean_absolute_error,
@@ -208,7 +208,16 @@ def _counts(y):
     """Add up density maps; leave points and counts to the metric."""
     in_turn = is_list_like(y) or entry_ndim(y) == 3
     maps = in_turn and not isinstance(y, PointAnnotations) and len(y) > 0 and all(map(is_map, y))
-    return np.array([np.sum(density, dtype=np.float64) for density in y]) if maps else y
+    return np.array([_sum(density, index) for index, density in enumerate(y)]) if maps else y
+
+
+def _sum(density, index):
+    density = as_array(density, f"Density map {index}", "objects per pixel, (height, width)")
+    if density.dtype.kind not in "buif":
+        raise ValueError(
+            f"Density map {index} has dtype {density.dtype}; expected real numbers, objects per pixel."
+        )
+    return density.sum(dtype=np.float64)
 
 
 count_mae_scorer = CountScorer(count_mean_absolute_error)

@@ -67,7 +67,8 @@ callbacks : list or None, default=None
 random_state : int, RandomState or None, default=None
     Seed of the weights, the crops and their order. The same int and number of threads give the same result.
 verbose : int, default=0
-    Whether to print a line an epoch: loss, count error of the crops, and time."""
+    1 shows progress bars of the fit and of predictions, on terminals and in notebooks only; 2 prints a line an epoch of the
+    fit instead: loss, count error of the crops, and time."""
 
 COMMON_ATTRIBUTES = """\
 module_ : torch.nn.Module

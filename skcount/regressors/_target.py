@@ -1,5 +1,7 @@
 """What y may be: points, counts or density maps, told apart without guessing."""
 
+from contextlib import suppress
+
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
@@ -147,7 +149,11 @@ def _is_map_array(entry):
 
 
 def _fits(entry, shape):
-    return np.shape(entry) == tuple(shape) or _is_map_array(entry)
+    if _is_map_array(entry):
+        return True
+    with suppress(ValueError):  # nested lists of different lengths
+        return np.shape(entry) == tuple(shape)
+    return False
 
 
 def _neither(what):

@@ -53,6 +53,30 @@ class FreezeStatistics(Callback):
             net.module_.freeze_statistics()
 
 
+class ShowProgress(Callback):
+    """Move a progress bar by one when an epoch is over, and show its loss and count error beside it.
+
+    Parameters
+    ----------
+    bar : tqdm.tqdm
+        The bar.
+    """
+
+    def __init__(self, bar):
+        self.bar = bar
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Move it."""
+        errors = {
+            "loss": "train_loss",
+            "count MAE of crops": "count_mae",
+            "held-out count MAE": "valid_count_mae",
+        }
+        row = net.history[-1]
+        self.bar.set_postfix({name: row[key] for name, key in errors.items() if key in row}, refresh=False)
+        self.bar.update()
+
+
 class ForgetBatches(Callback):
     """Drop the rows of single batches from the history once their epoch is over."""
 

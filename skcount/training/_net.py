@@ -8,6 +8,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import PassthroughScoring
 
+from skcount._progress import bar
 from skcount.training._callbacks import (
     AfterEpoch,
     ForgetBatches,
@@ -16,6 +17,7 @@ from skcount.training._callbacks import (
     KeepGood,
     KeepOnDisk,
     OneCycle,
+    ShowProgress,
     StartStream,
     StopTraining,
 )
@@ -145,7 +147,7 @@ def train(
     penalty : callable or None, default=None
         Takes the network and returns what is added to each step's loss.
     verbose : int, default=0
-        Whether to print a line an epoch.
+        1 shows a progress bar where somebody sees it, 2 prints a line an epoch.
     callbacks : sequence of skorch callbacks, default=()
         More of them.
     net_params : dict or None, default=None
@@ -196,7 +198,10 @@ def train(
         "keep_best": best,
         "after_epoch": after_epoch and AfterEpoch(after_epoch),
     }
+    n_over = len(resume["history"]) if resume else 0
+    progress = bar("fit", max_epochs, verbose == 1, initial=n_over, unit="epoch")
     last_callbacks = {
+        "show_progress": ShowProgress(progress),
         "forget_batches": ForgetBatches(),
         "keep_on_disk": keep and KeepOnDisk(keep, keep_every, lambda net: _state_of(net, best)),
         "start_stream": resume and StartStream(resume["random_stream"]),
@@ -215,7 +220,7 @@ def train(
         "train_split": None,
         "predict_nonlinearity": None,
         "device": device,
-        "verbose": int(verbose),
+        "verbose": int(verbose > 1),
         "callbacks": [*_present(own_callbacks), *callbacks, *_present(last_callbacks)],
         "callbacks__valid_loss": None,
     }
@@ -231,7 +236,8 @@ def train(
     if resume is not None:
         _resume(net, resume)
     try:
-        net.partial_fit(crops, None)
+        with progress:
+            net.partial_fit(crops, None)
         _check_alive(network, crops, device)
     except FloatingPointError as error:
         raise _diverged(error, net, best, good, lr) from error

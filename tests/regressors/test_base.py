@@ -3,6 +3,7 @@ import io
 import pickle
 import pickletools
 import re
+import sys
 import threading
 import warnings
 from contextlib import redirect_stdout
@@ -884,13 +885,22 @@ def test_an_interrupt_ends_the_fit_with_an_interrupt(noise):
         small(callbacks=[Interrupt()]).fit(X, points)
 
 
-def test_verbose_prints_an_epoch_a_line_and_silence_is_the_default(noise):
+def test_verbose_2_prints_an_epoch_a_line_and_silence_is_the_default(noise):
     X, points = noise
-    for verbose, n_lines in ((0, 0), (1, 4)):
+    for verbose, n_lines in ((0, 0), (1, 0), (2, 4)):
         with redirect_stdout(io.StringIO()) as printed:
             small(verbose=verbose).fit(X, points)
         assert len(printed.getvalue().splitlines()) == n_lines
     assert re.search(r"epoch.*count_mae.*train_loss.*dur", printed.getvalue())
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_verbose_1_shows_a_bar_of_the_epochs_on_a_terminal_only(noise, capsys, monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    small(verbose=1, max_epochs=3, validation_fraction=0.5).fit(*noise)
+    shown = capsys.readouterr().err
+    assert bool(shown) == terminal
+    assert ("3/3" in shown) == ("held-out count MAE=" in shown) == terminal
 
 
 def test_history_is_plain_numbers(noise):

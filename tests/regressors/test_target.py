@@ -66,3 +66,9 @@ def test_points_that_fit_only_swapped_are_refused_and_a_stray_one_is_not():
     check_not_swapped(PointAnnotations([[(7, 1)] + [(1, 1)] * 20, [], []]), SHAPES)
     check_not_swapped(PointAnnotations([[(7, 7.9), (7, 1)], [], []]), SHAPES)
     check_not_swapped(PointAnnotations([[], [], []]), SHAPES)
+
+
+def test_a_list_of_unequal_things_beside_a_map_is_refused_by_words():
+    ragged = (None, np.array([], dtype=bool))
+    with pytest.raises(ValueError, match=r"expected"):
+        check_target((ragged, np.array([[False]])), check_images(np.ones((2, 1, 1))), DensityMapTransformer())
