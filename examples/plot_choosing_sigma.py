@@ -79,9 +79,9 @@ for params, error, deviation, places in zip(
 # or three a longer one before you choose.
 #
 # The place is another matter: GAME stays larger with sigma 4, for the dots reach from one part of the image into the
-# next. With a count as the aim, any sigma from a fifth of a cell's radius to most of it will do, and 2 pixels, the default,
-# is a fair start for cells of 5; with places as the aim, take a small one. Fifteen images and three folds say no more
-# than that: another `random_state` moves these errors by as much as the bars.
+# next. With a count as the aim, several sigmas will do once the training is long enough, and 2 pixels, the default, is a
+# fair start for cells of a radius of 5; with places as the aim, take a small one. Fifteen images and three folds say no
+# more than that: another `random_state` moves these errors by as much as the bars.
 
 assert mae[2, 20] < mae[4, 20] - 0.5
 assert mae[4, 40] < mae[4, 20] - 0.5

@@ -70,9 +70,9 @@ assert -search.best_score_ < 0.7 * blind
 
 # %%
 # At this length of training nothing is decided between the U-Net and FCRN-B: their bars overlap, and FCRN-B has eight times
-# the parameters and takes three times as long, with a third of the epochs. FCRN-A is behind because it was stopped early: with
-# twice the steps its error was 0.6 to 0.7 in the same folds. So such a table tells what to expect of a given time; to learn
-# which network counts best in the end, leave `max_epochs` out. The first thing to look for in any of them is which
+# the parameters and takes three times as long, with a third of the epochs. FCRN-A is behind because it was stopped early:
+# with twice the steps its error was 0.6 to 0.7 in the same folds. So such a table tells what to expect of a given time; to
+# learn which network counts best in the end, leave `max_epochs` out. The first thing to look for in any of them is which
 # networks beat the guess that looks at no image by far.
 
 # %%
