@@ -2,6 +2,6 @@
 
 from skcount.density._gaussian import gaussian_density
 from skcount.density._peaks import find_points
-from skcount.density._transformer import DensityMapTransformer, check_image_shapes, check_maps
+from skcount.density._transformer import DensityMapTransformer
 
-__all__ = ["DensityMapTransformer", "check_image_shapes", "check_maps", "find_points", "gaussian_density"]
+__all__ = ["DensityMapTransformer", "find_points", "gaussian_density"]

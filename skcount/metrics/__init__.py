@@ -1,8 +1,6 @@
 """Measures of counting: errors of counts, and of counts in their places."""
 
 from skcount.metrics._counts import (
-    check_counts,
-    check_weights,
     count_bias,
     count_mean_absolute_error,
     count_normalized_absolute_error,
@@ -15,14 +13,11 @@ from skcount.metrics._scorers import (
     count_mae_scorer,
     count_nae_scorer,
     count_rmse_scorer,
-    true_counts,
 )
 
 __all__ = [
     "CountScorer",
     "GAMEScorer",
-    "check_counts",
-    "check_weights",
     "count_bias",
     "count_mae_scorer",
     "count_mean_absolute_error",
@@ -31,5 +26,4 @@ __all__ = [
     "count_rmse_scorer",
     "count_root_mean_squared_error",
     "grid_average_mean_absolute_error",
-    "true_counts",
 ]

@@ -71,7 +71,8 @@ def count_root_mean_squared_error(y_true, y_pred, *, sample_weight=None):
     3.536
     """
     error = _errors(y_true, y_pred)[0]
-    return float(np.sqrt(weighted_mean(error**2, sample_weight)))
+    with np.errstate(over="ignore"):  # infinity is the answer then
+        return float(np.sqrt(weighted_mean(error**2, sample_weight)))
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -230,12 +231,11 @@ def weighted_mean(values, sample_weight):
     ValueError
         If the weights are not one finite number an image, at least 0 and not all 0.
     """
-    if sample_weight is None:
-        return float(np.mean(values))
-    weights = check_weights(sample_weight, len(values))
-    if not weights.any():
+    weights = None if sample_weight is None else check_weights(sample_weight, len(values))
+    if weights is not None and not weights.any():
         raise ValueError("The sample weights of these images are all 0; expected at least one larger.")
-    return float(np.average(values, weights=weights))
+    with np.errstate(over="ignore"):  # infinity is the answer then
+        return float(np.average(values, weights=weights))
 
 
 def check_weights(sample_weight, n_images):

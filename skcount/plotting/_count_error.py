@@ -4,12 +4,8 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
 
 from skcount._validation import check_length
-from skcount.metrics import (
-    count_bias,
-    count_mean_absolute_error,
-    count_root_mean_squared_error,
-    true_counts,
-)
+from skcount.metrics import count_bias, count_mean_absolute_error, count_root_mean_squared_error
+from skcount.metrics._scorers import true_counts
 from skcount.plotting._figure_mixin import FigureMixin
 from skcount.plotting._style import BLUE, GREY, SMALL, new_axes
 

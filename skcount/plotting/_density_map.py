@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 from skcount._validation import as_pixels, check_roi
-from skcount.density import check_maps
+from skcount.density._transformer import check_maps
 from skcount.plotting._figure_mixin import FigureMixin
 from skcount.plotting._style import SMALL
 from skcount.points import check_points, in_region

@@ -20,7 +20,8 @@ from skcount._doc_link import DocLinkMixin
 from skcount._validation import Images, check_groups, check_images, empty_maps, is_table
 from skcount.datasets import ImageSet
 from skcount.density import DensityMapTransformer
-from skcount.metrics import check_weights, count_mean_absolute_error
+from skcount.metrics import count_mean_absolute_error
+from skcount.metrics._counts import check_weights
 from skcount.networks import DensityNetwork
 from skcount.points import PointAnnotations
 from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_callbacks

@@ -5,7 +5,8 @@ import torch
 
 from skcount._progress import bar
 from skcount._validation import check_finite
-from skcount.networks import inference_copy, symmetries, tile_step, tiles
+from skcount.networks import inference_copy, symmetries, tiles
+from skcount.networks._tiles import tile_step
 from skcount.regressors._memory import check_memory, out_of_memory
 from skcount.regressors._pixels import PixelStatistics
 

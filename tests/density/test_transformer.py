@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import _param_validation
 
 from skcount import DensityMapTransformer, PointAnnotations
-from skcount.density import check_image_shapes, check_maps, gaussian_density
+from skcount.density import gaussian_density
+from skcount.density._transformer import check_image_shapes, check_maps
 
 law = settings(max_examples=50, deadline=None)
 POINTS = [[(0, 0), (10, 12.5)], [], [(31.4, 39.4), (5, 5), (5, 5)]]

@@ -6,12 +6,12 @@ from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from skcount import PointAnnotations
 from skcount.metrics import (
-    check_counts,
     count_bias,
     count_mean_absolute_error,
     count_normalized_absolute_error,
     count_root_mean_squared_error,
 )
+from skcount.metrics._counts import check_counts
 
 law = settings(max_examples=50, deadline=None)
 ALL = [
@@ -182,3 +182,10 @@ def test_the_argument_at_fault_is_named():
 def test_images_without_points_count_zero():
     assert check_counts([[], []]).tolist() == [0, 0]
     assert check_counts(PointAnnotations([[], [(1, 2)]])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("metric", [count_mean_absolute_error, count_root_mean_squared_error, count_bias])
+def test_errors_beyond_all_numbers_are_infinite(metric):
+    huge = np.finfo(np.float64).max
+    assert metric([0, 0], [huge, huge]) == np.inf
+    assert metric([0, 0], [huge, huge], sample_weight=[2, 2]) == np.inf

@@ -19,8 +19,8 @@ from skcount.metrics import (
     count_rmse_scorer,
     count_root_mean_squared_error,
     grid_average_mean_absolute_error,
-    true_counts,
 )
+from skcount.metrics._scorers import true_counts
 
 SHAPE = (16, 20)
 LEFT = np.repeat([[True] * 9 + [False] * 11], 16, axis=0)

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from skcount.networks import ConvBlock, UpConvBlock, rectify, upsample_conv
-from skcount.networks._blocks import BatchNorm
+from skcount.networks import rectify, upsample_conv
+from skcount.networks._blocks import BatchNorm, ConvBlock, UpConvBlock
 
 law = settings(max_examples=50, deadline=None)
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from skcount.networks import ARCHITECTURES, FCRNA, DensityNetwork, UNet, pad_to_stride
+from skcount.networks import ARCHITECTURES, FCRNA, DensityNetwork, UNet
+from skcount.networks._padding import pad_to_stride
 
 law = settings(max_examples=50, deadline=None)
 MAKERS = {

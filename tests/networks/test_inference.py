@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from skcount.networks import FCRNA, FCRNB, ConvBlock, DensityNetwork, UNet, UpConvBlock, inference_copy
+from skcount.networks import FCRNA, FCRNB, DensityNetwork, UNet, inference_copy
+from skcount.networks._blocks import ConvBlock, UpConvBlock
 
 NETWORKS = {
     "unet": lambda **params: UNet(2, filters=3, **params),

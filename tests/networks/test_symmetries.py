@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from skcount.networks import Symmetry, symmetries
+from skcount.networks import symmetries
+from skcount.networks._symmetries import Symmetry
 
 every_symmetry = pytest.mark.parametrize("symmetry", symmetries(), ids=str)
 
