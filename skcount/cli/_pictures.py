@@ -27,23 +27,20 @@ def draw_errors(path, model, images, points, counts):
     counts : ndarray of shape (n_images,)
         What was counted.
     """
-    from sklearn.metrics import PredictionErrorDisplay
-
-    from skcount.plotting import DensityMapDisplay
+    from skcount.plotting import CountErrorDisplay, DensityMapDisplay
 
     typical = np.argsort(points.counts, kind="stable")[len(counts) // 2]
     worst = np.argmax(np.abs(counts - points.counts))
-    shown = list(dict.fromkeys([int(typical), int(worst)]))
-    figure = new_figure((4.5 * (1 + len(shown)), 4.5), layout="constrained")
+    shown = {int(worst): "the worst", int(typical): "a typical one"}
+    figure = new_figure((4.5 * (1 + len(shown)), 4.8), layout="compressed")
     axes = figure.subplots(1, 1 + len(shown))
-    PredictionErrorDisplay.from_predictions(
-        points.counts, counts, kind="actual_vs_predicted", subsample=None, ax=axes[0]
-    )
-    axes[0].set(xlabel="predicted", ylabel="true", title=f"{len(counts)} images")
+    CountErrorDisplay.from_predictions(points, counts, ax=axes[0])
+    axes[0].set_title(f"{len(counts)} images: {axes[0].get_title()}", fontsize="small")
     quiet = copy(model).set_params(out_of_range="ignore", verbose=0)  # it has been said
-    for ax, index in zip(axes[1:], shown, strict=True):
+    for ax, (index, what) in zip(axes[1:], sorted(shown.items(), key=lambda each: each[1]), strict=True):
         image, roi = images[index], belonging(images.roi, index)
         DensityMapDisplay.from_estimator(quiet, image, points[index], roi=roi, ax=ax)
+        ax.set_title(f"{what}: {ax.get_title()}")
     save(figure, path)
 
 
