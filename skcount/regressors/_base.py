@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcount._doc_link import DocLinkMixin
+from skcount._progress import track
 from skcount._validation import Images, check_groups, check_images, empty_maps, is_table
 from skcount.datasets import ImageSet
 from skcount.density import DensityMapTransformer
@@ -564,7 +565,8 @@ default=None
             held_out = images.take(valid), target.take(valid).counts, weights[valid]
             for index in valid:
                 deque(images.bands(index), maxlen=0)
-        channels = channel_statistics(images, weights, kept)
+        looked_at = track(kept, "read", len(kept)) if self.verbose == 1 else kept
+        channels = channel_statistics(images, weights, looked_at)
         if len(kept) < len(images):
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
         return images, target, weights / weights.mean(), channels, density, held_out, seed

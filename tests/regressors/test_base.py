@@ -27,6 +27,7 @@ from skcount import (
     FCRNRegressor,
     PointAnnotations,
     UNetRegressor,
+    _progress,
 )
 from skcount._doc_link import DOCUMENTATION
 from skcount.datasets import ImageSet, make_cells
@@ -897,8 +898,10 @@ def test_verbose_2_prints_an_epoch_a_line_and_silence_is_the_default(noise):
 @pytest.mark.parametrize("terminal", [False, True])
 def test_verbose_1_shows_a_bar_of_the_epochs_on_a_terminal_only(noise, capsys, monkeypatch, terminal):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.setattr(_progress, "PATIENCE", 0)
     small(verbose=1, max_epochs=3, validation_fraction=0.5).fit(*noise)
     shown = capsys.readouterr().err
+    assert ("read:" in shown) == terminal
     assert bool(shown) == terminal
     assert ("3/3" in shown) == ("held-out count MAE=" in shown) == terminal
 
