@@ -299,10 +299,13 @@ def test_a_picture_is_drawn_in_no_window_and_with_no_setting_changed(folder, tmp
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
-    before, backend = dict(mpl.rcParams), mpl.get_backend()
+    def state():
+        return dict(mpl.rcParams), mpl.get_backend(), plt.get_fignums()
+
+    before = state()
     picture = ["--picture", tmp_path / "errors.png"]
     succeed("evaluate", folder / "model.skcount", folder / "cells.h5", *picture)
-    assert (dict(mpl.rcParams), mpl.get_backend(), plt.get_fignums()) == (before, backend, [])
+    assert state() == before
 
 
 def test_evaluate_says_nothing_of_a_baseline_that_it_cannot_know(folder):
