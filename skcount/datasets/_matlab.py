@@ -103,10 +103,13 @@ def _check_elements(content, max_bytes):
         position += 8 + size
         if kind == _COMPRESSED:
             compressed = memoryview(content)[start + 8 : position]
-            element, start = zlib.decompressobj().decompress(compressed, max_bytes + 1), 0
+            stream = zlib.decompressobj()
+            element, start = stream.decompress(compressed, max_bytes + 1), 0
             max_bytes -= len(element)
             if max_bytes < 0:
                 raise ValueError("it expands beyond any file of these data")
+            if not stream.eof:  # where the checksum is compared
+                raise ValueError("its compressed data have no end")
         n_matrices += _Nesting(element, start, order).check(_MAX_MATRICES - n_matrices)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import PIL.Image
@@ -32,7 +33,7 @@ __all__ = ["READERS", "Reader", "UnlawfulError", "check_law"]
 NAME = "given"  # of the file, which every refusal must tell
 MAX_BYTES = 2**16  # that archives and matrices may hold
 # Larger pictures are refused at twice this, and take seconds for their size alone below the usual limit.
-PIL.Image.MAX_IMAGE_PIXELS = 10**6
+MAX_PIXELS = 10**6
 
 
 class Reader(NamedTuple):
@@ -84,7 +85,8 @@ def check_law(reader, content):
         If the law is broken; its cause is the reader's own error.
     """
     refusal = None
-    with warnings.catch_warnings(record=True) as caught:
+    limited = patch.object(PIL.Image, "MAX_IMAGE_PIXELS", MAX_PIXELS)
+    with limited, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             reader.read(content)
