@@ -80,7 +80,7 @@ ROWS = {
         part="same_weights",
     ),
     "laws of the public API": Row(
-        1, [f"{FOLDER}/test_properties.py"], "the law holds, or a ValueError or TypeError says why not"
+        1, [f"{FOLDER}/test_properties.py"], "the law holds, or an error says what was expected"
     ),
     "resources left alone": Row(
         1,

@@ -1,4 +1,4 @@
-"""Memory that is free, and what is refused for want of it before the system ends the process."""
+"""How much memory is free, as the system and its limits say."""
 
 from pathlib import Path
 
