@@ -37,7 +37,8 @@ def add_products(rows, cols, shape, out=None):
     """
     out = np.empty(shape, dtype=np.float32) if out is None else out
     height, width = shape
-    n_rows = min(height, max(1, BAND // width))
+    n_bands = -(-height * width // BAND)
+    n_rows = -(-height // min(n_bands, height))
     if n_rows < height:
         order = np.argsort(rows[0][:, 0], kind="stable")
         rows, cols = ((pixels[order], weights[order]) for pixels, weights in (rows, cols))

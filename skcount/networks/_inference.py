@@ -36,16 +36,17 @@ def inference_copy(module):
     True
     """
     shared = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
-    return _fold_blocks(deepcopy(module, shared).eval())
+    folded = {id(block): block.folded() for block in _blocks(module)}
+    return deepcopy(module, {**shared, **folded}).eval()
 
 
-def _fold_blocks(module):
-    """Replace the blocks of a module that nobody else has."""
+def _blocks(module):
+    """The blocks of a module that nobody else has."""
     if type(module) in (ConvBlock, UpConvBlock) and not any(map(_has_hooks, module.modules())):
-        return module.folded()
-    for name, child in module.named_children():
-        module._modules[name] = _fold_blocks(child)
-    return module
+        yield module
+    else:
+        for child in module.children():
+            yield from _blocks(child)
 
 
 def _has_hooks(module):

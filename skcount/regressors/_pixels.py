@@ -35,12 +35,14 @@ class PixelStatistics:
 
     def add(self, pixels):
         """Add pixels of shape (n_channels, height, width)."""
-        flat = pixels.reshape(len(pixels), -1).astype(np.float64)
+        flat = pixels.reshape(len(pixels), -1)
         self.low = np.minimum(self.low, flat.min(axis=1))
         self.high = np.maximum(self.high, flat.max(axis=1))
+        flat = flat.astype(np.float64)
         n, mean = flat.shape[1], flat.mean(axis=1)
+        flat -= mean[:, None]
         shift = mean - self.mean
-        self.squares += ((flat - mean[:, None]) ** 2).sum(axis=1) + shift**2 * self.n * n / (self.n + n)
+        self.squares += (flat**2).sum(axis=1) + shift**2 * self.n * n / (self.n + n)
         self.mean = self.mean + shift * n / (self.n + n)
         self.n += n
         for axis in (1, 2):
