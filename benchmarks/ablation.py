@@ -70,7 +70,7 @@ VARIANTS = {
     "constant learning rate": ({}, {f"{CALLBACKS}.one_cycle": lambda _: 1.0}),
     "statistics never frozen": ({}, {f"{NET}.FREEZE_AFTER": 2.0}),
     "no normalisation": ({"architecture_params": {"normalization": None}}, {}),
-    "no last scale": ({}, {f"{BASE}._remove_bias": nothing}),
+    "no last scale": ({}, {f"{BASE}._share_counted": lambda *_: 1.0}),
     "no penalty on flat images": ({}, {f"{BASE}._blank_penalty": nothing}),
     "pixels not standardised": ({}, {f"{BASE}.channel_statistics": not_standardised}),
     "32 filters at every depth": ({"architecture_params": {"filters": 32, "growth": 1}}, {}),

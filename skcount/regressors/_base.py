@@ -56,6 +56,9 @@ AUTO_EPOCHS = 10
 TABLE_ATTRIBUTES = ("n_features_in_", "feature_names_in_")
 # Training images that the last scale is fitted on, at most.
 BIAS_IMAGES = 256
+# Counts that are further off than this, or its inverse, are of a network that has not learnt to count, which no factor makes
+# up for.
+LEAST_SHARE = 0.8
 # The height that one object has in the network's own units.
 PEAK = 4.0
 
@@ -154,6 +157,12 @@ class BaseDensityMapRegressor(
         FloatingPointError
             If the training diverges. The regressor then has the weights of the last epoch before, or of the best one on
             held-out images, unless `on_divergence` says otherwise.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If, trained on points or maps, the counts of the training images are off by a quarter or more: a training that
+            was too short, or whose `sigma` is too large for it.
         """
         fresh = not (self.warm_start and hasattr(self, "module_"))
         with checkpointing(checkpoint, checkpoint_every) as kept:
@@ -494,11 +503,14 @@ default=None
                 keep=kept and kept.write,
                 keep_every=kept.every if kept else 1,
             )
+            has_learnt = True
             with out_of_memory(*words):
                 diverged, (history, optimizer_state) = self._run(training)
             if one_cycle_schedule and target.is_map:
                 predictor = Predictor(module, self.tile_size, self._symmetries(images))
-                module.output_scale *= _last_scale(predictor, images, target.counts, weights)
+                share = _share_counted(predictor, images, target.counts, weights)
+                has_learnt = LEAST_SHARE < share < 1 / LEAST_SHARE
+                module.output_scale /= share if has_learnt else 1
             # What another call goes on with: the same stream of random numbers, and where it is one run, the same momenta.
             fitted["_random_stream"] = random_stream()
             state = {"optimizer": optimizer_state, "n_steps": penalty.step if penalty else 0}
@@ -510,6 +522,14 @@ default=None
             raise diverged
         if diverged:
             warnings.warn(str(diverged), ConvergenceWarning, stacklevel=2)
+        elif not has_learnt:
+            warnings.warn(
+                f"After {len(history)} epochs the maps of the training images sum to {share:.0%} of their counts; expected "
+                f"{LEAST_SHARE:.0%} to {1 / LEAST_SHARE:.0%}: the network has not learnt to count yet. Train longer "
+                "(max_epochs), or with a smaller sigma.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
     def _run(self, training):
@@ -715,17 +735,16 @@ def _warn_of_list():
     )
 
 
-def _last_scale(predictor, images, counts, weights):
-    """The factor that makes the counts of the training images add up to the true ones.
+def _share_counted(predictor, images, counts, weights):
+    """What the counts of training images add up to, of the true ones.
 
     Crops that cut through an image show the network padding where the image went on, and a whole image has less of
-    that: its counts come out a few percent off, all the same way. One number, fitted on whole images, takes it out.
+    that: its counts come out a few percent off, all the same way. This one number, of whole images, takes it out.
     """
     sample = np.unique(np.linspace(0, len(images) - 1, BIAS_IMAGES).round().astype(int))
-    total = np.sum(weights[sample] * predictor.counts(images, sample))
-    ratio = np.sum(weights[sample] * counts[sample]) / total if total > 0 else 0
-    # Further off is a network that has not learnt to count yet, which no factor makes up for.
-    return ratio if 0.8 < ratio < 1.25 else 1.0
+    true = np.sum(weights[sample] * counts[sample])
+    # Where nothing is to be counted, nothing says how far off the counts are.
+    return np.sum(weights[sample] * predictor.counts(images, sample)) / true if true > 0 else 1.0
 
 
 def _training_words(n_crops, patch_shape, target):

@@ -5,7 +5,7 @@ from unittest import SkipTest
 from warnings import catch_warnings, filterwarnings, warn
 
 from sklearn.base import clone
-from sklearn.exceptions import EstimatorCheckFailedWarning
+from sklearn.exceptions import ConvergenceWarning, EstimatorCheckFailedWarning
 from sklearn.utils import estimator_checks
 from sklearn.utils._param_validation import StrOptions, validate_params
 
@@ -153,6 +153,8 @@ class _Check:
         with catch_warnings():
             # A regressor of ours says that of a clone, which all are here.
             filterwarnings("ignore", "y is a plain list of points", UserWarning)
+            # Checks train as briefly as they can.
+            filterwarnings("ignore", category=ConvergenceWarning)
             self.check(type(estimator).__name__, clone(estimator))
 
 

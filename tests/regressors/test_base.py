@@ -95,7 +95,9 @@ def test_it_learns_to_count_cells_and_that_a_blank_image_is_empty():
     from skcount.datasets import make_cells
 
     X, points = make_cells(n_samples=24, image_shape=(64, 64), random_state=0, return_X_y=True)
-    regressor = UNetRegressor(max_epochs=60, random_state=0).fit(X[:16], points[:16])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        regressor = UNetRegressor(max_epochs=60, random_state=0).fit(X[:16], points[:16])
     blind = np.abs(points[16:].counts - points[:16].counts.mean()).mean()
     assert -regressor.score(X[16:], points[16:]) < 0.6 * blind
     for shape in ((64, 64, 3), (100, 75, 3)):
@@ -242,7 +244,8 @@ def test_all_ways_to_score_agree(noise):
 def test_a_plain_list_of_points_is_warned_of_where_stock_scorers_would_fail_silently(noise):
     X, points = noise
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a UserWarning, of another matter
         small().fit(X, list(points))  # nothing is scored, nothing to warn of
         cross_val_score(small(), X, points, scoring="r2", cv=3, error_score="raise")
     _base._warn_of_list.cache_clear()
@@ -799,6 +802,24 @@ def test_a_training_that_diverges_leaves_the_weights_of_the_last_good_epoch(valu
     assert all(torch.equal(kept[name], seen[2][name]) for name in names)
     assert len(regressor.history_) == regressor.n_iter_ == 3
     assert np.isfinite(regressor.predict(X)).all()
+
+
+def test_a_fit_that_has_not_learnt_to_count_says_how_far_off_it_is(noise):
+    X, points = noise
+    with pytest.warns(
+        ConvergenceWarning, match=r"After 1 epochs .* to \d+% of .* expected 80% to 125%"
+    ) as caught:
+        regressor = small(max_epochs=1).fit(X, points)
+    share = regressor.predict(X).sum() / points.counts.sum()
+    assert f" {share:.0%} of their counts" in str(caught[0].message)
+
+
+@pytest.mark.parametrize("y", ["counts", "maps of nothing"])
+def test_what_no_share_of_objects_can_be_said_of_is_not_warned_of(noise, y):
+    X, points = noise
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small(max_epochs=1).fit(X, points.counts if y == "counts" else np.zeros(np.shape(X)[:3]))
 
 
 def test_with_held_out_images_the_best_weights_are_kept_when_it_diverges(noise):

@@ -55,7 +55,16 @@ def measure(work):
 def run_script(script, *arguments):
     """Run a script in a process of its own, and return what it prints."""
     run = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-W", "error", "-c", COMMON + textwrap.dedent(script), *map(str, arguments)],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-W",
+            "ignore:After ",
+            "-c",
+            COMMON + textwrap.dedent(script),
+            *map(str, arguments),
+        ],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -71,7 +71,7 @@ SCRIPT = textwrap.dedent("""
 def test_no_import_no_fit_and_no_file_asks_for_the_network(tmp_path):
     pytest.importorskip("filelock", reason="skcount[data] is not installed")
     run = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path)],
+        [sys.executable, "-W", "error", "-W", "ignore:After ", "-c", SCRIPT, str(tmp_path)],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "SKCOUNT_DATA": ""},
         capture_output=True,

@@ -30,7 +30,16 @@ def run_script(script, *arguments, folder=None, **environment):
     # Files, not pipes: a process that is left behind would keep a pipe open, and be waited for.
     with TemporaryFile("w+") as out, TemporaryFile("w+") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own script
-            [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *map(str, arguments)],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                "-W",
+                "ignore:After ",
+                "-c",
+                textwrap.dedent(script),
+                *map(str, arguments),
+            ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment},
             stdout=out,

@@ -151,7 +151,7 @@ def soak(folder, n_cycles, every, leaking=False):
     """Run cycles in a process of its own; return what it held after some of them."""
     arguments = [str(folder), str(n_cycles), str(every), "leaking" if leaking else "tight"]
     run = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-W", "error", "-c", SCRIPT, *arguments],
+        [sys.executable, "-W", "error", "-W", "ignore:After ", "-c", SCRIPT, *arguments],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
