@@ -463,7 +463,8 @@ default=None
             with_points = loss.needs_points and target.is_map
             jitter = Jitter(self.jitter, *_standardisation(module)) if self.jitter else None
             crops = Crops(images, target, patch_shape, weights, augment, with_points, jitter)
-            epochs = _auto_epochs(len(crops), self.batch_size) if max_epochs == "auto" else max_epochs
+            batch_size = len(crops) if self.batch_size == -1 else min(self.batch_size, len(crops))
+            epochs = _auto_epochs(-(-len(crops) // batch_size)) if max_epochs == "auto" else max_epochs
             fitted = {
                 "module_": module,
                 "density_": density,
@@ -473,9 +474,8 @@ default=None
                 "_seed": seed,
                 "_seen": seen_range(channels, None if fresh else self._seen),
             }
-            n_crops = len(crops) if self.batch_size == -1 else min(self.batch_size, len(crops))
-            words = _training_words(n_crops, crops.patch_shape, target)
-            check_memory(module, (n_crops, *crops.patch_shape), *words, training=True)
+            words = _training_words(batch_size, crops.patch_shape, target)
+            check_memory(module, (batch_size, *crops.patch_shape), *words, training=True)
             resume = kept and kept.state
             n_over = len(resume["history"]) if resume else 0
             tasks = TaskTree(self, epochs - n_over, fitted, **seen)
@@ -488,7 +488,7 @@ default=None
                 penalty=penalty,
                 max_epochs=epochs,
                 lr=self.lr,
-                batch_size=self.batch_size,
+                batch_size=batch_size,
                 device=self._torch_device(),
                 one_cycle_schedule=one_cycle_schedule,
                 verbose=self.verbose,
@@ -805,7 +805,6 @@ def _blank_penalty(images, channels, shape, module, earlier=None):
     return BlankPenalty(channels.low, channels.high, channels.std, shape, float(module.output_scale), n_steps)
 
 
-def _auto_epochs(n_crops, batch_size):
+def _auto_epochs(n_batches):
     """Epochs that make up the automatic number of steps, and no fewer than ten."""
-    n_batches = 1 if batch_size == -1 else -(-n_crops // batch_size)
     return max(AUTO_EPOCHS, -(-AUTO_STEPS // n_batches))

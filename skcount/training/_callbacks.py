@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from skcount._progress import bar
+
 
 class OneCycle(Callback):
     """Let the learning rates follow one cycle, step by step.
@@ -54,16 +56,26 @@ class FreezeStatistics(Callback):
 
 
 class ShowProgress(Callback):
-    """Move a progress bar by one when an epoch is over, and show its loss and count error beside it.
+    """Show a progress bar that moves by one when an epoch is over, with its loss and count error beside it.
 
     Parameters
     ----------
-    bar : tqdm.tqdm
-        The bar.
+    shown : bool
+        Whether to show it, where somebody sees it.
     """
 
-    def __init__(self, bar):
-        self.bar = bar
+    def __init__(self, shown):
+        self.shown = shown
+        self.bar = None
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
+        """Begin it, behind the epochs that a training goes on from."""
+        self.bar = bar("fit", net.max_epochs, self.shown, initial=len(net.history), unit="epoch")
+
+    def close(self):
+        """End it, however the training ended."""
+        if self.bar is not None:
+            self.bar.close()
 
     def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
         """Move it."""

@@ -1,6 +1,6 @@
 """The training run: skorch's loop with the defaults that counting needs."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from copy import deepcopy
 
 import numpy as np
@@ -8,7 +8,6 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import PassthroughScoring
 
-from skcount._progress import bar
 from skcount.training._callbacks import (
     AfterEpoch,
     ForgetBatches,
@@ -138,7 +137,7 @@ def train(
     lr : float
         Largest learning rate.
     batch_size : int
-        Crops a step; -1 takes all in one.
+        Crops a step, no more than there are.
     device : str
         Where to compute.
     one_cycle_schedule : bool, default=True
@@ -185,7 +184,6 @@ def train(
     ValueError
         If `net_params` holds what is set otherwise, or workers that no state can be kept of.
     """
-    batch_size = len(crops) if batch_size == -1 else min(batch_size, len(crops))
     n_steps = max_epochs * -(-len(crops) // batch_size)
     best_so_far = resume and _map_leaves(_to_tensor, resume["best"])
     best = validate and KeepBest(validate, patience, best_so_far)
@@ -198,10 +196,9 @@ def train(
         "keep_best": best,
         "after_epoch": after_epoch and AfterEpoch(after_epoch),
     }
-    n_over = len(resume["history"]) if resume else 0
-    progress = bar("fit", max_epochs, verbose == 1, initial=n_over, unit="epoch")
+    progress = ShowProgress(verbose == 1)
     last_callbacks = {
-        "show_progress": ShowProgress(progress),
+        "show_progress": progress,
         "forget_batches": ForgetBatches(),
         "keep_on_disk": keep and KeepOnDisk(keep, keep_every, lambda net: _state_of(net, best)),
         "start_stream": resume and StartStream(resume["random_stream"]),
@@ -236,7 +233,7 @@ def train(
     if resume is not None:
         _resume(net, resume)
     try:
-        with progress:
+        with closing(progress):
             net.partial_fit(crops, None)
         _check_alive(network, crops, device)
     except FloatingPointError as error:

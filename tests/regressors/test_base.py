@@ -916,6 +916,13 @@ def test_verbose_2_prints_an_epoch_a_line_and_silence_is_the_default(noise):
     assert re.search(r"epoch.*count_mae.*train_loss.*dur", printed.getvalue())
 
 
+def test_no_bar_is_left_of_a_fit_that_is_refused(noise, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with pytest.raises(ValueError, match="no_such_thing"):
+        small(verbose=1, net_params={"no_such_thing": 1}).fit(*noise)
+    assert "fit:" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_verbose_1_shows_a_bar_of_the_epochs_on_a_terminal_only(noise, capsys, monkeypatch, terminal):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
