@@ -378,7 +378,10 @@ def _key(candidate, name):
 def _label(value):
     if _is_number(value):
         return f"{float(value):g}"
-    words = value if isinstance(value, str) else getattr(value, "__name__", None) or repr(value)
+    if isinstance(value, dict):
+        words = ", ".join(f"{name}={_label(part)}" for name, part in value.items())
+    else:
+        words = value if isinstance(value, str) else getattr(value, "__name__", None) or repr(value)
     return shorten(words, 30, placeholder="...")
 
 

@@ -76,6 +76,13 @@ def test_the_axes_are_those_that_are_asked_for():
     assert [label.get_text() for label in display.ax_.get_xticklabels()] == list(NETWORKS)
 
 
+def test_a_dict_is_named_by_what_is_in_it():
+    depths = [{"depth": 2, "normalization": None}, {"depth": 3}]
+    params = [{"sigma": s, "architecture_params": d} for d in depths for s in SIGMAS]
+    display = SearchDisplay.from_results(results(params, MEAN.ravel()), hue="architecture_params")
+    assert display.hue_values == ["depth=2, normalization=None", "depth=3"]
+
+
 def test_a_single_parameter_has_one_line_and_no_legend():
     display = SearchDisplay.from_results(results([{"sigma": s} for s in SIGMAS], -MEAN[0] * -1))
     assert (display.hue, len(display.errorbars_), display.ax_.get_legend()) == (None, 1, None)
