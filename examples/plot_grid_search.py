@@ -15,8 +15,12 @@ X, points = make_cells(n_samples=24, image_shape=(32, 32), n_cells=(0, 8), rando
 
 # %%
 # The score is minus the mean absolute error of the counts on held-out images. The more a step costs, the fewer epochs a
-# network gets; FCRN-B, whose kernels are large, gets one sigma only.
+# network gets; FCRN-B, whose kernels are large, gets one sigma only. Some of these fits are too short, and would say so;
+# the warnings are left out here.
 
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from skcount import DensityMapRegressor
@@ -31,6 +35,7 @@ search = GridSearchCV(
     cv=2,
     refit=False,
 )
+warnings.simplefilter("ignore", ConvergenceWarning)
 search.fit(X, points)
 print(f"best: {search.best_params_}, MAE {-search.best_score_:.2f} cells")
 
