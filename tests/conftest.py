@@ -29,6 +29,18 @@ def noise():
     return X, points
 
 
+def pytest_configure():
+    """Let a test that asks for an absurd amount of memory fail, rather than take the machine down with it."""
+    if os.name == "posix":
+        import resource
+
+        most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard)
+        )
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the gallery scripts: one of them at the end would keep all other workers waiting."""
     items.sort(key=lambda item: "test_examples" not in item.nodeid)
