@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-# A convolution has at least sixteen output channels' worth of work to do on most processors.
+# Four times as many are the output channels that a convolution works on at once, on most processors.
 FEW_CHANNELS = 4
 
 

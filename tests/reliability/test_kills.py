@@ -51,20 +51,14 @@ def measure(work):
     return time.perf_counter() - begin
 """
 
+# All are errors, but the one that a fit as brief as these gives.
+WARNINGS = "-W", "error", "-W", "ignore:After "
+
 
 def run_script(script, *arguments):
     """Run a script in a process of its own, and return what it prints."""
     run = subprocess.run(  # noqa: S603 - our own script
-        [
-            sys.executable,
-            "-W",
-            "error",
-            "-W",
-            "ignore:After ",
-            "-c",
-            COMMON + textwrap.dedent(script),
-            *map(str, arguments),
-        ],
+        [sys.executable, *WARNINGS, "-c", COMMON + textwrap.dedent(script), *map(str, arguments)],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -23,6 +23,9 @@ on_linux = pytest.mark.skipif(
     not Path("/proc/self/fd").is_dir(), reason="needs /proc to see what a process holds"
 )
 
+# All are errors, but the one that a fit as brief as these gives.
+WARNINGS = "-W", "error", "-W", "ignore:After "
+
 
 def run_script(script, *arguments, folder=None, **environment):
     """Run a script in a process, and a group of processes, of its own; return what it prints and what it complains of."""
@@ -30,16 +33,7 @@ def run_script(script, *arguments, folder=None, **environment):
     # Files, not pipes: a process that is left behind would keep a pipe open, and be waited for.
     with TemporaryFile("w+") as out, TemporaryFile("w+") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own script
-            [
-                sys.executable,
-                "-W",
-                "error",
-                "-W",
-                "ignore:After ",
-                "-c",
-                textwrap.dedent(script),
-                *map(str, arguments),
-            ],
+            [sys.executable, *WARNINGS, "-c", textwrap.dedent(script), *map(str, arguments)],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment},
             stdout=out,
