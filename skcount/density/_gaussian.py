@@ -127,8 +127,12 @@ def _kernels(points, image_shape, sigma, truncate, window, roi, perspective):
     )
     near = near.all(axis=1)
     points, sigmas = points[near], sigmas[near]
-    rows, row_weights = axis_windows(points[:, 0], image_shape[0], sigmas, truncate)
-    cols, col_weights = axis_windows(points[:, 1], image_shape[1], sigmas, truncate)
+    # Both axes at once: for a few points, the calls are the work.
+    sizes, both_sigmas = np.repeat(image_shape, len(points)), np.tile(sigmas, 2)
+    (rows, cols), (row_weights, col_weights) = (
+        values.reshape(2, len(points), values.shape[1])
+        for values in axis_windows(points.T.ravel(), sizes, both_sigmas, truncate)
+    )
     if roi is not None:
         row_weights = row_weights / _masses(rows, row_weights, cols, col_weights, roi)[:, None]
     return points, (rows - top, row_weights), (cols - left, col_weights)
@@ -142,9 +146,9 @@ def axis_reach(sigma, truncate, size):
 def axis_windows(positions, size, sigma, truncate):
     """Pixels and weights of each point along one axis: (n_points, k) each; the weights inside sum to 1.
 
-    `sigma` is a number, or one a point.
+    `size` and `sigma` are numbers, or one a point.
     """
-    sigma = np.broadcast_to(sigma, positions.shape)[:, None]
+    size, sigma = (np.broadcast_to(values, positions.shape)[:, None] for values in (size, sigma))
     reach, limit = int(axis_reach(sigma, truncate, size).max(initial=1)), np.maximum(truncate * sigma, 1.0)
     # Below a thousandth of a pixel all mass is on the nearest pixel anyway, and the quotient would overflow.
     sigma = np.maximum(sigma, 1e-3)

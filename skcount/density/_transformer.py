@@ -8,6 +8,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skcount._allocator import keep_freed_memory
 from skcount._doc_link import DocLinkMixin
 from skcount._validation import as_array, check_perspective, check_roi, empty_maps
 from skcount.density._adaptive import neighbor_sigma
@@ -159,8 +160,9 @@ class DensityMapTransformer(DocLinkMixin, TransformerMixin, BaseEstimator, auto_
         self.check_outside(points, shapes)
         belongings = _per_image(shapes, roi, perspective)
         maps = empty_maps(shapes, np.float32)
-        for p, out, kept in zip(points, maps, belongings, strict=True):
-            self.make_map(p, out.shape, **kept, out=out)
+        with keep_freed_memory():
+            for p, out, kept in zip(points, maps, belongings, strict=True):
+                self.make_map(p, out.shape, **kept, out=out)
         return maps
 
     def set_output(self, *, transform=None):  # noqa: ARG002 - scikit-learn's signature

@@ -12,8 +12,8 @@ import numpy as np
 # What each way takes, in nanoseconds: of a matrix product a multiplication and a pixel that windows are laid out over, of a
 # scatter an entry, of stamping a window and an entry. Measured on one core with AVX-512; only their ratios matter.
 PRODUCT, SPREAD, SCATTER, STAMP, STAMPED = 0.04, 1.0, 7.0, 3000.0, 2.5
-# Pixels that are summed at once: what fits in a core's cache.
-BAND = 2**18
+# Pixels that are summed at once: what fits in a processor's cache.
+BAND = 2**19
 # Numbers that may be made on the way to the sum; windows to be stamped, a sixteenth, so that they stay in the cache.
 CHUNK = 2**20
 

@@ -1,15 +1,20 @@
 """Refuse what cannot fit in memory, before the system ends the process."""
 
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
+from skcount._allocator import keep_freed_memory
 from skcount._validation import free_memory
 from skcount.networks import bytes_per_pixel
 
 # Fewer pixels than these fit wherever torch does.
 SMALL = 1_000_000
+# What each of these takes, about.
+BYTES_PER_SMALL_PIXEL = 512
+# A network takes up to four times what its largest operation does; as much again is to stay free.
+SPARE = 8
 
 
 def available(device="cpu"):
@@ -60,6 +65,32 @@ def check_memory(module, shape, what, remedy, training=False):
         raise MemoryError(
             f"{what} need {needed / 1e9:.1f} GB at least, and {free / 1e9:.1f} GB are free; {remedy}"
         )
+
+
+def keep_memory(module, shape, training=False):
+    """Keep the memory of a network's maps for its next maps, where there is plenty of it.
+
+    Parameters
+    ----------
+    module : DensityNetwork
+        The network, where it is to compute.
+    shape : (n_images, height, width)
+        The most that it is to see at once, in pixels.
+    training : bool, default=False
+        Whether it is to be trained.
+
+    Returns
+    -------
+    context manager
+        While it lasts, freed memory stays with the process.
+    """
+    if module.mean.device.type != "cpu":
+        return nullcontext()
+    n_pixels = math.prod(shape)
+    if n_pixels < SMALL:
+        return keep_freed_memory(BYTES_PER_SMALL_PIXEL * n_pixels)
+    n_bytes = int(SPARE * n_pixels * bytes_per_pixel(module, training=training))
+    return keep_freed_memory(n_bytes // 2) if n_bytes < available(module.mean.device) else nullcontext()
 
 
 @contextmanager

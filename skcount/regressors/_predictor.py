@@ -1,5 +1,7 @@
 """Densities of images, tile by tile."""
 
+import math
+
 import numpy as np
 import torch
 
@@ -7,7 +9,7 @@ from skcount._progress import bar
 from skcount._validation import check_finite
 from skcount.networks import inference_copy, symmetries, tiles
 from skcount.networks._tiles import tile_step
-from skcount.regressors._memory import check_memory, out_of_memory
+from skcount.regressors._memory import check_memory, keep_memory, out_of_memory
 from skcount.regressors._pixels import PixelStatistics
 
 
@@ -58,7 +60,7 @@ class Predictor:
         """
         indices = range(len(images)) if indices is None else indices
         counts = np.zeros(len(indices))
-        with self._bar(images, indices) as bar:
+        with self._kept_memory(images, indices), self._bar(images, indices) as bar:
             for n, index in enumerate(indices):
                 for _, density in self._densities(images, index):
                     counts[n] += density.sum(dtype=np.float64)
@@ -81,7 +83,7 @@ class Predictor:
             A new array, or the one of `out`.
         """
         indices = range(len(images))
-        with self._bar(images, indices) as bar:
+        with self._kept_memory(images, indices), self._bar(images, indices) as bar:
             for index in indices:
                 shape = images.shapes[index]
                 density_map = np.empty(shape, images.dtype) if out is None else out[index]
@@ -92,6 +94,15 @@ class Predictor:
                     n_seen += density.size
                     bar.update(density.size)
                 yield density_map
+
+    def _kept_memory(self, images, indices):
+        """A block in which one image's maps take the memory of another's."""
+        shapes = [self._seen(images.shapes[index]) for index in indices]
+        return keep_memory(self.module, max(shapes, key=math.prod, default=(0, 0, 0)))
+
+    def _seen(self, shape):
+        """What the network sees at once of an image: (1, height, width)."""
+        return 1, *(min(size, self.tile_size or size) for size in shape)
 
     def _bar(self, images, indices):
         n_pixels = sum(int(np.prod(images.shapes[index])) for index in indices)
@@ -121,8 +132,7 @@ class Predictor:
 
     def _check_memory(self, index, shape):
         """Refuse an image, or a tile of one, that cannot fit, before the system ends the process."""
-        height, width = (min(size, self.tile_size or size) for size in shape)
-        check_memory(self.module, (1, height, width), *self._words(index, shape))
+        check_memory(self.module, self._seen(shape), *self._words(index, shape))
 
     def _words(self, index, shape):
         """What is said about an image that does not fit."""
