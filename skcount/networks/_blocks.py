@@ -7,8 +7,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-# Four times as many are the output channels that a convolution works on at once, on most processors.
-FEW_CHANNELS = 4
+from skcount.networks._upsampling import UpsampleConv, upsample_conv
 
 
 class ConvBlock(nn.Sequential):
@@ -137,14 +136,14 @@ class _FoldedUpConv(nn.Module):
     def __init__(self, conv, in_channels, rest):
         super().__init__()
         self.padding = conv.padding
-        self.register_buffer("kernel", upsampling_kernel(conv.weight.detach()[:, :in_channels]))
-        self.register_buffer("skip_kernel", conv.weight.detach()[:, in_channels:])
-        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
+        weight, bias = conv.weight.detach(), None if conv.bias is None else conv.bias.detach()
+        self.up = UpsampleConv(weight[:, :in_channels], bias)
+        self.register_buffer("skip_kernel", weight[:, in_channels:])
         self.rest = rest
         self.to(memory_format=torch.channels_last).eval()
 
     def forward(self, x, skip=None):
-        y = functional.conv_transpose2d(x, self.kernel, self.bias, stride=2, padding=self.padding)
+        y = self.up(x)
         if skip is not None:
             y += functional.conv2d(skip, self.skip_kernel, padding=self.padding)
         return self.rest(y)
@@ -181,82 +180,6 @@ def _fuse(conv, norm):
         conv.weight, conv.bias, *statistics, norm.weight, norm.bias
     )
     return fused.to(memory_format=torch.channels_last)
-
-
-def upsample_conv(x, weight, bias=None):
-    """Nearest-neighbour upsampling by two followed by a convolution, as one convolution of the small map.
-
-    Each pixel of the upsampled map is one of four copies of a small one, so the taps that fall on copies of
-    the same pixel can be added beforehand: a k x k kernel becomes one of (k + 1) x (k + 1) with stride 2, the
-    sum of four shifted copies of the flipped kernel, for a transposed convolution. Where there are few output
-    channels, a plain convolution gives the four pixels that lie in a small one as four channels instead, and is
-    faster. Exact, at the border too.
-
-    Parameters
-    ----------
-    x : tensor of shape (n, in_channels, height, width)
-        The small map.
-    weight : tensor of shape (out_channels, in_channels, k, k)
-        Weights of the convolution of the upsampled map, k odd, zero padding k // 2.
-    bias : tensor of shape (out_channels,) or None, default=None
-        Its bias.
-
-    Returns
-    -------
-    tensor of shape (n, out_channels, 2 * height, 2 * width)
-        What the convolution of the upsampled map gives.
-
-    Examples
-    --------
-    >>> import torch
-    >>> x, weight = torch.rand(1, 2, 5, 4), torch.rand(3, 2, 3, 3)
-    >>> up = torch.nn.functional.interpolate(x, scale_factor=2)
-    >>> plain = torch.nn.functional.conv2d(up, weight, padding=1)
-    >>> torch.allclose(upsample_conv(x, weight), plain, atol=1e-5)
-    True
-    """
-    # Exported, for ONNX Runtime, the transposed convolution is the faster one even so.
-    if len(weight) <= FEW_CHANNELS and not torch.compiler.is_compiling():
-        kernel = _four_kernels(weight)
-        bias = None if bias is None else bias.repeat_interleave(4)
-        return functional.pixel_shuffle(functional.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2), 2)
-    return functional.conv_transpose2d(
-        x, upsampling_kernel(weight), bias, stride=2, padding=weight.shape[-1] // 2
-    )
-
-
-def _four_kernels(weight):
-    """For each output channel four kernels on the small map: one for each pixel of the large map in one of its pixels."""
-    side = weight.shape[-1]
-    reach = (side // 2 + 1) // 2
-    # Which taps fall on each pixel of the small map, where the kernel stands on an even pixel, and on an odd one.
-    taps = weight.new_zeros(2, 2 * reach + 1, side)
-    for odd in (0, 1):
-        for tap in range(side):
-            taps[odd, reach + (odd + tap - side // 2) // 2, tap] = 1
-    return torch.einsum("pmi,ocij,qnj->opqcmn", taps, weight, taps).flatten(0, 2)
-
-
-def upsampling_kernel(weight):
-    """The kernel of that transposed convolution.
-
-    Parameters
-    ----------
-    weight : tensor of shape (out_channels, in_channels, k, k)
-        As for `upsample_conv`.
-
-    Returns
-    -------
-    tensor of shape (in_channels, out_channels, k + 1, k + 1)
-        The kernel.
-    """
-    side = weight.shape[-1]
-    same = torch.eye(side + 1, side, dtype=weight.dtype, device=weight.device)
-    # Which taps of the flipped kernel add up to each of the new one's, along an axis and on the plane.
-    axis = (same + same.roll(1, 0)).flip(1)
-    plane = torch.kron(axis, axis)
-    kernel = torch.einsum("oik,jk->ioj", weight.flatten(2), plane)
-    return kernel.unflatten(2, (side + 1, side + 1))
 
 
 def convolution(in_channels, out_channels, kernel_size, normalization):

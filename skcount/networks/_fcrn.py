@@ -6,7 +6,8 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import nn
 
-from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer, upsample_conv
+from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer
+from skcount.networks._upsampling import upsample_conv
 
 _CONSTRAINTS = {
     "in_channels": [Interval(Integral, 1, None, closed="left")],

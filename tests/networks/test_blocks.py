@@ -5,46 +5,15 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from skcount.networks import rectify, upsample_conv
-from skcount.networks._blocks import FEW_CHANNELS, BatchNorm, ConvBlock, UpConvBlock
+from skcount.networks import rectify
+from skcount.networks._blocks import BatchNorm, ConvBlock, UpConvBlock
 
 law = settings(max_examples=50, deadline=None)
-
-
-def plain_upsample_conv(x, weight, bias=None):
-    up = functional.interpolate(x, scale_factor=2, mode="nearest")
-    return functional.conv2d(up, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def randn(*shape, seed=0, requires_grad=True):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_(requires_grad)
-
-
-# upsample_conv
-
-
-@law
-@given(
-    st.sampled_from([1, 3, 5, 7]),
-    st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 2 * FEW_CHANNELS)),
-    st.tuples(st.integers(1, 7), st.integers(1, 7)),
-    st.booleans(),
-    st.integers(0, 999),
-)
-def test_upsampling_and_convolution_are_one_convolution_of_the_small_map_gradients_too(
-    k, channels, shape, has_bias, seed
-):
-    n, c_in, c_out = channels
-    inputs = [randn(n, c_in, *shape, seed=seed), randn(c_out, c_in, k, k, seed=seed + 1)]
-    inputs += [randn(c_out, seed=seed + 2)] if has_bias else []
-    fused, plain = upsample_conv(*inputs), plain_upsample_conv(*inputs)
-    torch.testing.assert_close(fused, plain, rtol=1e-12, atol=1e-12)
-    slope = randn(*fused.shape, seed=seed + 3, requires_grad=False)
-    for one, two in zip(
-        torch.autograd.grad(fused, inputs, slope), torch.autograd.grad(plain, inputs, slope), strict=True
-    ):
-        torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-12)
 
 
 # UpConvBlock
