@@ -121,12 +121,13 @@ def _kernels(points, image_shape, sigma, truncate, window, roi, perspective):
     points, sigmas = points[inside], np.broadcast_to(np.float64(sigma), len(points))[inside]
     if perspective is not None:
         sigmas = sigmas * perspective[tuple(pixels_of(points, image_shape).T)]
-    reach = axis_reach(sigmas, truncate, max(image_shape))[:, None] + 0.5
-    near = (points >= np.array([top, left]) - reach) & (
-        points <= np.array([top + height, left + width]) + reach
-    )
-    near = near.all(axis=1)
-    points, sigmas = points[near], sigmas[near]
+    if (height, width) != tuple(image_shape):  # else all are near
+        reach = axis_reach(sigmas, truncate, max(image_shape))[:, None] + 0.5
+        near = (points >= np.array([top, left]) - reach) & (
+            points <= np.array([top + height, left + width]) + reach
+        )
+        near = near.all(axis=1)
+        points, sigmas = points[near], sigmas[near]
     # Both axes at once: for a few points, the calls are the work.
     sizes, both_sigmas = np.repeat(image_shape, len(points)), np.tile(sigmas, 2)
     (rows, cols), (row_weights, col_weights) = (
