@@ -29,7 +29,7 @@ from skcount.regressors._callbacks import CallbackSupportMixin, TaskTree, with_c
 from skcount.regressors._checkpoint import checkpointing, describe
 from skcount.regressors._export import export_onnx
 from skcount.regressors._hold_out import hold_out
-from skcount.regressors._memory import check_memory, keep_memory, out_of_memory
+from skcount.regressors._memory import NetworkMemory, out_of_memory
 from skcount.regressors._pixels import RangeWatch, channel_statistics, seen_range
 from skcount.regressors._predictor import Predictor, check_out, measure_tiles
 from skcount.regressors._randomness import own_randomness, random_stream
@@ -476,7 +476,8 @@ default=None
             }
             words = _training_words(batch_size, crops.patch_shape, target)
             step_shape = batch_size, *crops.patch_shape
-            check_memory(module, step_shape, *words, training=True)
+            memory = NetworkMemory(module, training=True)
+            memory.check(step_shape, *words)
             resume = kept and kept.state
             n_over = len(resume["history"]) if resume else 0
             tasks = TaskTree(self, epochs - n_over, fitted, **seen)
@@ -505,7 +506,7 @@ default=None
                 keep_every=kept.every if kept else 1,
             )
             has_learnt = True
-            with out_of_memory(*words), keep_memory(module, step_shape, training=True):
+            with out_of_memory(*words), memory.keep(step_shape):
                 diverged, (history, optimizer_state) = self._run(training)
             if one_cycle_schedule and target.is_map:
                 predictor = Predictor(module, self.tile_size, self._symmetries(images))

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 
 import torch
 
@@ -38,59 +39,71 @@ def available(device="cpu"):
     return free_memory()
 
 
-def check_memory(module, shape, what, remedy, training=False):
-    """Refuse images that a network cannot see at once for want of memory.
+class NetworkMemory:
+    """What a network takes of the memory, measured when it is first asked for.
 
     Parameters
     ----------
     module : DensityNetwork
         The network, where it is to compute.
-    shape : (n_images, height, width)
-        What it is to see at once, in pixels.
-    what, remedy : str
-        For the message.
     training : bool, default=False
         Whether it is to be trained.
-
-    Raises
-    ------
-    MemoryError
-        If there is less memory than that takes at least.
     """
-    n_pixels = math.prod(shape)
-    if n_pixels < SMALL:
-        return
-    needed, free = n_pixels * bytes_per_pixel(module, training=training), available(module.mean.device)
-    if needed > free:
-        raise MemoryError(
-            f"{what} need {needed / 1e9:.1f} GB at least, and {free / 1e9:.1f} GB are free; {remedy}"
-        )
 
+    def __init__(self, module, training=False):
+        self.module = module
+        self.training = training
 
-def keep_memory(module, shape, training=False):
-    """Keep the memory of a network's maps for its next maps, where there is plenty of it.
+    @cached_property
+    def per_pixel(self):
+        """Bytes a pixel, at least."""
+        return bytes_per_pixel(self.module, training=self.training)
 
-    Parameters
-    ----------
-    module : DensityNetwork
-        The network, where it is to compute.
-    shape : (n_images, height, width)
-        The most that it is to see at once, in pixels.
-    training : bool, default=False
-        Whether it is to be trained.
+    def check(self, shape, what, remedy):
+        """Refuse images that the network cannot see at once for want of memory.
 
-    Returns
-    -------
-    context manager
-        While it lasts, freed memory stays with the process.
-    """
-    if module.mean.device.type != "cpu":
-        return nullcontext()
-    n_pixels = math.prod(shape)
-    if n_pixels < SMALL:
-        return keep_freed_memory(BYTES_PER_SMALL_PIXEL * n_pixels)
-    n_bytes = int(SPARE * n_pixels * bytes_per_pixel(module, training=training))
-    return keep_freed_memory(n_bytes // 2) if n_bytes < available(module.mean.device) else nullcontext()
+        Parameters
+        ----------
+        shape : (n_images, height, width)
+            What it is to see at once, in pixels.
+        what, remedy : str
+            For the message.
+
+        Raises
+        ------
+        MemoryError
+            If there is less memory than that takes at least.
+        """
+        n_pixels = math.prod(shape)
+        if n_pixels < SMALL:
+            return
+        needed, free = n_pixels * self.per_pixel, available(self.module.mean.device)
+        if needed > free:
+            raise MemoryError(
+                f"{what} need {needed / 1e9:.1f} GB at least, and {free / 1e9:.1f} GB are free; {remedy}"
+            )
+
+    def keep(self, shape):
+        """Keep the memory of the network's maps for its next maps, where there is plenty of it.
+
+        Parameters
+        ----------
+        shape : (n_images, height, width)
+            The most that it is to see at once, in pixels.
+
+        Returns
+        -------
+        context manager
+            While it lasts, freed memory stays with the process.
+        """
+        device = self.module.mean.device
+        if device.type != "cpu":
+            return nullcontext()
+        n_pixels = math.prod(shape)
+        if n_pixels < SMALL:
+            return keep_freed_memory(BYTES_PER_SMALL_PIXEL * n_pixels)
+        n_bytes = int(SPARE * n_pixels * self.per_pixel)
+        return keep_freed_memory(n_bytes // 2) if n_bytes < available(device) else nullcontext()
 
 
 @contextmanager

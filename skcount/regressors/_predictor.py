@@ -9,7 +9,7 @@ from skcount._progress import bar
 from skcount._validation import check_finite
 from skcount.networks import inference_copy, symmetries, tiles
 from skcount.networks._tiles import tile_step
-from skcount.regressors._memory import check_memory, keep_memory, out_of_memory
+from skcount.regressors._memory import NetworkMemory, out_of_memory
 from skcount.regressors._pixels import PixelStatistics
 
 
@@ -37,6 +37,7 @@ class Predictor:
 
     def __init__(self, module, tile_size=None, which=False, progress=False, watch=None):
         self.module = inference_copy(module)
+        self.memory = NetworkMemory(self.module)
         self.tile_size = tile_size
         self.grid, self.reach = measure_tiles(module, tile_size)
         self.symmetries = symmetries(which)
@@ -98,7 +99,7 @@ class Predictor:
     def _kept_memory(self, images, indices):
         """A block in which one image's maps take the memory of another's."""
         shapes = [self._seen(images.shapes[index]) for index in indices]
-        return keep_memory(self.module, max(shapes, key=math.prod, default=(0, 0, 0)))
+        return self.memory.keep(max(shapes, key=math.prod, default=(0, 0, 0)))
 
     def _seen(self, shape):
         """What the network sees at once of an image: (1, height, width)."""
@@ -114,7 +115,7 @@ class Predictor:
         image, shape = images.open(index), images.shapes[index]
         roi = images.roi and images.roi.read(index)
         statistics = self.watch and PixelStatistics(images.n_channels)
-        self._check_memory(index, shape)
+        self.memory.check(self._seen(shape), *self._words(index, shape))
         for symmetry in self.symmetries:
             for tile in tiles(symmetry.shape(shape), self.tile_size, self.grid, self.reach):
                 window = symmetry.undo_window(tile.window, shape)
@@ -129,10 +130,6 @@ class Predictor:
                 yield core, density if roi is None else np.where(roi[core], density, 0)
         if statistics:
             self.watch.check(index, statistics)
-
-    def _check_memory(self, index, shape):
-        """Refuse an image, or a tile of one, that cannot fit, before the system ends the process."""
-        check_memory(self.module, self._seen(shape), *self._words(index, shape))
 
     def _words(self, index, shape):
         """What is said about an image that does not fit."""

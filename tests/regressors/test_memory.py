@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ import torch
 from skcount import DensityMapRegressor, FCRNRegressor, UNetRegressor
 from skcount.networks import FCRNA, DensityNetwork, UNet, bytes_per_pixel
 from skcount.regressors import _memory
-from skcount.regressors._memory import available, check_memory, out_of_memory
+from skcount.regressors._memory import NetworkMemory, available, out_of_memory
 
 
 def module(network):
@@ -34,7 +36,7 @@ def test_what_cannot_be_measured_is_let_pass():
             return x[:, :1] * (2 if x.sum().item() > 0 else 1)
 
     assert bytes_per_pixel(module(Branching())) == 0
-    check_memory(module(Branching()), (1, 10**6, 10**6), "These", "expected less")
+    NetworkMemory(module(Branching())).check((1, 10**6, 10**6), "These", "expected less")
 
 
 def test_an_image_that_cannot_fit_is_refused_with_a_remedy(noise, monkeypatch):
@@ -104,3 +106,29 @@ def test_a_map_that_torch_cannot_allocate_gets_a_remedy(noise):
 def test_other_devices_than_gpus_and_processors_are_not_asked():
     assert available("meta") == float("inf")
     assert available() > 1e7
+
+
+def test_memory_is_kept_where_there_is_plenty(monkeypatch):
+    kept = []
+    monkeypatch.setattr(_memory, "keep_freed_memory", lambda n_bytes: nullcontext(kept.append(n_bytes)))
+    memory = NetworkMemory(module(torch.nn.Conv2d(1, 1, 1)))
+    assert memory.per_pixel == 4 * 2
+    for free in (8e12, 8e7):
+        monkeypatch.setattr(_memory, "available", lambda device, free=free: free)
+        for side in (100, 1000, 10_000):
+            with memory.keep((1, side, side)):
+                pass
+    # Where 8 bytes a pixel, eight times, are more than is free, memory goes back as ever.
+    plenty = [512 * 100**2, 4 * 8 * 1000**2, 4 * 8 * 10_000**2]
+    assert kept == plenty + plenty[:2]
+    with NetworkMemory(module(torch.nn.Conv2d(1, 1, 1)).to("meta")).keep((1, 100, 100)):
+        assert len(kept) == 5
+
+
+def test_a_network_is_measured_once_for_all_images(noise, monkeypatch):
+    X, points = noise
+    regressor = UNetRegressor(filters=2, max_epochs=1, random_state=0, out_of_range="ignore").fit(X, points)
+    measured = []
+    monkeypatch.setattr(_memory, "bytes_per_pixel", lambda *args, **kwargs: measured.append(args) or 1.0)
+    regressor.predict(np.broadcast_to(X[0, :1, :1], (3, 1000, 1000, 3)))
+    assert len(measured) == 1
