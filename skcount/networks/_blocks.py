@@ -182,7 +182,45 @@ def _fuse(conv, norm):
     return fused.to(memory_format=torch.channels_last)
 
 
-def convolution(in_channels, out_channels, kernel_size, normalization):
+class UpDensityLayer(nn.Conv2d):
+    """Nearest-neighbour upsampling by two, then a network's last convolution, as one (:func:`upsample_conv`).
+
+    The parameters are those of `torch.nn.Conv2d`.
+
+    Examples
+    --------
+    >>> density_layer(8, 3, upsampling=True)(torch.zeros(1, 8, 3, 2)).shape
+    torch.Size([1, 1, 6, 4])
+    """
+
+    def forward(self, x):
+        """Upsample and convolve.
+
+        Parameters
+        ----------
+        x : tensor of shape (n, in_channels, height, width)
+            The small map.
+
+        Returns
+        -------
+        tensor of shape (n, out_channels, 2 * height, 2 * width)
+            The large map.
+        """
+        return upsample_conv(x, self.weight, self.bias)
+
+    def folded(self):
+        """Make the kernels beforehand, for prediction.
+
+        Returns
+        -------
+        torch.nn.Module
+            A module that gives the same.
+        """
+        up = UpsampleConv(self.weight.detach(), self.bias.detach())
+        return up.to(memory_format=torch.channels_last).eval()
+
+
+def convolution(in_channels, out_channels, kernel_size, normalization, kind=nn.Conv2d):
     """Make a convolution that keeps the size, initialised for ReLU (He et al. 2015).
 
     Parameters
@@ -191,35 +229,37 @@ def convolution(in_channels, out_channels, kernel_size, normalization):
         As for `torch.nn.Conv2d`.
     normalization : {"batch", None}
         What follows; a normalisation makes a bias pointless.
+    kind : type, default=torch.nn.Conv2d
+        Its class.
 
     Returns
     -------
     torch.nn.Conv2d
         The convolution.
     """
-    conv = nn.Conv2d(
-        in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=normalization is None
-    )
+    conv = kind(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=normalization is None)
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
     return conv
 
 
-def density_layer(in_channels, kernel_size):
+def density_layer(in_channels, kernel_size, upsampling=False):
     """Make a network's last convolution: one channel, and small weights, so that training starts near an empty map.
 
     Parameters
     ----------
     in_channels, kernel_size : int
         As for `torch.nn.Conv2d`.
+    upsampling : bool, default=False
+        Whether the map is upsampled by two before it.
 
     Returns
     -------
     torch.nn.Conv2d
         The convolution.
     """
-    conv = convolution(in_channels, 1, kernel_size, None)
+    conv = convolution(in_channels, 1, kernel_size, None, UpDensityLayer if upsampling else nn.Conv2d)
     with torch.no_grad():
         conv.weight.mul_(0.1)
     return conv

@@ -7,7 +7,6 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from torch import nn
 
 from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer
-from skcount.networks._upsampling import upsample_conv
 
 _CONSTRAINTS = {
     "in_channels": [Interval(Integral, 1, None, closed="left")],
@@ -56,7 +55,7 @@ class FCRNA(nn.Module):
         self.bottom = ConvBlock(128, 512, **shape)
         self.up3 = UpConvBlock(512, 128, **shape)
         self.up2 = UpConvBlock(128, 64, **shape)
-        self.density = density_layer(64, 3)
+        self.density = density_layer(64, 3, upsampling=True)
 
     def forward(self, x):
         """Map standardised images to densities.
@@ -77,7 +76,7 @@ class FCRNA(nn.Module):
         x = self.bottom(x)  # (n, 512, h / 8, w / 8)
         x = self.up3(x)  # (n, 128, h / 4, w / 4)
         x = self.up2(x)  # (n, 64, h / 2, w / 2)
-        return upsample_conv(x, self.density.weight, self.density.bias)  # (n, 1, h, w)
+        return self.density(x)  # (n, 1, h, w)
 
 
 class FCRNB(nn.Module):
@@ -119,7 +118,7 @@ class FCRNB(nn.Module):
         self.down2 = nn.Sequential(ConvBlock(64, 128, **small), ConvBlock(128, 256, **large))
         self.bottom = ConvBlock(256, 256, **large)
         self.up2 = UpConvBlock(256, 256, **large)
-        self.density = density_layer(256, 5)
+        self.density = density_layer(256, 5, upsampling=True)
 
     def forward(self, x):
         """Map standardised images to densities.
@@ -138,4 +137,4 @@ class FCRNB(nn.Module):
         x = F.max_pool2d(self.down2(x), 2)  # (n, 256, h / 4, w / 4)
         x = self.bottom(x)  # (n, 256, h / 4, w / 4)
         x = self.up2(x)  # (n, 256, h / 2, w / 2)
-        return upsample_conv(x, self.density.weight, self.density.bias)  # (n, 1, h, w)
+        return self.density(x)  # (n, 1, h, w)

@@ -6,16 +6,16 @@ from itertools import chain
 from sklearn.utils._param_validation import validate_params
 from torch import nn
 
-from skcount.networks._blocks import ConvBlock, UpConvBlock
+from skcount.networks._blocks import ConvBlock, UpConvBlock, UpDensityLayer
 
 
 @validate_params({"module": [nn.Module]}, prefer_skip_nested_validation=True)
 def inference_copy(module):
     """Copy a module for prediction, its batch normalisations folded into the convolutions before them.
 
-    Only each :class:`ConvBlock` and :class:`UpConvBlock` without hooks is put together anew, wherever in the module: what
-    other modules do with their layers is their own affair. The module stays as it is, and the copy shares all other
-    parameters with it. A copy is cheap to make, and out of date when the module is trained on.
+    Only each :class:`ConvBlock`, :class:`UpConvBlock` and :class:`UpDensityLayer` without hooks is put together anew,
+    wherever in the module: what other modules do with their layers is their own affair. The module stays as it is, and the
+    copy shares all other parameters with it. A copy is cheap to make, and out of date when the module is trained on.
 
     Parameters
     ----------
@@ -35,14 +35,33 @@ def inference_copy(module):
     >>> torch.allclose(inference_copy(network)(images), network(images), atol=1e-5)
     True
     """
+    return shared_copy(module, {id(block): block.folded() for block in _blocks(module)}).eval()
+
+
+def shared_copy(module, replaced=None):
+    """Copy a module, but none of its parameters and buffers.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module.
+    replaced : dict or None, default=None
+        What stands in the copy in place of an object of the module, by its id.
+
+    Returns
+    -------
+    torch.nn.Module
+        The copy.
+    """
     shared = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
-    folded = {id(block): block.folded() for block in _blocks(module)}
-    return deepcopy(module, {**shared, **folded}).eval()
+    return deepcopy(module, {**shared, **(replaced or {})})
 
 
 def _blocks(module):
     """The blocks of a module that nobody else has."""
-    if type(module) in (ConvBlock, UpConvBlock) and not any(map(_has_hooks, module.modules())):
+    if type(module) in (ConvBlock, UpConvBlock, UpDensityLayer) and not any(
+        map(_has_hooks, module.modules())
+    ):
         yield module
     else:
         for child in module.children():

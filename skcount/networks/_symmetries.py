@@ -44,7 +44,8 @@ class Symmetry(NamedTuple):
         tensor of shape (..., height, width) or (..., width, height)
             As they look then.
         """
-        return (images.flip(-1) if self.mirrored else images).rot90(self.turns, (-2, -1))
+        flipped = images.flip(-1) if self.mirrored else images
+        return flipped.rot90(self.turns, (-2, -1)) if self.turns else flipped
 
     def undo(self, images):
         """Turn and flip images back.
@@ -59,7 +60,7 @@ class Symmetry(NamedTuple):
         tensor of shape (..., height, width) or (..., width, height)
             As they were.
         """
-        turned = images.rot90(-self.turns, (-2, -1))
+        turned = images.rot90(-self.turns, (-2, -1)) if self.turns else images
         return turned.flip(-1) if self.mirrored else turned
 
     def shape(self, shape):

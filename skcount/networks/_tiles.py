@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 from torch import nn
 from torch.func import functional_call
 
-from skcount.networks._inference import inference_copy
+from skcount.networks._inference import shared_copy
 from skcount.networks._padding import pad_to_stride
 from skcount.networks._symmetries import Symmetry
 
@@ -161,7 +161,7 @@ def reach(network, n_channels, stride):
     >>> reach(nn.Sequential(nn.Conv2d(1, 4, 5, padding=2), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1)), 1, stride=1)
     3
     """
-    network = inference_copy(network)
+    network = shared_copy(network).eval()
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     generator = torch.Generator().manual_seed(0)
     tensors = {name: _positive(name, value.detach().cpu(), generator) for name, value in tensors.items()}

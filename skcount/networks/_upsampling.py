@@ -44,15 +44,19 @@ def upsample_conv(x, weight, bias=None):
     """
     # Exported, for ONNX Runtime, the transposed convolution is the faster one even so.
     if len(weight) <= FEW_CHANNELS and not torch.compiler.is_compiling():
-        kernel = _four_kernels(weight)
-        bias = None if bias is None else bias.repeat_interleave(4)
-        return functional.pixel_shuffle(functional.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2), 2)
-    return functional.conv_transpose2d(
-        x, upsampling_kernel(weight), bias, stride=2, padding=weight.shape[-1] // 2
-    )
+        return _by_four_channels(x, *_four_kernels(weight, bias))
+    return _transposed(x, upsampling_kernel(weight), bias, weight.shape[-1] // 2)
 
 
-def _four_kernels(weight):
+def _transposed(x, kernel, bias, padding):
+    return functional.conv_transpose2d(x, kernel, bias, stride=2, padding=padding)
+
+
+def _by_four_channels(x, kernel, bias):
+    return functional.pixel_shuffle(functional.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2), 2)
+
+
+def _four_kernels(weight, bias):
     """For each output channel four kernels on the small map: one for each pixel of the large map in one of its pixels."""
     side = weight.shape[-1]
     reach = (side // 2 + 1) // 2
@@ -61,7 +65,8 @@ def _four_kernels(weight):
     for odd in (0, 1):
         for tap in range(side):
             taps[odd, reach + (odd + tap - side // 2) // 2, tap] = 1
-    return torch.einsum("pmi,ocij,qnj->opqcmn", taps, weight, taps).flatten(0, 2)
+    kernel = torch.einsum("pmi,ocij,qnj->opqcmn", taps, weight, taps).flatten(0, 2)
+    return kernel, None if bias is None else bias.repeat_interleave(4)
 
 
 def upsampling_kernel(weight):
@@ -105,13 +110,17 @@ class UpsampleConv(nn.Module):
 
     def __init__(self, weight, bias):
         super().__init__()
-        _, in_channels, side, _ = weight.shape
-        by_differences = side == 3 and in_channels >= MANY_CHANNELS and weight.device.type == "cpu"
-        self.differences = _Differences(weight, bias) if by_differences else None
-        self.register_buffer("weight", weight if by_differences else None)
-        self.register_buffer("kernel", None if by_differences else upsampling_kernel(weight))
-        self.register_buffer("bias", bias)
+        out_channels, in_channels, side, _ = weight.shape
         self.padding = side // 2
+        many = side == 3 and in_channels >= MANY_CHANNELS and weight.device.type == "cpu"
+        self.differences = _Differences(weight, bias) if many else None
+        four_kernels = not many and out_channels <= FEW_CHANNELS
+        kernel, bias_of_four = _four_kernels(weight, bias) if four_kernels else (None, None)
+        self.register_buffer("four_kernels", kernel)
+        self.register_buffer("bias_of_four", bias_of_four)
+        self.register_buffer("kernel", None if many or four_kernels else upsampling_kernel(weight))
+        self.register_buffer("weight", weight if self.kernel is None else None)
+        self.register_buffer("bias", bias)
 
     def forward(self, x):
         """Upsample and convolve.
@@ -126,11 +135,14 @@ class UpsampleConv(nn.Module):
         tensor of shape (n, out_channels, 2 * height, 2 * width)
             The large map.
         """
-        # They write into parts of an array: no gradient goes through that, and no exporter knows it.
-        if self.differences is not None and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
-            return self.differences(x)
-        kernel = upsampling_kernel(self.weight) if self.kernel is None else self.kernel
-        return functional.conv_transpose2d(x, kernel, self.bias, stride=2, padding=self.padding)
+        if self.kernel is not None:
+            return _transposed(x, self.kernel, self.bias, self.padding)
+        if torch.compiler.is_compiling():
+            return upsample_conv(x, self.weight, self.bias)
+        if self.four_kernels is not None:
+            return _by_four_channels(x, self.four_kernels, self.bias_of_four)
+        # Differences are written into parts of an array, which no gradient goes through.
+        return upsample_conv(x, self.weight, self.bias) if torch.is_grad_enabled() else self.differences(x)
 
 
 class _Differences(nn.Module):

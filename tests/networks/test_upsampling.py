@@ -46,7 +46,7 @@ def test_upsampling_and_convolution_are_one_convolution_of_the_small_map_gradien
 @law
 @given(
     st.sampled_from([1, 3, 5]),
-    st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5)),
+    st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 2 * FEW_CHANNELS)),
     st.tuples(st.integers(1, 7), st.integers(1, 7)),
     st.booleans(),
     st.integers(0, 999),
