@@ -1,6 +1,7 @@
 """Densities of images, tile by tile."""
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -97,7 +98,9 @@ class Predictor:
                 yield density_map
 
     def _kept_memory(self, images, indices):
-        """A block in which one image's maps take the memory of another's."""
+        """A block in which one image's maps take the memory of another's; tiles are for those who have little of it."""
+        if self.tile_size is not None:
+            return nullcontext()
         shapes = [self._seen(images.shapes[index]) for index in indices]
         return self.memory.keep(max(shapes, key=math.prod, default=(0, 0, 0)))
 

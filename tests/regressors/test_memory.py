@@ -132,3 +132,14 @@ def test_a_network_is_measured_once_for_all_images(noise, monkeypatch):
     monkeypatch.setattr(_memory, "bytes_per_pixel", lambda *args, **kwargs: measured.append(args) or 1.0)
     regressor.predict(np.broadcast_to(X[0, :1, :1], (3, 1000, 1000, 3)))
     assert len(measured) == 1
+
+
+def test_tiles_keep_no_memory(noise, monkeypatch):
+    X, points = noise
+    regressor = UNetRegressor(filters=2, max_epochs=1, random_state=0).fit(X, points)
+    kept = []
+    monkeypatch.setattr(_memory, "keep_freed_memory", lambda n_bytes: nullcontext(kept.append(n_bytes)))
+    regressor.predict(X)
+    assert len(kept) == 1
+    regressor.set_params(tile_size=256).predict(X)
+    assert len(kept) == 1
