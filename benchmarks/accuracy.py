@@ -2,7 +2,8 @@
 
 ``python benchmarks/accuracy.py --data vgg --protocol lz --n-train 64 --draws 5`` trains what is not in
 benchmarks/accuracy.jsonl yet, one line a draw, and prints a Markdown table; a run that was stopped goes on where it was.
-``--held-out`` compares settings on images held out of the training images: the test images are not read.
+``--held-out`` compares settings on images held out of the training images, with ``first-half`` and ``second-half`` on each
+half of a video after training on the other: the test images are not read.
 ``--set sigma=2 --set architecture=fcrn_a`` changes parameters of the regressor, ``--table`` prints all that is there.
 """
 
@@ -58,7 +59,14 @@ def main():
     parser.add_argument(
         "--scale", type=float, default=1.0, choices=[1.0, 0.5, 0.25], help="of the images' sides"
     )
-    parser.add_argument("--held-out", action="store_true", help="test on held-out training images")
+    parser.add_argument(
+        "--held-out",
+        nargs="?",
+        const=True,
+        default=False,
+        choices=["first-half", "second-half"],
+        help="test on held-out training images: those that were not drawn, the last fifth, or a half of the video",
+    )
     parser.add_argument(
         "--allow-missing", action="store_true", help="leave out frames of the protocol that the archive lacks"
     )
@@ -148,7 +156,10 @@ def load(run):
     if run["held_out"]:
         pool = np.flatnonzero(np.isin(indices.numbers, indices.splits[run["protocol"]].train))
         test = np.setdiff1d(pool, train)
-        if not len(test):  # the last fifth: frames of one video are alike
+        if run["held_out"] is not True:
+            halves = np.array_split(train, 2)
+            test, train = halves if run["held_out"] == "first-half" else halves[::-1]
+        elif not len(test):  # the last fifth: frames of one video are alike
             train, test = np.split(train, [len(train) * 4 // 5])
     # All other protocols count in whole frames.
     roi = data.roi if (run["data"], run["protocol"]) == ("ucsd", "standard") else None
@@ -239,7 +250,9 @@ def describe(draws):
     def mean(name, form=".2f"):
         return format(np.mean([row[name] for row in draws]), form)
 
-    held_out = ", held-out images" * first["held_out"]
+    held_out = {False: "", True: ", held-out images"}.get(
+        first["held_out"], f", held-out {first['held_out']}"
+    )
     scale = f", {first['scale']} of the size" * (first["scale"] != 1)
     missing = ", of the frames that exist" * first["allow_missing"]
     averaged = [row["symmetries_mae"] for row in draws if row["symmetries_mae"] is not None]
