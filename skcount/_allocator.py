@@ -62,8 +62,8 @@ def keep_freed_memory(n_bytes=ARRAY):
     Parameters
     ----------
     n_bytes : int, default=2**25
-        How much the block will need, about. Large pages are asked for; if it is more than the default, what is free is
-        given back at the end.
+        How much the block will need, about. If it is more than the default, large pages are asked for, and what is free
+        is given back at the end.
 
     Examples
     --------
@@ -77,8 +77,9 @@ def keep_freed_memory(n_bytes=ARRAY):
         return
     _blocks.enter(library, n_bytes)
     try:
-        # numpy asks for large pages, and they stay with the heap when the array is freed.
-        np.empty(min(n_bytes, MOST // 2), dtype=np.uint8)
+        if n_bytes > ARRAY:
+            # numpy asks for large pages, and they stay with the heap when the array is freed.
+            np.empty(min(n_bytes, MOST // 2), dtype=np.uint8)
         yield
     finally:
         _blocks.leave(library)
