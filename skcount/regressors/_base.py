@@ -475,9 +475,7 @@ default=None
                 "_seen": seen_range(channels, None if fresh else self._seen),
             }
             words = _training_words(batch_size, crops.patch_shape, target)
-            step_shape = batch_size, *crops.patch_shape
-            memory = NetworkMemory(module, training=True)
-            memory.check(step_shape, *words)
+            NetworkMemory(module, training=True).check((batch_size, *crops.patch_shape), *words)
             resume = kept and kept.state
             n_over = len(resume["history"]) if resume else 0
             tasks = TaskTree(self, epochs - n_over, fitted, **seen)
@@ -506,7 +504,7 @@ default=None
                 keep_every=kept.every if kept else 1,
             )
             has_learnt = True
-            with out_of_memory(*words), memory.keep(step_shape):
+            with out_of_memory(*words):
                 diverged, (history, optimizer_state) = self._run(training)
             if one_cycle_schedule and target.is_map:
                 predictor = Predictor(module, self.tile_size, self._symmetries(images))
