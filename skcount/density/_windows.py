@@ -116,12 +116,14 @@ def _scatter(rows, row_weights, cols, col_weights, buffer):
 
 
 def _stamp(rows, row_weights, cols, col_weights, buffer):
-    windows = row_weights[:, :, None] * col_weights[:, None, :]
-    corners = np.column_stack([rows[:, 0], cols[:, 0]])
-    # Where each window begins and ends, on itself.
-    starts = np.maximum(-corners, 0)
-    stops = np.minimum(np.subtract(buffer.shape, corners), windows.shape[1:])
-    bounds = (values.tolist() for values in (corners, starts, stops))
-    for window, (top, left), (r0, c0), (r1, c1) in zip(windows, *bounds, strict=True):
-        if r1 > r0 and c1 > c0:
-            buffer[top + r0 : top + r1, left + c0 : left + c1] += window[r0:r1, c0:c1]
+    windows = np.einsum("pi,pj->pij", row_weights, col_weights)
+    (height, width), (n_rows, n_cols) = buffer.shape, windows.shape[1:]
+    for window, top, left in zip(windows, rows[:, 0].tolist(), cols[:, 0].tolist(), strict=True):
+        bottom, right = top + n_rows, left + n_cols
+        if top < 0 or left < 0 or bottom > height or right > width:
+            if bottom <= 0 or right <= 0 or top >= height or left >= width:
+                continue
+            window = window[max(-top, 0) : height - top, max(-left, 0) : width - left]
+            top, left = max(top, 0), max(left, 0)
+        on_map = buffer[top:bottom, left:right]
+        on_map += window
