@@ -1,5 +1,6 @@
 """U-Net, with as many filters at every depth, or more of them further down."""
 
+from itertools import pairwise
 from numbers import Integral, Real
 
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows
@@ -12,7 +13,7 @@ from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer
 class UNet(nn.Module):
     """U-Net for density maps.
 
-    A contracting path of three blocks and poolings, a bottom block, and an expanding path of three
+    A contracting path of `depth` blocks and poolings, a bottom block, and an expanding path of as many
     upsamplings, each joined with the block of the same size. Maps an image to a density, before it is made
     non-negative.
 
@@ -29,6 +30,10 @@ class UNet(nn.Module):
         Number of 3 x 3 convolutions in each block, 1 to 100.
     normalization : {"batch", None}, default="batch"
         What follows each convolution.
+    depth : int, default=3
+        Number of poolings, 1 to 8. Each more lets the network look about twice as far around (51 pixels to each side with
+        3, 107 with 4), for objects that are large or are told by what is around them, and has four times the weights
+        where the filters double. The paper has 4.
 
     References
     ----------
@@ -42,8 +47,6 @@ class UNet(nn.Module):
     torch.Size([1, 1, 16, 24])
     """
 
-    stride = 8
-
     @validate_params(
         {
             "in_channels": [Interval(Integral, 1, None, closed="left")],
@@ -51,21 +54,22 @@ class UNet(nn.Module):
             "growth": [Interval(Real, 1, 10, closed="both")],
             "convolutions": [Interval(Integral, 1, 100, closed="both")],
             "normalization": [StrOptions({"batch"}), None],
+            "depth": [Interval(Integral, 1, 8, closed="both")],
         },
         prefer_skip_nested_validation=True,
     )
-    def __init__(self, in_channels, filters=16, growth=2, convolutions=2, normalization="batch"):
+    def __init__(self, in_channels, filters=16, growth=2, convolutions=2, normalization="batch", depth=3):
         super().__init__()
-        f1, f2, f3, f4 = (round(filters * growth**depth) for depth in range(4))
+        self.depth, self.stride = depth, 2**depth
+        widths = [round(filters * growth**level) for level in range(depth + 1)]
         shape = {"convolutions": convolutions, "normalization": normalization}
-        self.down1 = ConvBlock(in_channels, f1, **shape)
-        self.down2 = ConvBlock(f1, f2, **shape)
-        self.down3 = ConvBlock(f2, f3, **shape)
-        self.bottom = ConvBlock(f3, f4, **shape)
-        self.up3 = UpConvBlock(f4, f3, f3, **shape)
-        self.up2 = UpConvBlock(f3, f2, f2, **shape)
-        self.up1 = UpConvBlock(f2, f1, f1, **shape)
-        self.density = density_layer(f1, 1)
+        for level, (before, after) in enumerate(pairwise([in_channels, *widths[:-1]]), start=1):
+            self.add_module(f"down{level}", ConvBlock(before, after, **shape))
+        self.bottom = ConvBlock(*widths[-2:], **shape)
+        for level in range(depth, 0, -1):
+            below, width = widths[level], widths[level - 1]
+            self.add_module(f"up{level}", UpConvBlock(below, width, width, **shape))
+        self.density = density_layer(widths[0], 1)
 
     def forward(self, x):
         """Map standardised images to densities.
@@ -80,11 +84,11 @@ class UNet(nn.Module):
         tensor of shape (n, 1, height, width)
             The densities; may be negative.
         """
-        d1 = self.down1(x)  # (n, f1, h, w)
-        d2 = self.down2(F.max_pool2d(d1, 2))  # (n, f2, h / 2, w / 2)
-        d3 = self.down3(F.max_pool2d(d2, 2))  # (n, f3, h / 4, w / 4)
-        bottom = self.bottom(F.max_pool2d(d3, 2))  # (n, f4, h / 8, w / 8)
-        u3 = self.up3(bottom, d3)  # (n, f3, h / 4, w / 4)
-        u2 = self.up2(u3, d2)  # (n, f2, h / 2, w / 2)
-        u1 = self.up1(u2, d1)  # (n, f1, h, w)
-        return self.density(u1)  # (n, 1, h, w)
+        skips = []
+        for level in range(1, self.depth + 1):
+            skips.append(getattr(self, f"down{level}")(x))  # (n, width, h, w) / 2 ** (level - 1)
+            x = F.max_pool2d(skips[-1], 2)
+        x = self.bottom(x)  # (n, width, h / stride, w / stride)
+        for level in range(self.depth, 0, -1):
+            x = getattr(self, f"up{level}")(x, skips.pop())
+        return self.density(x)  # (n, 1, h, w)

@@ -149,7 +149,9 @@ def _build(tree, architecture):
     regressor = make(**_full_params(tree["params"], architecture))
     regressor._validate_params()
     fitted = {name: value for name, value in tree["fitted"].items() if name in FITTED}
-    fitted["_network_params"] = _full_params(fitted["_network_params"], architecture)
+    # What an older skcount did not know of was as it is by default.
+    of_fit = {**make()._get_network_params(), **fitted["_network_params"]}
+    fitted["_network_params"] = _full_params(of_fit, architecture)
     vars(regressor).update(fitted)
     regressor.density_ = _density(tree["density"])
     # A user's network may draw its first weights; one of skcount's does not, and need not wait while a thread trains.

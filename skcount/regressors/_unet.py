@@ -24,6 +24,9 @@ class UNetRegressor(BaseDensityMapRegressor):
         Number of convolutions in each block, 1 to 100.
     normalization : {"batch", None}, default="batch"
         What follows each convolution.
+    depth : int, default=3
+        Number of poolings, 1 to 8: each more lets the network look about twice as far around, and sides are padded to
+        multiples of ``2**depth`` pixels.
     {parameters}
 
     Attributes
@@ -55,8 +58,9 @@ class UNetRegressor(BaseDensityMapRegressor):
         "growth": [Interval(Real, 1, 10, closed="both")],
         "convolutions": [Interval(Integral, 1, 100, closed="both")],
         "normalization": [StrOptions({"batch"}), None],
+        "depth": [Interval(Integral, 1, 8, closed="both")],
     }
-    _network_param_names = ("filters", "growth", "convolutions", "normalization")
+    _network_param_names = ("filters", "growth", "convolutions", "normalization", "depth")
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         growth=2,
         convolutions=2,
         normalization="batch",
+        depth=3,
         sigma=None,
         density=None,
         loss="multiscale",
@@ -93,6 +98,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         self.growth = growth
         self.convolutions = convolutions
         self.normalization = normalization
+        self.depth = depth
         self.sigma = sigma
         self.density = density
         self.loss = loss
@@ -118,4 +124,4 @@ class UNetRegressor(BaseDensityMapRegressor):
         self.verbose = verbose
 
     def _make_network(self, n_channels):
-        return UNet(n_channels, self.filters, self.growth, self.convolutions, self.normalization)
+        return UNet(n_channels, **{name: getattr(self, name) for name in self._network_param_names})

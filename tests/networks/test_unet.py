@@ -4,6 +4,7 @@ from torch import nn
 from torch.nn import functional
 
 from skcount.networks import UNet
+from skcount.networks._tiles import reach
 
 
 def up(block, x, skip):
@@ -28,6 +29,28 @@ def test_it_equals_the_plain_network_with_the_same_parameters(convolutions, norm
     net = UNet(2, filters=3, convolutions=convolutions, normalization=normalization).double()
     x = torch.randn(2, 2, 16, 24, dtype=torch.float64)
     torch.testing.assert_close(net(x), plain(net, x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 5])
+def test_each_level_of_depth_adds_a_pooling_and_doubles_how_far_the_network_looks(depth):
+    net = UNet(1, filters=2, depth=depth).eval()
+    assert net.stride == 2**depth
+    names = [f"down{level}" for level in range(1, depth + 1)]
+    assert [name for name, _ in net.named_children() if name.startswith("down")] == names
+    far = {1: 9, 2: 23, 3: 51, 4: 107, 5: 221}  # the last is measured up to its stride
+    assert reach(net, 1, net.stride) == far[depth]
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_the_map_has_the_size_of_the_image_at_every_depth(depth):
+    side = 3 * 2**depth
+    assert UNet(2, filters=2, depth=depth)(torch.rand(1, 2, side, side)).shape == (1, 1, side, side)
+
+
+@pytest.mark.parametrize("depth", [0, 9, 2.5])
+def test_a_depth_that_is_none_is_refused(depth):
+    with pytest.raises(ValueError, match="'depth' parameter"):
+        UNet(1, depth=depth)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (16, 40)])

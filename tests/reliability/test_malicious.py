@@ -478,6 +478,11 @@ def model_of_a_trillion_weights(folder):
     return signed(folder, lambda tree: tree["fitted"]["_network_params"].update(filters=10_000, growth=10))
 
 
+def model_of_more_weights_than_there_are_numbers(folder):
+    change = {"filters": 10_000, "growth": 10, "depth": 8}
+    return signed(folder, lambda tree: tree["fitted"]["_network_params"].update(change))
+
+
 def model_of_endless_layers(folder):
     return signed(folder, lambda tree: tree["fitted"]["_network_params"].update(convolutions=10**9))
 
@@ -577,6 +582,11 @@ MALICIOUS = {
         model_of_a_trillion_weights,
         load,
         "The weights .* have the shape",
+    ),
+    "a model bomb of more weights than numbers": (
+        model_of_more_weights_than_there_are_numbers,
+        load,
+        "no regressor that can be built .*Storage size",
     ),
     "a model of endless layers": (model_of_endless_layers, load, "'convolutions' parameter"),
     "a model that says to be another": (model_that_says_to_be_another, load, "a test image gave"),
