@@ -8,7 +8,8 @@ import torch
 
 from skcount._progress import bar
 from skcount._validation import check_finite
-from skcount.networks import inference_copy, symmetries, tiles
+from skcount.networks import symmetries, tiles
+from skcount.networks._inference import cached_inference_copy
 from skcount.networks._tiles import tile_step
 from skcount.regressors._memory import NetworkMemory, out_of_memory
 from skcount.regressors._pixels import PixelStatistics
@@ -37,7 +38,7 @@ class Predictor:
     """
 
     def __init__(self, module, tile_size=None, which=False, progress=False, watch=None):
-        self.module = inference_copy(module)
+        self.module = cached_inference_copy(module)
         self.memory = NetworkMemory(self.module)
         self.tile_size = tile_size
         self.grid, self.reach = measure_tiles(module, tile_size)

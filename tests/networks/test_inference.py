@@ -1,9 +1,13 @@
+import gc
+from weakref import ref
+
 import pytest
 import torch
 from torch import nn
 
 from skcount.networks import FCRNA, FCRNB, DensityNetwork, UNet, inference_copy
 from skcount.networks._blocks import ConvBlock, UpConvBlock
+from skcount.networks._inference import cached_inference_copy
 
 NETWORKS = {
     "unet": lambda **params: UNet(2, filters=3, **params),
@@ -68,6 +72,79 @@ def test_a_copy_is_of_the_network_as_it_was():
     with torch.no_grad():
         network[0].weight.mul_(2)
     torch.testing.assert_close(fast(images()), expected)
+
+
+def test_a_cached_copy_has_the_blocks_of_the_last_one():
+    network = trained(UNet(2, filters=3))
+    first, second = cached_inference_copy(network), cached_inference_copy(network)
+    assert first is not second
+    assert first.down1 is second.down1
+    assert first.up3 is second.up3
+    assert inference_copy(network).down1 is not first.down1
+
+
+def double_in_place(network):
+    with torch.no_grad():
+        network.up1.conv.weight.mul_(2)
+
+
+def double_past_the_counter(network):
+    network.up1.conv.weight.data.mul_(2)
+
+
+def flip(network):  # the sum stays
+    with torch.no_grad():
+        network.up1.conv.weight.copy_(network.up1.conv.weight.flip(-1))
+
+
+def see_more_images(network):
+    network.train()(images(2))
+
+
+def load(network):
+    network.load_state_dict(trained(UNet(2, filters=3), seed=9).state_dict())
+
+
+def descend(network):
+    network(images()).sum().backward()
+    torch.optim.SGD(network.parameters(), 0.1).step()
+
+
+def replace(network):
+    network.down1 = trained(ConvBlock(2, 3, convolutions=2), seed=9)
+
+
+def hook(network):
+    network.down1.register_forward_hook(lambda *args: args[-1] + 1)
+
+
+CHANGES = double_in_place, double_past_the_counter, flip, see_more_images, load, replace, hook
+
+
+@pytest.mark.parametrize(
+    ("change", "built_for_inference"),
+    [(descend, False), *((change, inference) for change in CHANGES for inference in (False, True))],
+)
+def test_a_cached_copy_is_never_out_of_date(change, built_for_inference):
+    with torch.inference_mode(built_for_inference):
+        network = trained(UNet(2, filters=3))
+        cached_inference_copy(network)
+        before = network.eval()(images()).detach()
+        change(network)
+    with torch.no_grad():
+        expected = network.eval()(images())
+        assert not torch.allclose(expected, before)
+        torch.testing.assert_close(cached_inference_copy(network)(images()), expected)
+
+
+def test_a_cached_copy_goes_with_its_network():
+    network = trained(UNet(2, filters=3))
+    folded = ref(cached_inference_copy(network).down1)
+    gc.collect()
+    assert folded() is not None
+    del network
+    gc.collect()
+    assert folded() is None
 
 
 class Scaled(ConvBlock):
