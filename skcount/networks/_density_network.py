@@ -1,5 +1,6 @@
 """The one module around every network: pixels in, objects per pixel out."""
 
+from contextlib import nullcontext
 from numbers import Integral, Real
 
 import torch
@@ -41,6 +42,8 @@ class DensityNetwork(nn.Module):
     """
 
     _reach = None, None
+    # Whether training computes the network in bfloat16, but its weights, their gradients and the densities as they are.
+    mixed_precision = False
 
     @validate_params(
         {
@@ -85,14 +88,21 @@ class DensityNetwork(nn.Module):
         # Faster in the layout that they come in, where the pixels of a channel follow one another.
         images = (images - self.mean) / self.std
         padded = pad_to_stride(images.contiguous(memory_format=torch.channels_last), self.stride)
-        density = self.network(padded)
+        with self._precision(images.device):
+            density = self.network(padded)
         if density.shape != (len(images), 1, *padded.shape[-2:]):
             raise ValueError(
                 f"The network maps {tuple(padded.shape)} to {tuple(density.shape)}; expected "
                 f"{(len(images), 1, *padded.shape[-2:])}, one density for each pixel. A network that needs sides that "
                 "are multiples of some number says so in an attribute `stride`."
             )
-        return rectify(density[..., :height, :width]) * self.output_scale
+        return rectify(density[..., :height, :width].to(images.dtype)) * self.output_scale
+
+    def _precision(self, device):
+        """What the network is computed in."""
+        if self.mixed_precision and self.training:
+            return torch.autocast(device.type, torch.bfloat16)
+        return nullcontext()
 
     @property
     def grid(self):

@@ -45,6 +45,7 @@ from skcount.training import (
     MapTarget,
     PointTarget,
     blank_shape,
+    computes_bfloat16,
     train,
 )
 
@@ -89,6 +90,7 @@ class BaseDensityMapRegressor(
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "dtype": [StrOptions({"float32", "float64"})],
+        "mixed_precision": ["boolean", StrOptions({"auto"})],
         "warm_start": ["boolean"],
         "out_of_range": [StrOptions({"warn", "raise", "ignore"})],
         "on_divergence": [StrOptions({"raise", "warn", "discard"})],
@@ -455,6 +457,7 @@ default=None
             module = (
                 self._make_module(channels.mean, channels.std, unit) if fresh else self._continue_module()
             )
+            module.mixed_precision = self._mixes_precision()
             # What would be wrong is refused before the training, not after it.
             measure_tiles(module, self.tile_size)
             self._try_network(module, images, target)
@@ -555,6 +558,7 @@ default=None
     ):
         """Check all that `fit` is given; nothing is trained before all of it is right."""
         density = self._make_density()
+        self._mixes_precision()
         self._torch_device()
         if not fresh and self._network_params != self._get_network_params():
             raise ValueError(
@@ -688,6 +692,17 @@ default=None
     def _augments(self, images):
         """Which symmetries there are: True, "mirror", or False; the columns of a table have none."""
         return False if images.is_table else self.augment
+
+    def _mixes_precision(self):
+        """Whether the training is in mixed precision."""
+        if self.mixed_precision == "auto":
+            return self.dtype == "float32" and computes_bfloat16(self._torch_device())
+        if self.mixed_precision and self.dtype != "float32":
+            raise ValueError(
+                f"mixed_precision=True and dtype={self.dtype!r}; expected dtype='float32' with it, for what is mixed is "
+                "float32 and bfloat16. Leave one of them at its default."
+            )
+        return self.mixed_precision
 
     def _torch_device(self):
         """The device's name as torch knows it; refused where torch cannot compute on it."""

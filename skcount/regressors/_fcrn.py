@@ -78,6 +78,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         n_iter_no_change=20,
         device="auto",
         dtype="float32",
+        mixed_precision=False,
         warm_start=False,
         out_of_range="warn",
         on_divergence="raise",
@@ -105,6 +106,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         self.n_iter_no_change = n_iter_no_change
         self.device = device
         self.dtype = dtype
+        self.mixed_precision = mixed_precision
         self.warm_start = warm_start
         self.out_of_range = out_of_range
         self.on_divergence = on_divergence

@@ -86,6 +86,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         n_iter_no_change=20,
         device="auto",
         dtype="float32",
+        mixed_precision=False,
         warm_start=False,
         out_of_range="warn",
         on_divergence="raise",
@@ -115,6 +116,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         self.n_iter_no_change = n_iter_no_change
         self.device = device
         self.dtype = dtype
+        self.mixed_precision = mixed_precision
         self.warm_start = warm_start
         self.out_of_range = out_of_range
         self.on_divergence = on_divergence

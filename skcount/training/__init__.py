@@ -5,6 +5,7 @@ from skcount.training._crops import Crops
 from skcount.training._jitter import Jitter
 from skcount.training._losses import LOSSES
 from skcount.training._net import DivergedError, train
+from skcount.training._precision import computes_bfloat16
 from skcount.training._targets import CountTarget, MapTarget, PointTarget
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "MapTarget",
     "PointTarget",
     "blank_shape",
+    "computes_bfloat16",
     "train",
 ]
