@@ -256,3 +256,53 @@ def test_frozen_statistics_reach_a_users_network_too():
 def test_the_stride_is_the_networks_own():
     assert DensityNetwork(FCRNA(1), [0.0], [1.0]).stride == FCRNA.stride == 8
     assert DensityNetwork(Plain(), [0.0], [1.0]).stride == 1
+
+
+# --- mixed precision --------------------------------------------------------------------------------------------
+
+
+def seen_by_convolutions(network, images):
+    """What the types of the maps are that convolutions return."""
+    seen = set()
+    hooks = [
+        m.register_forward_hook(lambda *args: seen.add(args[-1].dtype))
+        for m in network.modules()
+        if isinstance(m, nn.Conv2d)
+    ]
+    density = network(images)
+    for hook in hooks:
+        hook.remove()
+    return seen, density
+
+
+def test_mixed_precision_is_for_training_and_leaves_weights_gradients_and_densities_as_they_are():
+    network, images = make("unet"), torch.rand(2, 1, 16, 16)
+    network.mixed_precision = True
+    seen, density = seen_by_convolutions(network.train(), images)
+    assert seen == {torch.bfloat16}
+    assert density.dtype == torch.float32
+    density.sum().backward()
+    assert (
+        {p.dtype for p in network.parameters()}
+        == {p.grad.dtype for p in network.parameters()}
+        == {torch.float32}
+    )
+    assert all(b.dtype in (torch.float32, torch.int64) for b in network.buffers())
+    seen, _ = seen_by_convolutions(network.eval(), images)
+    assert seen == {torch.float32}
+
+
+@pytest.mark.parametrize("name", ["unet", "fcrn_a"])
+def test_mixed_precision_gives_about_the_same_map_and_gradient(name):
+    images = torch.rand(2, 1, 32, 32)
+    maps, gradients = [], []
+    for mixed in (False, True):
+        network = make(name).train()
+        network.mixed_precision = mixed
+        density = network(images)
+        (density * torch.linspace(0, 1, 32)).sum().backward()
+        maps.append(density.detach())
+        gradients.append(torch.cat([p.grad.flatten() for p in network.network.parameters()]))
+    for single, mixed in (maps, gradients):
+        assert not torch.equal(single, mixed)
+        assert (single - mixed).norm() < 0.1 * single.norm()

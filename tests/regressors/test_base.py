@@ -104,6 +104,35 @@ def test_it_learns_to_count_cells_and_that_a_blank_image_is_empty():
         assert regressor.predict(np.zeros((1, *shape), dtype=np.uint8))[0] < 0.5
 
 
+def test_mixed_precision_learns_as_well_and_predicts_in_single_precision():
+    X, points = make_cells(n_samples=16, image_shape=(48, 48), random_state=0, return_X_y=True)
+    plain, mixed = (small(max_epochs=60, mixed_precision=mixed).fit(X, points) for mixed in (False, True))
+    assert not (plain.predict(X) == mixed.predict(X)).all()
+    (_, *_, of_plain), (begin, *_, end) = ([row["train_loss"] for row in r.history_] for r in (plain, mixed))
+    assert end < 1.2 * of_plain
+    assert end < 0.5 * begin
+    assert {p.dtype for p in mixed.module_.parameters()} == {torch.float32}
+    before = mixed.predict(X)
+    np.testing.assert_array_equal(mixed.set_params(mixed_precision=False).predict(X), before)
+
+
+@pytest.mark.parametrize("has", [False, True])
+def test_mixed_precision_is_chosen_where_the_device_has_it(has, noise, monkeypatch):
+    monkeypatch.setattr(_base, "computes_bfloat16", lambda device: has and device == "cpu")
+    auto, told = (
+        small(mixed_precision=mixed, device="cpu").fit(*noise).predict(noise[0]) for mixed in ("auto", has)
+    )
+    np.testing.assert_array_equal(auto, told)
+    double = small(mixed_precision="auto", dtype="float64").fit(*noise)
+    assert next(double.module_.parameters()).dtype == torch.float64
+
+
+def test_mixed_precision_is_what_the_last_fit_was_told(noise):
+    regressor = small(mixed_precision=True).fit(*noise)
+    regressor.set_params(mixed_precision=False).partial_fit(*noise)
+    assert not regressor.module_.mixed_precision
+
+
 def test_jitter_makes_counts_of_images_of_more_contrast_stay():
     X, points = make_cells(n_samples=16, image_shape=(48, 48), random_state=0, return_X_y=True)
     X = X[..., 2] // 2  # room above

@@ -63,6 +63,7 @@ VARIANTS = {
     },
     "Adam": {"net_params": {"optimizer": torch.optim.AdamW}, "lr": 0.001},
     "jitter": {"jitter": 0.2},
+    "mixed precision": {"mixed_precision": True},
     "points without a map": {"loss": "bayesian"},
 }
 

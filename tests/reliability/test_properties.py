@@ -206,6 +206,7 @@ def test_game_of_cells_that_are_no_larger_than_pixels_compares_the_maps_pixel_by
             "jitter": st.sampled_from([0, 0.3, -1]),
             "normalization": st.sampled_from(["batch", None]),
             "dtype": st.sampled_from(["float32", "float64", "float16"]),
+            "mixed_precision": st.sampled_from([True, False, "auto", "yes"]),
             "validation_fraction": st.sampled_from([None, 0.5, 1]),
             "tile_size": st.sampled_from([None, 256, 8]),
         },
