@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -33,7 +34,7 @@ from skcount import (
 from skcount._validation import check_images
 from skcount.datasets import fetch_vgg_cells, make_cells, save_hdf5
 from skcount.networks import FCRNA, DensityNetwork, UNet, inference_copy
-from skcount.training import LOSSES, Crops, PointTarget, train
+from skcount.training import LOSSES, Crops, PointTarget, computes_bfloat16, train
 from skcount.training._muon import Muon
 
 ROUNDS = 7
@@ -97,10 +98,13 @@ def training_step(name):
 
         return run
 
-    return {
-        "article": step(article.NETWORKS[name](3, plain=True)),
-        "network": step(DensityNetwork(kinds[name], [0.5] * 3, [0.3] * 3)),
-    }
+    ours = DensityNetwork(kinds[name], [0.5] * 3, [0.3] * 3)
+    sides = {"article": step(article.NETWORKS[name](3, plain=True)), "network": step(ours)}
+    if computes_bfloat16("cpu"):
+        mixed = deepcopy(ours)
+        mixed.mixed_precision = True
+        sides["network, mixed precision"] = step(mixed)
+    return sides
 
 
 def steps(n_steps=32):
@@ -315,7 +319,11 @@ CHILDREN = {
     **{
         f"{name} training step, {side}": lambda side=side, name=name: train_in_child(side, name)
         for name in ("fcrn_a", "unet")
-        for side in ("article", "network")
+        for side in (
+            "article",
+            "network",
+            *(["network, mixed precision"] if computes_bfloat16("cpu") else []),
+        )
     },
     **{
         f"{size} x {size} pixels in tiles of 1024": lambda size=size: predict_large(size)
