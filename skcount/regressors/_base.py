@@ -6,6 +6,7 @@ from copy import copy, deepcopy
 from functools import cache, partial
 from multiprocessing import current_process
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from skcount.regressors._checkpoint import checkpointing, describe
 from skcount.regressors._export import export_onnx
 from skcount.regressors._hold_out import hold_out
 from skcount.regressors._memory import NetworkMemory, out_of_memory
-from skcount.regressors._pixels import RangeWatch, channel_statistics, seen_range
+from skcount.regressors._pixels import ChannelStatistics, RangeWatch, channel_statistics, seen_range
 from skcount.regressors._predictor import Predictor, check_out, measure_tiles
 from skcount.regressors._randomness import own_randomness, random_stream
 from skcount.regressors._save import save_regressor
@@ -62,6 +63,36 @@ BIAS_IMAGES = 256
 LEAST_SHARE = 0.8
 # The height that one object has in the network's own units.
 PEAK = 4.0
+
+
+class TrainingData(NamedTuple):
+    """What a fit was given, checked.
+
+    Parameters
+    ----------
+    images : Images
+        The images to learn from.
+    target : PointTarget, MapTarget or CountTarget
+        What is on them.
+    weights : ndarray of shape (n_images,)
+        Of the images, 1 on average.
+    channels : ChannelStatistics
+        What their pixels are like.
+    density : DensityMapTransformer
+        What makes maps of points.
+    held_out : tuple of (Images, ndarray, ndarray) or None
+        Images to validate on, their counts and weights.
+    seed : int
+        Of all that is drawn.
+    """
+
+    images: Images
+    target: object
+    weights: np.ndarray
+    channels: ChannelStatistics
+    density: DensityMapTransformer
+    held_out: tuple | None
+    seed: int
 
 
 class BaseDensityMapRegressor(
@@ -172,8 +203,8 @@ class BaseDensityMapRegressor(
                 X, y, sample_weight, roi, perspective, fresh, self._fraction(), groups, kept and kept.seed
             )
             if kept:
-                images, target, weights, _, _, held_out, seed = data
-                kept.compare(describe(self, seed, images, target, weights, held_out, fresh))
+                trained_on = data.images, data.target, data.weights, data.held_out
+                kept.compare(describe(self, data.seed, *trained_on, fresh))
             seen = _as_callbacks_see(X, y, sample_weight, roi)
             return self._fit(
                 seen, data, fresh, max_epochs=self.max_epochs, one_cycle_schedule=True, kept=kept
@@ -450,39 +481,28 @@ default=None
 
     def _fit(self, seen, data, fresh, max_epochs, one_cycle_schedule, kept=None):
         """Build the network where it is fresh, and train it on what was checked."""
-        images, target, weights, channels, density, held_out, seed = data
         earlier = None if fresh or one_cycle_schedule else self._training_state
-        with own_randomness(seed if fresh else self._random_stream, self._torch_device()):
-            unit = target.peak(weights) / PEAK
-            module = (
-                self._make_module(channels.mean, channels.std, unit) if fresh else self._continue_module()
-            )
-            module.mixed_precision = self._mixes_precision()
-            # What would be wrong is refused before the training, not after it.
-            measure_tiles(module, self.tile_size)
-            self._try_network(module, images, target)
-            loss = LOSSES[self.loss](float(module.output_scale), density.sigma)
-            patch_shape, augment = self._patch_shape(images, target), self._augments(images)
-            with_points = loss.needs_points and target.is_map
-            jitter = Jitter(self.jitter, *_standardisation(module)) if self.jitter else None
-            crops = Crops(images, target, patch_shape, weights, augment, with_points, jitter)
+        with own_randomness(data.seed if fresh else self._random_stream, self._torch_device()):
+            module = self._start_module(data, fresh)
+            loss = LOSSES[self.loss](float(module.output_scale), data.density.sigma)
+            crops = self._make_crops(data, module, loss)
             batch_size = len(crops) if self.batch_size == -1 else min(self.batch_size, len(crops))
             epochs = _auto_epochs(-(-len(crops) // batch_size)) if max_epochs == "auto" else max_epochs
             fitted = {
                 "module_": module,
-                "density_": density,
-                "n_channels_in_": images.n_channels,
+                "density_": data.density,
+                "n_channels_in_": data.images.n_channels,
                 "patch_size_": crops.patch_shape,
                 "_network_params": self._get_network_params(),
-                "_seed": seed,
-                "_seen": seen_range(channels, None if fresh else self._seen),
+                "_seed": data.seed,
+                "_seen": seen_range(data.channels, None if fresh else self._seen),
             }
-            words = _training_words(batch_size, crops.patch_shape, target)
+            words = _training_words(batch_size, crops.patch_shape, data.target)
             NetworkMemory(module, training=True).check((batch_size, *crops.patch_shape), *words)
             resume = kept and kept.state
             n_over = len(resume["history"]) if resume else 0
             tasks = TaskTree(self, epochs - n_over, fitted, **seen)
-            penalty = _blank_penalty(images, channels, crops.patch_shape, module, earlier or resume)
+            penalty = _blank_penalty(data, crops.patch_shape, module, earlier or resume)
             training = partial(
                 train,
                 module,
@@ -498,7 +518,7 @@ default=None
                 callbacks=self.callbacks or (),
                 net_params=self.net_params,
                 after_epoch=lambda n: tasks.end_epoch(n - n_over),
-                validate=held_out and (lambda: self._held_out_error(module, *held_out)),
+                validate=data.held_out and (lambda: self._held_out_error(module, *data.held_out)),
                 patience=self.n_iter_no_change if self.early_stopping else None,
                 optimizer_state=earlier and earlier["optimizer"],
                 remember=not one_cycle_schedule,
@@ -506,26 +526,21 @@ default=None
                 keep=kept and kept.write,
                 keep_every=kept.every if kept else 1,
             )
-            has_learnt = True
             with out_of_memory(*words):
                 diverged, (history, optimizer_state) = self._run(training)
-            if one_cycle_schedule and target.is_map:
-                predictor = Predictor(module, self.tile_size, self._symmetries(images))
-                share = _share_counted(predictor, images, target.counts, weights)
-                has_learnt = LEAST_SHARE < share < 1 / LEAST_SHARE
-                module.output_scale /= share if has_learnt else 1
+            share = self._rescale(module, data) if one_cycle_schedule and data.target.is_map else 1.0
             # What another call goes on with: the same stream of random numbers, and where it is one run, the same momenta.
             fitted["_random_stream"] = random_stream()
             state = {"optimizer": optimizer_state, "n_steps": penalty.step if penalty else 0}
             fitted["_training_state"] = None if one_cycle_schedule else state
         module.eval()
-        self._store(fitted, history, fresh, images.columns)
+        self._store(fitted, history, fresh, data.images.columns)
         tasks.end()
         if diverged and self.on_divergence == "raise":
             raise diverged
         if diverged:
             warnings.warn(str(diverged), ConvergenceWarning, stacklevel=2)
-        elif not has_learnt:
+        elif not _has_learnt(share):
             warnings.warn(
                 f"After {len(history)} epochs the maps of the training images sum to {share:.0%} of their counts; expected "
                 f"{LEAST_SHARE:.0%} to {1 / LEAST_SHARE:.0%}: the network has not learnt to count yet. Train longer "
@@ -534,6 +549,46 @@ default=None
                 stacklevel=2,
             )
         return self
+
+    def _start_module(self, data, fresh):
+        """The network to train; what would be wrong with it is refused before the training, not after it."""
+        if fresh:
+            unit = data.target.peak(data.weights) / PEAK
+            module = self._make_module(data.channels.mean, data.channels.std, unit)
+        else:
+            module = self._continue_module()
+        module.mixed_precision = self._mixes_precision()
+        measure_tiles(module, self.tile_size)
+        self._try_network(module, data.images, data.target)
+        return module
+
+    def _make_crops(self, data, module, loss):
+        """What the batches of the training are drawn from."""
+        jitter = Jitter(self.jitter, *_standardisation(module)) if self.jitter else None
+        return Crops(
+            data.images,
+            data.target,
+            self._patch_shape(data.images, data.target),
+            data.weights,
+            self._augments(data.images),
+            loss.needs_points and data.target.is_map,
+            jitter,
+        )
+
+    def _rescale(self, module, data):
+        """Scale the maps so that whole training images add up to their counts, and say to what part of them they did.
+
+        Crops that cut through an image show the network padding where the image went on, and a whole image has less of
+        that: its counts come out a few percent off, all the same way. This one number, of whole images, takes it out.
+        """
+        sample = np.unique(np.linspace(0, len(data.images) - 1, BIAS_IMAGES).round().astype(int))
+        true = np.sum(data.weights[sample] * data.target.counts[sample])
+        if not true > 0:  # where nothing is to be counted, nothing says how far off the counts are
+            return 1.0
+        predictor = Predictor(module, self.tile_size, self._symmetries(data.images))
+        share = np.sum(data.weights[sample] * predictor.counts(data.images, sample)) / true
+        module.output_scale /= share if _has_learnt(share) else 1
+        return share
 
     def _run(self, training):
         """Train; where that diverges after some good epochs, they are what was learnt, if they are wanted."""
@@ -593,7 +648,7 @@ default=None
         channels = channel_statistics(images, weights, looked_at)
         if len(kept) < len(images):
             images, target, weights = images.take(kept), target.take(kept), weights[kept]
-        return images, target, weights / weights.mean(), channels, density, held_out, seed
+        return TrainingData(images, target, weights / weights.mean(), channels, density, held_out, seed)
 
     def _seed_of(self, fresh, begun):
         """The seed of a fit and of those that go on from it: a warm start holds the same images out again."""
@@ -750,16 +805,9 @@ def _warn_of_list():
     )
 
 
-def _share_counted(predictor, images, counts, weights):
-    """What the counts of training images add up to, of the true ones.
-
-    Crops that cut through an image show the network padding where the image went on, and a whole image has less of
-    that: its counts come out a few percent off, all the same way. This one number, of whole images, takes it out.
-    """
-    sample = np.unique(np.linspace(0, len(images) - 1, BIAS_IMAGES).round().astype(int))
-    true = np.sum(weights[sample] * counts[sample])
-    # Where nothing is to be counted, nothing says how far off the counts are.
-    return np.sum(weights[sample] * predictor.counts(images, sample)) / true if true > 0 else 1.0
+def _has_learnt(share):
+    """Whether maps that sum to this part of the counts are a network's that has learnt to count."""
+    return LEAST_SHARE < share < 1 / LEAST_SHARE
 
 
 def _training_words(n_crops, patch_shape, target):
@@ -812,11 +860,11 @@ def _standardisation(module):
     return [value.flatten().numpy(force=True).astype(np.float64) for value in (module.mean, module.std)]
 
 
-def _blank_penalty(images, channels, shape, module, earlier=None):
+def _blank_penalty(data, shape, module, earlier=None):
     """Teach that a flat image is empty; a row of a table is no image."""
-    if images.is_table:
+    if data.images.is_table:
         return None
-    n_steps = earlier["n_steps"] if earlier else 0
+    n_steps, channels = earlier["n_steps"] if earlier else 0, data.channels
     return BlankPenalty(channels.low, channels.high, channels.std, shape, float(module.output_scale), n_steps)
 
 
