@@ -78,7 +78,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         n_iter_no_change=20,
         device="auto",
         dtype="float32",
-        mixed_precision=False,
+        mixed_precision="auto",
         warm_start=False,
         out_of_range="warn",
         on_divergence="raise",

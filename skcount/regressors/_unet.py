@@ -86,7 +86,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         n_iter_no_change=20,
         device="auto",
         dtype="float32",
-        mixed_precision=False,
+        mixed_precision="auto",
         warm_start=False,
         out_of_range="warn",
         on_divergence="raise",
