@@ -44,6 +44,7 @@ def bytes_per_pixel(module, training=False):
         with torch.no_grad():
             shadow = _without_numbers(module)
             shadow = shadow.train() if training else inference_copy(shadow)
+            shadow.mixed_precision = False  # which there is none of without numbers
             side = 4 * module.grid
             shape = N_IMAGES, module.mean.shape[1], side, side
             image = torch.empty(shape, dtype=module.mean.dtype, device="meta")
@@ -51,7 +52,10 @@ def bytes_per_pixel(module, training=False):
                 shadow(image)
     except Exception:  # a user's network may do what needs real numbers
         return 0.0
-    return (sizes.of_convolutions if training else sizes.largest) / (N_IMAGES * side**2)
+    if not training:
+        return sizes.largest / (N_IMAGES * side**2)
+    # In bfloat16 a number takes 2 bytes of 4.
+    return sizes.of_convolutions / (N_IMAGES * side**2) / (2 if module.mixed_precision else 1)
 
 
 def _without_numbers(module):

@@ -18,6 +18,11 @@ def test_a_network_of_known_maps_needs_what_they_take():
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 10, 3, padding=1), torch.nn.Conv2d(10, 1, 1))
     assert bytes_per_pixel(module(network)) == 4 * 11
     assert bytes_per_pixel(module(network), training=True) == 4 * (1 + 10)
+    mixed = module(network)
+    mixed.mixed_precision = True
+    assert bytes_per_pixel(mixed) == 4 * 11
+    assert bytes_per_pixel(mixed, training=True) == 2 * (1 + 10)
+    assert mixed.mixed_precision
     assert bytes_per_pixel(module(network).double()) == 8 * 11
 
 
