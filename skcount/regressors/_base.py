@@ -712,7 +712,7 @@ default=None
 
     def _try_network(self, module, images, target):
         """Refuse a user's network that does not map images of the sizes of the training to maps of their size."""
-        if not callable(self._get_network_params().get("architecture")):
+        if not self._has_users_network():
             return
         shape = self._patch_shape(images, target)
         for height, width in (shape,) if images.is_table else (shape, blank_shape(shape)):
@@ -727,6 +727,9 @@ default=None
                     "expected a network that maps (n, n_channels, height, width) to (n, 1, height, width), of any size."
                 ) from error
         module.train()
+
+    def _has_users_network(self):
+        return callable(getattr(self, "architecture", None))
 
     def _continue_module(self):
         """A copy of the fitted network, to train on: if that fails, the fitted one is as it was."""
@@ -750,8 +753,9 @@ default=None
 
     def _mixes_precision(self):
         """Whether the training is in mixed precision."""
-        if self.mixed_precision == "auto":
-            return self.dtype == "float32" and computes_bfloat16(self._torch_device())
+        if self.mixed_precision == "auto":  # a user's network may do what bfloat16 is not enough for
+            mixes = self.dtype == "float32" and not self._has_users_network()
+            return mixes and computes_bfloat16(self._torch_device())
         if self.mixed_precision and self.dtype != "float32":
             raise ValueError(
                 f"mixed_precision=True and dtype={self.dtype!r}; expected dtype='float32' with it, for what is mixed is "

@@ -53,8 +53,8 @@ dtype : {"float32", "float64"}, default="float32"
 mixed_precision : bool or "auto", default="auto"
     Whether training computes the convolutions in bfloat16, and all else (weights, their gradients and updates, densities,
     the loss) in float32: about twice as fast where the hardware has it, and many times as slow where it has not. "auto" does
-    so on CPUs with AVX512_BF16 or AMX and CUDA devices from compute capability 8.0 on, and only for a `dtype` of "float32";
-    False trains alike on every machine, up to rounding. Predictions are in `dtype`.
+    so on CPUs with AVX512_BF16 or AMX and CUDA devices from compute capability 8.0 on, for a `dtype` of "float32" and
+    networks that have a name here; False trains alike on every machine, up to rounding. Predictions are in `dtype`.
 warm_start : bool, default=False
     Whether `fit` goes on from the weights of the last fit, by another cycle of the learning rate, with crops drawn anew.
 out_of_range : {"warn", "raise", "ignore"}, default="warn"

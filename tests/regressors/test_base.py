@@ -32,6 +32,7 @@ from skcount import (
 from skcount._doc_link import DOCUMENTATION
 from skcount.datasets import ImageSet, make_cells
 from skcount.metrics import count_mae_scorer
+from skcount.networks import UNet
 from skcount.regressors import _base, _randomness
 from skcount.regressors._hold_out import hold_out
 from skcount.training import LOSSES, PointTarget
@@ -119,12 +120,18 @@ def test_mixed_precision_learns_as_well_and_predicts_in_single_precision():
 @pytest.mark.parametrize("has", [False, True])
 def test_mixed_precision_is_chosen_where_the_device_has_it(has, noise, monkeypatch):
     monkeypatch.setattr(_base, "computes_bfloat16", lambda device: has and device == "cpu")
-    auto, told = (
-        small(mixed_precision=mixed, device="cpu").fit(*noise).predict(noise[0]) for mixed in ("auto", has)
-    )
-    np.testing.assert_array_equal(auto, told)
-    double = small(mixed_precision="auto", dtype="float64").fit(*noise)
+    default, told = (small(device="cpu", **of).fit(*noise) for of in ({}, {"mixed_precision": has}))
+    assert default.module_.mixed_precision == told.module_.mixed_precision == has
+    np.testing.assert_array_equal(default.predict(noise[0]), told.predict(noise[0]))
+    double = small(dtype="float64").fit(*noise)
     assert next(double.module_.parameters()).dtype == torch.float64
+
+
+def test_a_users_network_is_trained_in_mixed_precision_only_where_that_is_wanted(noise, monkeypatch):
+    monkeypatch.setattr(_base, "computes_bfloat16", lambda device: True)
+    regressor = DensityMapRegressor(UNet, architecture_params={"filters": 2}, max_epochs=1, random_state=0)
+    assert not regressor.fit(*noise).module_.mixed_precision
+    assert regressor.set_params(mixed_precision=True).fit(*noise).module_.mixed_precision
 
 
 def test_mixed_precision_is_what_the_last_fit_was_told(noise):
