@@ -59,6 +59,8 @@ class AverageWeights(Callback):
             parameter.copy_(mean)
 
 
+# Whatever the hardware has: what one element is worth is compared at one precision.
+PRECISION = {"mixed_precision": False}
 # Parameters that differ from the recipe's ("steps" relative to it), and what is replaced where there is no parameter.
 VARIANTS = {
     "the recipe": ({}, {}),
@@ -70,7 +72,7 @@ VARIANTS = {
     "constant learning rate": ({}, {f"{CALLBACKS}.one_cycle": lambda _: 1.0}),
     "statistics never frozen": ({}, {f"{NET}.FREEZE_AFTER": 2.0}),
     "no normalisation": ({"architecture_params": {"normalization": None}}, {}),
-    "no last scale": ({}, {f"{BASE}._share_counted": lambda *_: 1.0}),
+    "no last scale": ({}, {f"{BASE}.BaseDensityMapRegressor._rescale": lambda *_: 1.0}),
     "no penalty on flat images": ({}, {f"{BASE}._blank_penalty": nothing}),
     "pixels not standardised": ({}, {f"{BASE}.channel_statistics": not_standardised}),
     "32 filters at every depth": ({"architecture_params": {"filters": 32, "growth": 1}}, {}),
@@ -110,7 +112,9 @@ def run(name, draw, steps):
     X, points, train, test, _ = load({**split, "scale": 1, "draw": draw})
     params, replaced = map(dict, VARIANTS[name])
     replaced[f"{BASE}.AUTO_STEPS"] = int(params.pop("steps", 1) * steps)
-    regressor = DensityMapRegressor(random_state=draw).set_params(**{**SETTINGS["vgg"], **params})
+    regressor = DensityMapRegressor(random_state=draw).set_params(
+        **{**PRECISION, **SETTINGS["vgg"], **params}
+    )
     start = perf_counter()
     with ExitStack() as stack:
         for target, value in replaced.items():
