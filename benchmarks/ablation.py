@@ -77,7 +77,7 @@ VARIANTS = {
     "pixels not standardised": ({}, {f"{BASE}.channel_statistics": not_standardised}),
     "32 filters at every depth": ({"architecture_params": {"filters": 32, "growth": 1}}, {}),
     "weights averaged over the last fifth": ({"callbacks": [("average", AverageWeights())]}, {}),
-    "mixed precision": ({"mixed_precision": True}, {}),
+    "mixed precision": ({"mixed_precision": "auto"}, {}),
     "half as many steps": ({"steps": 0.5}, {}),
     "twice as many steps": ({"steps": 2}, {}),
 }

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -47,6 +47,7 @@ def prediction(name):
     """Counts of eight images of 256 x 256 pixels."""
     theirs = article.NETWORKS[name](3, plain=True).eval()
     regressor, folded = fitted(name), inference_copy(fitted(name).module_)
+    mixed = copy(regressor).set_params(mixed_precision=True)
     images = noise((8, 256, 256, 3))
     pixels = torch.from_numpy(images.transpose(0, 3, 1, 2) / np.float32(255))
 
@@ -58,6 +59,7 @@ def prediction(name):
         "article": lambda: count(theirs),
         "network, the same batch": lambda: count(folded),
         "predict": lambda: regressor.predict(images),
+        **({"predict, mixed precision": lambda: mixed.predict(images)} if computes_bfloat16("cpu") else {}),
         "ONNX Runtime": onnx_session(name, pixels.numpy()),
     }
 
@@ -102,7 +104,7 @@ def training_step(name):
     sides = {"article": step(article.NETWORKS[name](3, plain=True)), "network": step(ours)}
     if computes_bfloat16("cpu"):
         mixed = deepcopy(ours)
-        mixed.mixed_precision = True
+        mixed.trains_mixed = True
         sides["network, mixed precision"] = step(mixed)
     return sides
 

@@ -42,8 +42,8 @@ class DensityNetwork(nn.Module):
     """
 
     _reach = None, None
-    # Whether training computes the network in bfloat16, but its weights, their gradients and the densities as they are.
-    mixed_precision = False
+    # Whether training, or prediction, computes the network in bfloat16, but weights, gradients and densities as they are.
+    trains_mixed = predicts_mixed = False
 
     @validate_params(
         {
@@ -100,7 +100,7 @@ class DensityNetwork(nn.Module):
 
     def _precision(self, device):
         """What the network is computed in."""
-        if self.mixed_precision and self.training:
+        if self.trains_mixed if self.training else self.predicts_mixed:
             return torch.autocast(device.type, torch.bfloat16)
         return nullcontext()
 

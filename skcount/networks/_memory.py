@@ -44,7 +44,7 @@ def bytes_per_pixel(module, training=False):
         with torch.no_grad():
             shadow = _without_numbers(module)
             shadow = shadow.train() if training else inference_copy(shadow)
-            shadow.mixed_precision = False  # which there is none of without numbers
+            shadow.trains_mixed = shadow.predicts_mixed = False  # which there is none of without numbers
             side = 4 * module.grid
             shape = N_IMAGES, module.mean.shape[1], side, side
             image = torch.empty(shape, dtype=module.mean.dtype, device="meta")
@@ -52,10 +52,11 @@ def bytes_per_pixel(module, training=False):
                 shadow(image)
     except Exception:  # a user's network may do what needs real numbers
         return 0.0
-    if not training:
-        return sizes.largest / (N_IMAGES * side**2)
+    n_bytes, mixed = (
+        (sizes.of_convolutions, module.trains_mixed) if training else (sizes.largest, module.predicts_mixed)
+    )
     # In bfloat16 a number takes 2 bytes of 4.
-    return sizes.of_convolutions / (N_IMAGES * side**2) / (2 if module.mixed_precision else 1)
+    return n_bytes / (N_IMAGES * side**2) / (2 if mixed else 1)
 
 
 def _without_numbers(module):

@@ -557,7 +557,7 @@ default=None
             module = self._make_module(data.channels.mean, data.channels.std, unit)
         else:
             module = self._continue_module()
-        module.mixed_precision = self._mixes_precision()
+        module.trains_mixed = self._trains_mixed()
         measure_tiles(module, self.tile_size)
         self._try_network(module, data.images, data.target)
         return module
@@ -585,7 +585,7 @@ default=None
         true = np.sum(data.weights[sample] * data.target.counts[sample])
         if not true > 0:  # where nothing is to be counted, nothing says how far off the counts are
             return 1.0
-        predictor = Predictor(module, self.tile_size, self._symmetries(data.images))
+        predictor = self._make_predictor(module, self._symmetries(data.images))
         share = np.sum(data.weights[sample] * predictor.counts(data.images, sample)) / true
         module.output_scale /= share if _has_learnt(share) else 1
         return share
@@ -601,7 +601,7 @@ default=None
 
     def _held_out_error(self, module, images, counts, weights):
         """Mean absolute error of the counts of the images that were held out, by the module as it is."""
-        predicted = Predictor(module, self.tile_size).counts(images)
+        predicted = self._make_predictor(module).counts(images)
         return count_mean_absolute_error(counts, predicted, sample_weight=weights)
 
     def _fraction(self):
@@ -613,7 +613,7 @@ default=None
     ):
         """Check all that `fit` is given; nothing is trained before all of it is right."""
         density = self._make_density()
-        self._mixes_precision()
+        self._trains_mixed()
         self._torch_device()
         if not fresh and self._network_params != self._get_network_params():
             raise ValueError(
@@ -751,7 +751,12 @@ default=None
         """Which symmetries there are: True, "mirror", or False; the columns of a table have none."""
         return False if images.is_table else self.augment
 
-    def _mixes_precision(self):
+    def _predicts_mixed(self, module):
+        """Whether predictions are in mixed precision: only where that was asked for, and is no slower."""
+        wanted = self.mixed_precision != "auto" and self.mixed_precision
+        return bool(wanted and module.mean.dtype == torch.float32 and computes_bfloat16(module.mean.device))
+
+    def _trains_mixed(self):
         """Whether the training is in mixed precision."""
         if self.mixed_precision == "auto":  # a user's network may do what bfloat16 is not enough for
             mixes = self.dtype == "float32" and not self._has_users_network()
@@ -785,7 +790,11 @@ default=None
         watch = None
         if self.out_of_range != "ignore" and not images.is_table:
             watch = RangeWatch(self._seen, self.out_of_range)
-        return Predictor(self.module_, self.tile_size, self._symmetries(images), self.verbose > 0, watch)
+        return self._make_predictor(self.module_, self._symmetries(images), self.verbose > 0, watch)
+
+    def _make_predictor(self, module, which=False, progress=False, watch=None):
+        """What predicts with a network as the parameters say."""
+        return Predictor(module, self.tile_size, which, progress, watch, self._predicts_mixed(module))
 
 
 def _as_callbacks_see(X, y, sample_weight, roi):

@@ -30,6 +30,8 @@ class Predictor:
         Whether to show a progress bar, where there is a terminal.
     watch : RangeWatch or None, default=None
         Looks at the pixels of each image, too.
+    mixed : bool, default=False
+        Whether to compute the network in bfloat16.
 
     Raises
     ------
@@ -37,8 +39,9 @@ class Predictor:
         If a tile is too small for the network, or no tile would do.
     """
 
-    def __init__(self, module, tile_size=None, which=False, progress=False, watch=None):
+    def __init__(self, module, tile_size=None, which=False, progress=False, watch=None, mixed=False):
         self.module = cached_inference_copy(module)
+        self.module.predicts_mixed = mixed
         self.memory = NetworkMemory(self.module)
         self.tile_size = tile_size
         self.grid, self.reach = measure_tiles(module, tile_size)

@@ -275,9 +275,9 @@ def seen_by_convolutions(network, images):
     return seen, density
 
 
-def test_mixed_precision_is_for_training_and_leaves_weights_gradients_and_densities_as_they_are():
+def test_mixed_precision_in_training_leaves_weights_gradients_and_densities_as_they_are():
     network, images = make("unet"), torch.rand(2, 1, 16, 16)
-    network.mixed_precision = True
+    network.trains_mixed = True
     seen, density = seen_by_convolutions(network.train(), images)
     assert seen == {torch.bfloat16}
     assert density.dtype == torch.float32
@@ -292,13 +292,23 @@ def test_mixed_precision_is_for_training_and_leaves_weights_gradients_and_densit
     assert seen == {torch.float32}
 
 
+def test_mixed_precision_in_prediction_is_a_matter_of_its_own():
+    network, images = make("unet").eval(), torch.rand(2, 1, 16, 16)
+    network.predicts_mixed = True
+    seen, density = seen_by_convolutions(network, images)
+    assert seen == {torch.bfloat16}
+    assert density.dtype == torch.float32
+    seen, _ = seen_by_convolutions(network.train(), images)
+    assert seen == {torch.float32}
+
+
 @pytest.mark.parametrize("name", ["unet", "fcrn_a"])
 def test_mixed_precision_gives_about_the_same_map_and_gradient(name):
     images = torch.rand(2, 1, 32, 32)
     maps, gradients = [], []
     for mixed in (False, True):
         network = make(name).train()
-        network.mixed_precision = mixed
+        network.trains_mixed = mixed
         density = network(images)
         (density * torch.linspace(0, 1, 32)).sum().backward()
         maps.append(density.detach())

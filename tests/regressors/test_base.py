@@ -105,7 +105,7 @@ def test_it_learns_to_count_cells_and_that_a_blank_image_is_empty():
         assert regressor.predict(np.zeros((1, *shape), dtype=np.uint8))[0] < 0.5
 
 
-def test_mixed_precision_learns_as_well_and_predicts_in_single_precision():
+def test_mixed_precision_learns_as_well_and_predicts_in_single_precision_where_it_was_not_asked_for(monkeypatch):
     X, points = make_cells(n_samples=16, image_shape=(48, 48), random_state=0, return_X_y=True)
     plain, mixed = (small(max_epochs=60, mixed_precision=mixed).fit(X, points) for mixed in (False, True))
     assert not (plain.predict(X) == mixed.predict(X)).all()
@@ -113,16 +113,33 @@ def test_mixed_precision_learns_as_well_and_predicts_in_single_precision():
     assert end < 1.2 * of_plain
     assert end < 0.5 * begin
     assert {p.dtype for p in mixed.module_.parameters()} == {torch.float32}
-    before = mixed.predict(X)
+    before = mixed.set_params(mixed_precision="auto").predict(X)
     np.testing.assert_array_equal(mixed.set_params(mixed_precision=False).predict(X), before)
+    monkeypatch.setattr(_base, "computes_bfloat16", lambda device: False)
+    np.testing.assert_array_equal(mixed.set_params(mixed_precision=True).predict(X), before)
+
+
+def test_predictions_in_mixed_precision_are_about_the_same_and_their_bias_is_taken_out(monkeypatch):
+    monkeypatch.setattr(_base, "computes_bfloat16", lambda device: True)
+    X, points = make_cells(n_samples=8, image_shape=(120, 64), random_state=0, return_X_y=True)
+    regressor = small(max_epochs=100, mixed_precision=True).fit(X, points)
+    mixed = regressor.predict(X)
+    assert mixed.sum() == pytest.approx(points.counts.sum())
+    np.testing.assert_array_equal(regressor.predict(X[:1]), mixed[:1])
+    np.testing.assert_allclose(regressor.set_params(tile_size=80).predict(X), mixed, rtol=1e-3)
+    single = regressor.set_params(mixed_precision="auto").predict(X)
+    assert not (single == mixed).any()
+    np.testing.assert_allclose(mixed, single, rtol=0.01)
+    assert {p.dtype for p in regressor.module_.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("has", [False, True])
 def test_mixed_precision_is_chosen_where_the_device_has_it(has, noise, monkeypatch):
     monkeypatch.setattr(_base, "computes_bfloat16", lambda device: has and device == "cpu")
     default, told = (small(device="cpu", **of).fit(*noise) for of in ({}, {"mixed_precision": has}))
-    assert default.module_.mixed_precision == told.module_.mixed_precision == has
-    np.testing.assert_array_equal(default.predict(noise[0]), told.predict(noise[0]))
+    assert default.module_.trains_mixed == told.module_.trains_mixed == has
+    state = told.set_params(mixed_precision=False).predict(noise[0])
+    np.testing.assert_allclose(default.predict(noise[0]), state, rtol=0.01)
     double = small(dtype="float64").fit(*noise)
     assert next(double.module_.parameters()).dtype == torch.float64
 
@@ -130,14 +147,14 @@ def test_mixed_precision_is_chosen_where_the_device_has_it(has, noise, monkeypat
 def test_a_users_network_is_trained_in_mixed_precision_only_where_that_is_wanted(noise, monkeypatch):
     monkeypatch.setattr(_base, "computes_bfloat16", lambda device: True)
     regressor = DensityMapRegressor(UNet, architecture_params={"filters": 2}, max_epochs=1, random_state=0)
-    assert not regressor.fit(*noise).module_.mixed_precision
-    assert regressor.set_params(mixed_precision=True).fit(*noise).module_.mixed_precision
+    assert not regressor.fit(*noise).module_.trains_mixed
+    assert regressor.set_params(mixed_precision=True).fit(*noise).module_.trains_mixed
 
 
 def test_mixed_precision_is_what_the_last_fit_was_told(noise):
     regressor = small(mixed_precision=True).fit(*noise)
     regressor.set_params(mixed_precision=False).partial_fit(*noise)
-    assert not regressor.module_.mixed_precision
+    assert not regressor.module_.trains_mixed
 
 
 def test_jitter_makes_counts_of_images_of_more_contrast_stay():

@@ -19,10 +19,12 @@ def test_a_network_of_known_maps_needs_what_they_take():
     assert bytes_per_pixel(module(network)) == 4 * 11
     assert bytes_per_pixel(module(network), training=True) == 4 * (1 + 10)
     mixed = module(network)
-    mixed.mixed_precision = True
+    mixed.trains_mixed = True
     assert bytes_per_pixel(mixed) == 4 * 11
     assert bytes_per_pixel(mixed, training=True) == 2 * (1 + 10)
-    assert mixed.mixed_precision
+    mixed.predicts_mixed = True
+    assert bytes_per_pixel(mixed) == 2 * 11
+    assert mixed.trains_mixed and mixed.predicts_mixed
     assert bytes_per_pixel(module(network).double()) == 8 * 11
 
 
