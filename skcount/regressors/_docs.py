@@ -54,8 +54,8 @@ mixed_precision : bool or "auto", default="auto"
     Whether to compute the convolutions in bfloat16, and all else (weights, their gradients and updates, densities, the loss)
     in float32: about twice as fast where the hardware has it, and many times as slow where it has not. "auto" trains so
     on CPUs with AVX512_BF16 or AMX and CUDA devices from compute capability 8.0 on, for a `dtype` of "float32" and
-    networks that have a name here, and predicts in `dtype`. True trains so everywhere, and predicts so on such devices: counts
-    are then about 0.1 % off. False trains and predicts alike on every machine, up to rounding.
+    networks that have a name here, and predicts in `dtype`. True trains so everywhere, and predicts so on such devices:
+    counts are then about 0.1 % off. False trains and predicts alike on every machine, up to rounding.
 warm_start : bool, default=False
     Whether `fit` goes on from the weights of the last fit, by another cycle of the learning rate, with crops drawn anew.
 out_of_range : {"warn", "raise", "ignore"}, default="warn"

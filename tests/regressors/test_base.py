@@ -105,7 +105,9 @@ def test_it_learns_to_count_cells_and_that_a_blank_image_is_empty():
         assert regressor.predict(np.zeros((1, *shape), dtype=np.uint8))[0] < 0.5
 
 
-def test_mixed_precision_learns_as_well_and_predicts_in_single_precision_where_it_was_not_asked_for(monkeypatch):
+def test_mixed_precision_learns_as_well_and_predicts_in_single_precision_where_it_was_not_asked_for(
+    monkeypatch,
+):
     X, points = make_cells(n_samples=16, image_shape=(48, 48), random_state=0, return_X_y=True)
     plain, mixed = (small(max_epochs=60, mixed_precision=mixed).fit(X, points) for mixed in (False, True))
     assert not (plain.predict(X) == mixed.predict(X)).all()

@@ -24,7 +24,8 @@ def test_a_network_of_known_maps_needs_what_they_take():
     assert bytes_per_pixel(mixed, training=True) == 2 * (1 + 10)
     mixed.predicts_mixed = True
     assert bytes_per_pixel(mixed) == 2 * 11
-    assert mixed.trains_mixed and mixed.predicts_mixed
+    assert mixed.trains_mixed
+    assert mixed.predicts_mixed
     assert bytes_per_pixel(module(network).double()) == 8 * 11
 
 
