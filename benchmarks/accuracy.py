@@ -235,12 +235,19 @@ def print_table(rows):
     settings = {}
     for row in rows:
         settings.setdefault(json.dumps([row[name] for name in KEY[:-1]]), []).append(row)
-    lines = [describe(draws) for draws in settings.values()]
+    lines = [describe(draws) for draws in sorted(settings.values(), key=order)]
     for line in lines[:1]:
         print(f"| {' | '.join(line)} |")
         print("|" + " --- |" * len(line))
     for line in lines:
         print(f"| {' | '.join(line.values())} |")
+
+
+def order(draws):
+    """Where the line of some draws stands: each data set's published protocols first, and the default recipe first."""
+    first = draws[0]
+    data, protocol, params = list(FETCH).index(first["data"]), first["protocol"], first["params"]
+    return data, protocol == "article", protocol, "mixed_precision" in params, len(params)
 
 
 def describe(draws):
