@@ -279,7 +279,9 @@ def describe(draws):
         "no image looked at: training mean": mean("training_mean_mae"),
         "last frame of the clip": "" if first["last_frame_mae"] is None else mean("last_frame_mae"),
         "seconds": mean("train_seconds", ".0f"),
-        "of the processor": mean("train_cpu_seconds", ".0f") if "train_cpu_seconds" in first else "",
+        "of the processor": mean("train_cpu_seconds", ".0f")
+        if all("train_cpu_seconds" in row for row in draws)
+        else "",
         "threads": str(first["threads"]),
         "parameters": str(first["n_parameters"]),
         "published MAE": published,
