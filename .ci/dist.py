@@ -15,7 +15,8 @@ MADE = ("PKG-INFO", "setup.cfg", "skcount.egg-info/")  # by setuptools, in every
 LEFT_OUT = {".gitignore"}
 TEN_LINES = """
 import skcount
-from skcount.datasets import load_hdf5, make_cells, save_hdf5
+from skcount.datasets import make_cells
+from skcount.io import load_hdf5, save_hdf5
 
 X, points = make_cells(4, image_shape=(32, 32), random_state=0, return_X_y=True)
 save_hdf5("cells.h5", X, points)

@@ -17,8 +17,8 @@ from time import perf_counter, process_time
 import numpy as np
 import torch
 
-from skcount import DensityMapRegressor, PointAnnotations
-from skcount.datasets import ImageSet, fetch_mall, fetch_ucsd_pedestrians, fetch_vgg_cells
+from skcount import DensityMapRegressor, ImageSet, PointAnnotations
+from skcount.datasets import fetch_mall, fetch_ucsd_pedestrians, fetch_vgg_cells
 from skcount.metrics import (
     count_bias,
     count_mean_absolute_error,

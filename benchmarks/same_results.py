@@ -16,7 +16,7 @@ import numpy as np
 TREE = Path(__file__).resolve().parent.parent
 
 
-def configurations(folder):
+def configurations(folder):  # noqa: C901 - a list of functions
     """Yield (name, function that returns a fitted regressor and images to count in)."""
     import skcount
     from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, UNetRegressor
@@ -137,7 +137,9 @@ def compare(old, new):
     for name in sorted({key.split("/")[0] for key in old}):
         keys = [key for key in {**old, **new} if key.startswith(f"{name}/")]
         bad = [
-            k for k in keys if k not in old or k not in new or not np.array_equal(old[k], new[k], equal_nan=True)
+            k
+            for k in keys
+            if k not in old or k not in new or not np.array_equal(old[k], new[k], equal_nan=True)
         ]
         n_different += bool(bad)
         counts = f"counts {old[name + '/counts'][:3].round(4).tolist()}..."

@@ -34,8 +34,9 @@ from skcount import (
     PointAnnotations,
     UNetRegressor,
 )
-from skcount._validation import check_images
-from skcount.datasets import fetch_vgg_cells, make_cells, save_hdf5
+from skcount.datasets import fetch_vgg_cells, make_cells
+from skcount.images import check_images
+from skcount.io import save_hdf5
 from skcount.networks import FCRNA, DensityNetwork, UNet, inference_copy
 from skcount.training import LOSSES, Crops, PointTarget, computes_bfloat16, train
 from skcount.training._muon import Muon

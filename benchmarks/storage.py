@@ -19,7 +19,8 @@ from sklearn.model_selection import KFold
 from skorch.callbacks import Callback
 
 from skcount import DensityMapRegressor, PointAnnotations
-from skcount.datasets import load_hdf5, make_cells, save_hdf5
+from skcount.datasets import make_cells
+from skcount.io import load_hdf5, save_hdf5
 from skcount.metrics import count_mean_absolute_error
 
 SHAPE = (256, 256, 3)

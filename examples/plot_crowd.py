@@ -69,8 +69,7 @@ plt.show()
 # at the path. People stand upright, so ``augment="mirror"`` flips left and right, and never turns a picture upside
 # down, where the perspective would be wrong, too.
 
-from skcount import UNetRegressor
-from skcount.datasets import ImageSet
+from skcount import ImageSet, UNetRegressor
 
 images = ImageSet(X, roi=roi, perspective=perspective, groups=clips)
 regressor = UNetRegressor(filters=8, sigma=1.5, augment="mirror", batch_size=4, max_epochs=25, random_state=0)

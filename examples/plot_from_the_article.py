@@ -33,7 +33,8 @@ ours, a U-Net with nothing chosen, by 1.80 (one seed each); the mean of the trai
 import tempfile
 from pathlib import Path
 
-from skcount.datasets import load_hdf5, make_cells, save_hdf5
+from skcount.datasets import make_cells
+from skcount.io import load_hdf5, save_hdf5
 
 folder = tempfile.TemporaryDirectory()
 path = Path(folder.name, "cells.h5")

@@ -39,7 +39,7 @@ print(*(here / "cells.csv").read_text().splitlines()[:4], sep="\n")
 # `load_folder` pairs pictures and points, and says at once what has no partner or lies outside its picture. Pictures
 # are read when they are needed. Other programs' files (ImageJ, napari, COCO, label masks, ...) load in the same way.
 
-from skcount.datasets import load_folder
+from skcount.io import load_folder
 
 cells = load_folder(here / "pictures", here / "cells.csv")
 print(cells.DESCR)

@@ -13,19 +13,21 @@ _HOMES = {
     "UNetRegressor": "regressors",
     "FCRNRegressor": "regressors",
     "PointAnnotations": "points",
+    "ImageSet": "images",
     "load": "regressors",
 }
-_MODULES = ["datasets", "density", "metrics", "networks", "plotting", "testing"]
+_MODULES = ["datasets", "density", "io", "metrics", "networks", "plotting", "testing"]
 
 __all__ = [
     "DensityMapRegressor",
     "DensityMapTransformer",
     "FCRNRegressor",
+    "ImageSet",
     "PointAnnotations",
     "UNetRegressor",
     "load",
 ]
-__all__ += ["datasets", "density", "metrics", "networks", "plotting", "testing"]
+__all__ += ["datasets", "density", "io", "metrics", "networks", "plotting", "testing"]
 
 
 def __getattr__(name):

@@ -14,8 +14,8 @@ from numbers import Integral
 
 import numpy as np
 
+from skcount._check import as_array, check_roi
 from skcount._html import table
-from skcount._validation import as_array, check_roi
 
 __all__ = ["PointAnnotations", "check_points"]
 

@@ -10,7 +10,7 @@ from numpydoc.validate import validate
 
 import skcount
 
-MODULES = ["datasets", "density", "metrics", "networks", "plotting", "testing"]
+MODULES = ["datasets", "density", "io", "metrics", "networks", "plotting", "testing"]
 REFERENCE = Path(__file__).parents[1] / "docs" / "api.rst"
 
 # What is not asked for: sections for which there is nothing to say, and the order of words.

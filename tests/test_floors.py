@@ -34,8 +34,10 @@ def test_imports_go_downward_only():
         "skcount.density",
         "skcount.metrics",
         "skcount.datasets",
+        "skcount.io",
+        "skcount.images",
         "skcount.plotting",
-        "skcount._validation",
+        "skcount._check",
     ],
 )
 def test_light_modules_load_no_torch_and_no_matplotlib(module):
@@ -65,7 +67,8 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize(
-    "folder", ["density", "metrics", "networks", "datasets", "regressors", "training", "plotting"]
+    "folder",
+    ["density", "metrics", "networks", "datasets", "io", "images", "regressors", "training", "plotting"],
 )
 def test_every_name_that_a_folder_exports_is_there(folder):
     module = __import__(f"skcount.{folder}", fromlist=["__all__"])

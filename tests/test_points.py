@@ -552,7 +552,7 @@ def test_each_image_may_have_its_own_region():
 
 
 def test_an_image_set_tells_its_sizes_and_its_region():
-    from skcount.datasets import ImageSet
+    from skcount import ImageSet
 
     images = ImageSet(np.zeros((2, 4, 6, 3), dtype=np.uint8), roi=np.arange(24).reshape(4, 6) < 12)
     points = PointAnnotations([[(1, 5), (2, 5)], [(1.4, 0), (1.6, 0), (0, 9)]])

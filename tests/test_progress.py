@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from skcount import _progress
-from skcount.datasets import load_folder, make_cells, save_hdf5, save_points
+from skcount.datasets import make_cells
+from skcount.io import load_folder, save_hdf5, save_points
 
 
 @pytest.fixture

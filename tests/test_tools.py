@@ -27,8 +27,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from skcount import DensityMapRegressor, PointAnnotations, UNetRegressor
-from skcount.datasets import ImageSet, make_cells
+from skcount import DensityMapRegressor, ImageSet, PointAnnotations, UNetRegressor
+from skcount.datasets import make_cells
 
 PAGE = Path(__file__).parents[1] / "docs" / "tools.md"
 X, POINTS = make_cells(12, image_shape=(24, 24), n_cells=(1, 8), radius=3, random_state=0, return_X_y=True)

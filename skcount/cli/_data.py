@@ -42,14 +42,14 @@ def data(name, out, archive, n_images, seed, as_json):
         raise click.UsageError("cells are made, and need no --archive.")
     if name != "cells" and not (n_images is None and seed is None):
         raise click.UsageError(f"--n-images and --seed are for cells; {name} is what was published.")
-    from skcount import datasets
+    from skcount import datasets, io
 
     if name == "cells":
         found = datasets.make_cells(n_images or 20, random_state=seed or 0)
     else:
         found = getattr(datasets, FETCH[name])(archive=list(archive) or None)
     belongings = {key: found[key] for key in ("groups", "roi", "perspective")}
-    datasets.save_hdf5(out, found.images, found.points, description=found.DESCR, **belongings)
+    io.save_hdf5(out, found.images, found.points, description=found.DESCR, **belongings)
     n_objects = len(found.points.coordinates)
     result = {"file": out, "n_images": len(found.images), "n_objects": n_objects}
     report(as_json, result, f"{in_words(len(found.images), 'image')}, {in_words(n_objects, 'object')}: {out}")

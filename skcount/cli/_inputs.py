@@ -88,7 +88,8 @@ def open_data(paths, roi=None, reading=None):
     Bunch
         images, points and names.
     """
-    from skcount.datasets import ImageSet, load_folder, load_hdf5
+    from skcount import ImageSet
+    from skcount.io import load_folder, load_hdf5
 
     images, points = _tell_apart(paths, reading is not None)
     reading = {name: value for name, value in (reading or {}).items() if value not in (None, ())}

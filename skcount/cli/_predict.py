@@ -47,7 +47,7 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, roi, a
         check_target(path)  # before the counting, not after it
     data = open_data(paths, roi)
     from skcount import load
-    from skcount.datasets import save_points
+    from skcount.io import save_points
 
     regressor = load(model).set_params(verbose=1)
     folder = overlay and overlay_folder(overlay, paths[0])

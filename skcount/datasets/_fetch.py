@@ -23,11 +23,11 @@ from sklearn.utils._param_validation import validate_params
 from skcount._files import replacing
 from skcount._optional import import_optional
 from skcount._progress import bar
-from skcount.datasets._archives import check_magic, open_archive
-from skcount.datasets._hdf5 import load_hdf5, save_hdf5
-from skcount.datasets._matlab import load_mat
-from skcount.datasets._pictures import DAMAGE, without_warnings
 from skcount.datasets._protocols import Split, TrainTestIndices, format_numbers, parse_numbers
+from skcount.io._archives import check_magic, open_archive
+from skcount.io._hdf5 import load_hdf5, save_hdf5
+from skcount.io._matlab import load_mat
+from skcount.io._pictures import DAMAGE, without_warnings
 from skcount.points import PointAnnotations
 
 __all__ = [

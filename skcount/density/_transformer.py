@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skcount._allocator import keep_freed_memory
+from skcount._check import as_array, check_perspective, check_roi, empty_maps
 from skcount._doc_link import DocLinkMixin
-from skcount._validation import as_array, check_perspective, check_roi, empty_maps
 from skcount.density._adaptive import neighbor_sigma
 from skcount.density._gaussian import gaussian_density, point_masses
 from skcount.density._peaks import find_points

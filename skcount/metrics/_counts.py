@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skcount._validation import as_array, check_length, entry_ndim, is_list_like, without_index
+from skcount._check import as_array, check_length, entry_ndim, is_list_like, without_index
 from skcount.points import check_points
 
 _CONSTRAINTS = {

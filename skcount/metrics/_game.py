@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils._param_validation import validate_params
 
-from skcount._validation import as_array, check_length, entry_ndim, is_map
+from skcount._check import as_array, check_length, entry_ndim, is_map
 from skcount.metrics._counts import check_counts, weighted_mean
 from skcount.points import PointAnnotations, check_points
 

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import UNUSED
 
-from skcount._validation import as_array, check_images, entry_ndim, is_list_like, is_map, without_index
+from skcount._check import as_array, entry_ndim, is_list_like, is_map, without_index
+from skcount.images import check_images
 from skcount.metrics._counts import (
     check_counts,
     count_mean_absolute_error,

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
 
-from skcount._validation import check_length
+from skcount._check import check_length
 from skcount.metrics import count_bias, count_mean_absolute_error, count_root_mean_squared_error
 from skcount.metrics._scorers import true_counts
 from skcount.plotting._figure_mixin import FigureMixin

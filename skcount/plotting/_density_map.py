@@ -5,8 +5,9 @@ from numbers import Real
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
-from skcount._validation import as_pixels, check_roi
+from skcount._check import check_roi
 from skcount.density._transformer import check_maps
+from skcount.images import as_pixels
 from skcount.plotting._figure_mixin import FigureMixin
 from skcount.plotting._style import SMALL
 from skcount.points import check_points, in_region

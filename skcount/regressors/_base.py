@@ -17,11 +17,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skcount import ImageSet
+from skcount._check import check_groups, empty_maps, is_table
 from skcount._doc_link import DocLinkMixin
 from skcount._progress import track
-from skcount._validation import Images, check_groups, check_images, empty_maps, is_table
-from skcount.datasets import ImageSet
 from skcount.density import DensityMapTransformer
+from skcount.images import Images, check_images
 from skcount.metrics import count_mean_absolute_error
 from skcount.metrics._counts import check_weights
 from skcount.networks import DensityNetwork

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 
 from skcount._allocator import keep_freed_memory
-from skcount._validation import free_memory
+from skcount._check import free_memory
 from skcount.networks import bytes_per_pixel
 
 # Fewer pixels than these fit wherever torch does.

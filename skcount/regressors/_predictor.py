@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from skcount._progress import bar
-from skcount._validation import check_finite
+from skcount.images import check_finite
 from skcount.networks import symmetries, tiles
 from skcount.networks._inference import cached_inference_copy
 from skcount.networks._tiles import tile_step

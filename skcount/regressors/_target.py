@@ -5,7 +5,7 @@ from contextlib import suppress
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
-from skcount._validation import as_array, check_length, entry_ndim, is_list_like, is_map, without_index
+from skcount._check import as_array, check_length, entry_ndim, is_list_like, is_map, without_index
 from skcount.density._transformer import check_maps
 from skcount.points import PointAnnotations, check_points, is_inside
 from skcount.training import CountTarget, MapTarget, PointTarget

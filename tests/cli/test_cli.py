@@ -19,7 +19,8 @@ from PIL import Image
 
 import skcount
 from skcount.cli._commands import commands
-from skcount.datasets import load_folder, load_hdf5, make_cells, read_points, save_hdf5
+from skcount.datasets import make_cells
+from skcount.io import load_folder, load_hdf5, read_points, save_hdf5
 
 ROOT = Path(__file__).parents[2]
 SHAPE = (40, 48)
@@ -128,7 +129,7 @@ def test_a_model_of_the_command_line_is_that_of_the_same_call_in_python(folder):
 
     X, points = load_hdf5(folder / "cells.h5", return_X_y=True)
     with X:
-        train, _ = split(skcount.datasets.ImageSet(list(X)), 0.2, 0)
+        train, _ = split(skcount.ImageSet(list(X)), 0.2, 0)
         expected = skcount.DensityMapRegressor(max_epochs=1, random_state=0).fit(X[train], points[train])
         np.testing.assert_array_equal(skcount.load(folder / "model.skcount").predict(X), expected.predict(X))
 
@@ -164,7 +165,7 @@ def test_a_split_keeps_groups_together():
     from skcount.cli._fit import split
 
     groups = np.array([0, 0, 1, 1, 1, 2, 2, 3])
-    train, test = split(skcount.datasets.ImageSet(np.zeros((8, 4, 4)), groups=groups), 0.5, 1)
+    train, test = split(skcount.ImageSet(np.zeros((8, 4, 4)), groups=groups), 0.5, 1)
     assert not set(groups[train]) & set(groups[test])
     assert sorted([*train, *test]) == list(range(8))
 
@@ -501,7 +502,7 @@ def test_the_options_of_reading_are_arguments_of_load_folder_and_read_points():
     known = {*inspect.signature(read_points).parameters, *inspect.signature(load_folder).parameters}
     assert {option.name for option in options} <= known
     formats = next(option.type.choices for option in options if option.name == "format")
-    from skcount.datasets._point_files._read import _FORMATS
+    from skcount.io._annotations._read import _FORMATS
 
     assert set(formats) == set(_FORMATS)
 

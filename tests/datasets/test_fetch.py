@@ -16,12 +16,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skcount import PointAnnotations
-from skcount.datasets import _fetch, save_hdf5
+from skcount.datasets import _fetch
 from skcount.datasets._fetch import Content, DataSet, digest, fetch, get_data_home
 from skcount.datasets._mall import MALL
 from skcount.datasets._protocols import Split
 from skcount.datasets._ucsd import UCSD
 from skcount.datasets._vgg_cells import VGG_CELLS
+from skcount.io import save_hdf5
 
 PAGES = [np.full((4, 5), number, dtype=np.uint8) for number in (1, 2, 3)]
 

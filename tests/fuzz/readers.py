@@ -22,10 +22,10 @@ import PIL.Image
 import seeds
 
 from skcount import PointAnnotations
-from skcount.datasets import load_folder, load_hdf5, read_points
-from skcount.datasets._archives import open_archive
 from skcount.datasets._fetch import DataSet, Files
-from skcount.datasets._matlab import load_mat
+from skcount.io import load_folder, load_hdf5, read_points
+from skcount.io._archives import open_archive
+from skcount.io._matlab import load_mat
 from skcount.regressors import _checkpoint, _file, load
 
 __all__ = ["READERS", "Reader", "UnlawfulError", "check_law"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from skcount import UNetRegressor
-from skcount.datasets import save_hdf5, save_points
+from skcount.io import save_hdf5, save_points
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], axis=2)

@@ -7,8 +7,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 
-from skcount import PointAnnotations
-from skcount.datasets import ImageSet
+from skcount import ImageSet, PointAnnotations
 from skcount.density import gaussian_density
 from skcount.metrics import (
     GAMEScorer,

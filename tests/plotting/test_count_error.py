@@ -6,8 +6,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 
-from skcount import UNetRegressor
-from skcount.datasets import ImageSet
+from skcount import ImageSet, UNetRegressor
 from skcount.density import gaussian_density
 from skcount.metrics import count_mae_scorer
 from skcount.plotting import CountErrorDisplay

@@ -25,12 +25,13 @@ from skcount import (
     DensityMapRegressor,
     DensityMapTransformer,
     FCRNRegressor,
+    ImageSet,
     PointAnnotations,
     UNetRegressor,
     _progress,
 )
 from skcount._doc_link import DOCUMENTATION
-from skcount.datasets import ImageSet, make_cells
+from skcount.datasets import make_cells
 from skcount.metrics import count_mae_scorer
 from skcount.networks import UNet
 from skcount.regressors import _base, _randomness
@@ -214,7 +215,7 @@ def test_images_of_many_sizes_and_their_maps(noise):
 
 
 def test_the_image_of_a_file_is_read_as_the_image_in_memory(noise, tmp_path):
-    from skcount.datasets import load_hdf5, save_hdf5
+    from skcount.io import load_hdf5, save_hdf5
 
     X, points = noise
     save_hdf5(tmp_path / "noise.h5", X, points)

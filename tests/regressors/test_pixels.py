@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from skcount import UNetRegressor
-from skcount._validation import check_images
 from skcount.datasets import make_cells
+from skcount.images import check_images
 from skcount.regressors._pixels import PixelStatistics, channel_statistics, measure, seen_range
 
 stacks = hnp.arrays(

@@ -8,8 +8,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch import nn
 
-from skcount import DensityMapRegressor, FCRNRegressor, PointAnnotations, UNetRegressor
-from skcount.datasets import ImageSet
+from skcount import DensityMapRegressor, FCRNRegressor, ImageSet, PointAnnotations, UNetRegressor
 
 
 def small(**params):
@@ -115,7 +114,7 @@ def test_an_image_is_read_window_by_window(fitted, large):
 
 
 def test_training_reads_crops_and_bands(monkeypatch):
-    monkeypatch.setattr("skcount._validation._images.BAND", 5_000)
+    monkeypatch.setattr("skcount.images._checked.BAND", 5_000)
     pixels = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)
     points = [[(3, 5), (150, 390), (299, 0)]]
     lazy = Lazy(pixels)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skcount import DensityMapTransformer, PointAnnotations
-from skcount._validation import check_images
+from skcount.images import check_images
 from skcount.regressors._target import check_not_swapped, check_target, is_ragged
 from skcount.training import CountTarget, MapTarget, PointTarget
 

@@ -21,13 +21,15 @@ from skcount import (
     DensityMapRegressor,
     DensityMapTransformer,
     FCRNRegressor,
+    ImageSet,
     PointAnnotations,
     UNetRegressor,
     density,
     metrics,
     networks,
 )
-from skcount.datasets import ImageSet, load_folder, load_hdf5, make_cells, read_points, save_hdf5, save_points
+from skcount.datasets import make_cells
+from skcount.io import load_folder, load_hdf5, read_points, save_hdf5, save_points
 from skcount.metrics import grid_average_mean_absolute_error as game
 from skcount.plotting import DensityMapDisplay
 from skcount.training._net import CountingNet

@@ -5,7 +5,7 @@ import pytest
 
 import skcount
 from skcount import PointAnnotations, UNetRegressor
-from skcount.datasets import load_hdf5, save_hdf5
+from skcount.io import load_hdf5, save_hdf5
 from skcount.regressors import _file
 from skcount.regressors._checkpoint import KIND
 

@@ -21,9 +21,9 @@ import pytest
 import torch
 
 from skcount import UNetRegressor, load
-from skcount.datasets import load_folder, load_hdf5, read_points, save_hdf5
-from skcount.datasets._archives import open_archive
-from skcount.datasets._matlab import load_mat
+from skcount.io import load_folder, load_hdf5, read_points, save_hdf5
+from skcount.io._archives import open_archive
+from skcount.io._matlab import load_mat
 from skcount.regressors import _file, _save
 from skcount.regressors._checkpoint import Checkpoint
 

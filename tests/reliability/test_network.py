@@ -36,7 +36,8 @@ SCRIPT = textwrap.dedent("""
     import numpy as np
     from sklearn.model_selection import GridSearchCV
     from skcount import UNetRegressor
-    from skcount.datasets import fetch_vgg_cells, load_folder, load_hdf5, make_cells, save_hdf5, save_points
+    from skcount.datasets import fetch_vgg_cells, make_cells
+    from skcount.io import load_folder, load_hdf5, save_hdf5, save_points
 
     X, points = make_cells(6, image_shape=(24, 24), n_cells=(1, 5), radius=3, random_state=0, return_X_y=True)
     save_hdf5(folder / "cells.h5", X, points)

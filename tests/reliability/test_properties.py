@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from skcount import DensityMapTransformer, PointAnnotations, UNetRegressor, metrics
-from skcount.datasets import ImageSet
+from skcount import DensityMapTransformer, ImageSet, PointAnnotations, UNetRegressor, metrics
 
 # Signs that a message says what was expected, or what to do.
 REMEDY = r"(?i)\b(expected?|expecting|must be|pass|remove|fill|needs|read|required|requires)\b"
@@ -276,7 +275,7 @@ def test_whatever_belongs_to_images_is_taken_or_refused_by_words(value):
 @law(50, 1000, value=junk())
 def test_whatever_stands_for_sizes_maps_and_truths_is_taken_or_refused_by_words(value):
     points = [[(1, 2)], []]
-    with patch("skcount._validation._maps.free_memory", return_value=1e8):  # of any machine
+    with patch("skcount._check._maps.free_memory", return_value=1e8):  # of any machine
         taken_or_refused(DensityMapTransformer().transform, points, image_shape=value)
     taken_or_refused(PointAnnotations(points).inside, value)
     taken_or_refused(DensityMapTransformer().inverse_transform, value)

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from skcount import PointAnnotations
-from skcount.datasets import fetch_mall, load_folder, load_hdf5, read_points, save_hdf5, save_points
+from skcount.datasets import fetch_mall
+from skcount.io import load_folder, load_hdf5, read_points, save_hdf5, save_points
 
 on_linux = pytest.mark.skipif(
     not Path("/proc/self/fd").is_dir(), reason="needs /proc to see what a process holds"
@@ -78,7 +79,8 @@ STATE = """
     from sklearn.model_selection import GridSearchCV
 
     from skcount import UNetRegressor
-    from skcount.datasets import load_hdf5, make_cells, save_hdf5
+    from skcount.datasets import make_cells
+    from skcount.io import load_hdf5, save_hdf5
 
     folder = Path(sys.argv[1])
     X, points = make_cells(6, image_shape=(24, 24), n_cells=(1, 5), radius=3, random_state=0, return_X_y=True)
@@ -324,7 +326,7 @@ PEAK = """
     from pathlib import Path
 
     from skcount import UNetRegressor
-    from skcount.datasets import load_hdf5
+    from skcount.io import load_hdf5
 
     images, points = load_hdf5(sys.argv[1], return_X_y=True)
     regressor = UNetRegressor(2, convolutions=1, max_epochs=1, patch_size=64, random_state=0, **eval(sys.argv[2]))

@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_score
 
 import skcount
 from skcount import DensityMapRegressor, FCRNRegressor, UNetRegressor
-from skcount.datasets import load_hdf5, save_hdf5
+from skcount.io import load_hdf5, save_hdf5
 
 REGRESSORS = {
     "unet": UNetRegressor(filters=2, max_epochs=3, random_state=0),

@@ -25,7 +25,8 @@ SCRIPT = textwrap.dedent("""
     from sklearn.base import clone
     from sklearn.model_selection import cross_val_score
     from skcount import PointAnnotations, UNetRegressor
-    from skcount.datasets import ImageSet, load_hdf5, save_hdf5
+    from skcount import ImageSet
+    from skcount.io import load_hdf5, save_hdf5
 
     folder, n_cycles, every, leaking = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "leaking"
     rng = np.random.default_rng(0)

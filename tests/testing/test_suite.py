@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from skcount import DensityMapTransformer, PointAnnotations
-from skcount._validation import check_images
+from skcount.images import check_images
 from skcount.metrics import count_mean_absolute_error
 from skcount.testing import check_image_estimator, parametrize_with_image_checks
 

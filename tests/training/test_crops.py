@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skcount import DensityMapTransformer, PointAnnotations
-from skcount._validation import check_images
+from skcount.images import check_images
 from skcount.training import CountTarget, Crops, MapTarget, PointTarget
 from skcount.training._crops import _draw_span, _margin
 

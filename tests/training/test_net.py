@@ -35,7 +35,7 @@ def test_every_image_is_drawn_in_every_epoch(noise):
             return super()._draw(index, rng)
 
     from skcount import DensityMapTransformer
-    from skcount._validation import check_images
+    from skcount.images import check_images
     from skcount.networks import DensityNetwork, UNet
 
     images = check_images(X)

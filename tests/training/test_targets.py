@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skcount import DensityMapTransformer, PointAnnotations
-from skcount._validation import check_images
+from skcount.images import check_images
 from skcount.training import CountTarget, MapTarget, PointTarget
 
 SHAPES = [(12, 9), (20, 30), (7, 7)]

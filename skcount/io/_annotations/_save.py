@@ -1,0 +1,128 @@
+"""`save_points`, the inverse of `read_points`: CSV that napari or ImageJ open again."""
+
+import csv
+import os
+from collections.abc import Iterable
+from io import StringIO
+
+from sklearn.utils._param_validation import validate_params
+
+from skcount._files import check_target, replacing
+from skcount.io._annotations._read import check_choice
+from skcount.points import check_points
+
+__all__ = ["save_points"]
+
+
+@validate_params(
+    {
+        "path": [str, os.PathLike],
+        "points": "no_validation",
+        "names": [Iterable, None],
+        "format": [str],
+    },
+    prefer_skip_nested_validation=True,
+)
+def save_points(path, points, names=None, *, format="napari"):  # noqa: A002 - the word that users look for
+    """Write points to a CSV file that napari or ImageJ open, and :func:`read_points` reads back exactly.
+
+    The file appears under its name only when it is whole and on the disk; an existing file is replaced.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Name of the file.
+    points : PointAnnotations, or sequence of array-like of shape (n_points, 2)
+        For each image its points as (row, col) in pixels. The points of a single image need their sample axis:
+        ``[points]``.
+    names : sequence of str or None, default=None
+        Names of the images, for ImageJ. None numbers them as slices of a stack.
+    format : {"napari", "imagej"}, default="napari"
+        - "napari": the columns ``index``, ``axis-0`` and ``axis-1`` of a points layer; with several images ``axis-0``
+          is the image's number from 0, as for a stack.
+        - "imagej": a results table with the columns ``X`` and ``Y``; with names ``Label``, and with several images
+          without names ``Slice``, from 1.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, the points are not as described, or the names are not one an image, all different,
+        and fit for a label of ImageJ: not empty, without a colon, line breaks or blanks at their ends.
+    FileNotFoundError
+        If the folder does not exist.
+
+    See Also
+    --------
+    read_points : Reads the file again; images without points are not in it, so name them there.
+
+    Notes
+    -----
+    napari opens the file as a points layer by drag and drop. ImageJ opens it as a table, whose points this macro
+    puts on the image: ``makeSelection("points", Table.getColumn("X"), Table.getColumn("Y"))``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skcount.io import read_points, save_points
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = Path(folder.name) / "cells.csv"
+    >>> save_points(path, [[(2, 10), (4.5, 4)]])
+    >>> print(path.read_text())
+    index,axis-0,axis-1
+    0,2.0,10.0
+    1,4.5,4.0
+    >>> read_points(path).points[0]
+    array([[ 2. , 10. ],
+           [ 4.5,  4. ]])
+    >>> folder.cleanup()
+    """
+    check_choice("format", format, ("napari", "imagej"))
+    points = check_points(points)
+    if not len(points):
+        raise ValueError("There are no images (points is empty); expected at least one.")
+    names = _check_names(names, len(points), format)
+    text = StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows(_napari_rows(points) if format == "napari" else _imagej_rows(points, names))
+    with replacing(check_target(path)) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def _check_names(names, n_images, format):  # noqa: A002
+    if names is None:
+        return None
+    if format == "napari":
+        raise ValueError(
+            "napari has no place for names, only for an image's number; pass format='imagej', or names=None."
+        )
+    names = [str(name) for name in names]
+    if len(names) != n_images or len(set(names)) != n_images:
+        raise ValueError(
+            f"{len(set(names))} different names came for {n_images} images; expected one an image."
+        )
+    for name in names:
+        if not name or name != name.strip() or ":" in name or "\0" in name or len(name.splitlines()) > 1:
+            raise ValueError(
+                f"An image is called {name!r}; expected a name without colons, line breaks and blanks at its ends, as "
+                "ImageJ ends a label at a colon."
+            )
+    return names
+
+
+def _napari_rows(points):
+    several = len(points) > 1
+    yield ["index", "axis-0", "axis-1", *["axis-2"] * several]
+    located = ((number, row, col) for number, array in enumerate(points) for row, col in array.tolist())
+    yield from ([index, *(where if several else where[1:])] for index, where in enumerate(located))
+
+
+def _imagej_rows(points, names):
+    owner = "Label" if names else "Slice"
+    several = names is not None or len(points) > 1
+    yield [" ", *[owner] * several, "X", "Y"]
+    names = names or range(1, len(points) + 1)
+    located = (
+        (name, col, row) for name, array in zip(names, points, strict=True) for row, col in array.tolist()
+    )
+    yield from ([index, *(where if several else where[1:])] for index, where in enumerate(located, start=1))

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.testing import assert_array_equal
+from scipy import ndimage
+
+from skcount.io import read_points
+from skcount.io._annotations._mask import points_in_labels
+
+Image = pytest.importorskip("PIL.Image", reason="pillow reads pictures")
+
+
+def read(folder, labels, **options):
+    path = folder / "mask.png"
+    Image.fromarray(labels, **options).save(path)
+    return read_points(path, "mask")
+
+
+@given(
+    labels=arrays(
+        np.uint16,
+        array_shapes(min_dims=2, max_dims=2, max_side=12),
+        elements=st.sampled_from([0, 1, 2, 65535]),
+    )
+)
+def test_each_area_that_hangs_together_has_exactly_one_point_inside(labels):
+    points = points_in_labels(labels)
+    rows, cols = np.floor(points + 0.5).astype(int).T
+    n_objects = 0
+    for label in np.unique(labels[labels > 0]):
+        parts, n_parts = ndimage.label(labels == label, structure=np.ones((3, 3)))
+        found = parts[rows, cols]
+        assert sorted(found[found > 0]) == list(range(1, n_parts + 1))
+        n_objects += n_parts
+    assert len(points) == n_objects
+
+
+def test_touching_areas_of_different_labels_stay_apart(tmp_path):
+    labels = np.zeros((6, 8), dtype=np.uint16)
+    labels[1:5, 1:4], labels[1:5, 4:7] = 300, 301
+    cells = read(tmp_path, labels)
+    assert_array_equal(cells.points[0], [[2.5, 2], [2.5, 5]])
+    assert cells.image_shapes == [(6, 8)]
+
+
+def test_one_label_in_two_places_is_two_objects(tmp_path):
+    labels = np.zeros((6, 8), dtype=np.uint8)
+    labels[0, 0], labels[5, 5:8] = 7, 7
+    assert_array_equal(read(tmp_path, labels).points[0], [[0, 0], [5, 6]])
+
+
+def test_the_point_of_a_crescent_lies_in_it():
+    labels = np.zeros((9, 11), dtype=np.int32)
+    labels[1:8, 1:10] = 1
+    labels[1:6, 3:8] = 0  # a U, whose centre of mass is in its opening
+    depth = ndimage.distance_transform_edt(labels)
+    ((row, col),) = points_in_labels(labels).astype(int)
+    assert depth[row, col] == depth.max()
+
+
+def test_an_object_in_the_hole_of_another_is_found():
+    labels = np.full((7, 7), 1)
+    labels[2:5, 2:5] = 0
+    labels[3, 3] = 2
+    points = points_in_labels(labels)
+    assert sorted(labels[tuple(np.floor(p + 0.5).astype(int))] for p in points) == [1, 2]
+
+
+def test_of_a_palette_the_indices_are_labels(tmp_path):
+    image = Image.fromarray(np.array([[1, 2, 2], [0, 0, 0]], dtype=np.uint8))
+    image.putpalette([0, 0, 0, 255, 0, 0, 255, 0, 0])
+    image.save(tmp_path / "mask.png")
+    assert_array_equal(read_points(tmp_path / "mask.png", "mask").points[0], [[0, 0], [0, 1.5]])
+
+
+def test_an_empty_mask_has_no_points(tmp_path):
+    assert read(tmp_path, np.zeros((4, 4), dtype=np.uint8)).points.counts.tolist() == [0]
+
+
+def test_a_colour_picture_is_no_mask(tmp_path):
+    with pytest.raises(ValueError, match=r"of shape \(4, 4, 3\); expected a mask of one channel"):
+        read(tmp_path, np.zeros((4, 4, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, np.nan, np.inf])
+def test_labels_are_whole_numbers_from_zero(tmp_path, value):
+    tifffile = pytest.importorskip("tifffile", reason="tifffile reads TIFF")
+    tifffile.imwrite(tmp_path / "mask.tif", np.full((3, 3), value, dtype=np.float32))
+    with pytest.raises(ValueError, match="values below 0 or between whole numbers"):
+        read_points(tmp_path / "mask.tif", "mask")
+
+
+def test_many_objects_of_one_value_and_many_values_everywhere_take_one_look():
+    dots = np.zeros((1000, 1000), dtype=np.uint8)
+    dots[::2, ::2] = 1
+    assert len(points_in_labels(dots)) == 250_000
+    noise = np.random.default_rng(0).integers(1, 2**16, (500, 500))
+    assert len(points_in_labels(noise)) > 240_000

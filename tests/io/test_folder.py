@@ -1,0 +1,458 @@
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.model_selection import GridSearchCV, KFold
+
+from skcount import ImageSet, PointAnnotations
+from skcount.io import load_folder, load_hdf5, save_hdf5, save_points
+
+Image = pytest.importorskip("PIL.Image", reason="pillow reads pictures")
+
+DATA = os.environ.get("SKCOUNT_DATA")
+needs_vgg = pytest.mark.skipif(
+    not DATA or not (Path(DATA) / "vgg_cells.zip").is_file(),
+    reason="SKCOUNT_DATA is not set to a folder that holds vgg_cells.zip",
+)
+
+NAMES = ["img1.png", "img2.png", "img10.png"]
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 6, 9, 3)).astype(np.uint8)
+POINTS = PointAnnotations([[(1, 8)], [], [(2, 3), (4.5, 4)]])
+
+
+def picture(path, pixels):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def dots(path, points, shape=(6, 9)):
+    mask = np.zeros(shape, dtype=np.uint8)
+    mask[tuple(np.array(points, dtype=int).reshape(-1, 2).T)] = 255
+    return picture(path, mask)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three pictures, whose names sort by number, and what is no picture."""
+    for name, pixels in zip(NAMES, PIXELS, strict=True):
+        picture(tmp_path / "images" / name, pixels)
+    (tmp_path / "images" / "readme.md").write_text("about")
+    (tmp_path / "images" / ".hidden.png").write_text("of a Mac")
+    (tmp_path / "images" / "old").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def annotated(folder):
+    """The same, with a file of points for each picture."""
+    (folder / "points").mkdir()
+    for name, points in zip(NAMES, POINTS, strict=True):
+        save_points((folder / "points" / name).with_suffix(".csv"), [points])
+    return folder
+
+
+# --- Pictures -------------------------------------------------------------------------------------
+
+
+def test_pictures_alone_are_opened_lazily_in_the_order_of_their_numbers(folder):
+    cells = load_folder(folder / "images")
+    assert cells.names == NAMES
+    assert cells.points is None
+    assert (cells.groups, cells.roi, cells.perspective) == (None, None, None)
+    assert isinstance(cells.images, ImageSet)
+    assert repr(cells.images) == "ImageSet(3 images of 6 x 9 x 3, uint8, in images/)"
+    assert_array_equal(np.asarray(cells.images), PIXELS)
+
+
+def test_nothing_is_decoded_before_it_is_asked_for(annotated, monkeypatch):
+    from skcount.io import _folder
+
+    monkeypatch.setattr(_folder, "read_picture", lambda _: pytest.fail("a picture was decoded"))
+    images, points = load_folder(annotated / "images", annotated / "points", return_X_y=True)
+    assert images[1:].shape == (2, 6, 9, 3)
+    assert points == POINTS
+
+
+def test_a_pattern_and_a_list_choose_pictures(folder):
+    assert load_folder(f"{folder}/images/img1*.png").names == ["img1.png", "img10.png"]
+    assert load_folder(f"{folder}/**/img2.png").names == ["img2.png"]
+    assert load_folder(folder / "images" / "img2.png").names == ["img2.png"]
+    chosen = [folder / "images" / NAMES[2], str(folder / "images" / NAMES[0])]
+    assert load_folder(chosen).names == ["img10.png", "img1.png"]
+    assert_array_equal(np.asarray(load_folder(chosen).images), PIXELS[[2, 0]])
+
+
+def test_names_that_are_no_pattern_may_look_like_one(tmp_path):
+    picture(tmp_path / "img[1].png", PIXELS[0])
+    assert load_folder(tmp_path / "img[1].png").names == ["img[1].png"]
+    assert load_folder(tmp_path).names == ["img[1].png"]
+
+
+def test_pictures_of_one_name_in_several_folders_are_told_apart(tmp_path):
+    for plate in ("p1", "p2"):
+        picture(tmp_path / plate / "a.png", PIXELS[0])
+    (tmp_path / "cells.csv").write_text("image,x,y\np2/a.png,8,1\np1/a.png,3,2\np2/a.png,0,0\n")
+    cells = load_folder(f"{tmp_path}/p*/*.png", tmp_path / "cells.csv")
+    assert cells.names == ["p1/a.png", "p2/a.png"]
+    assert cells.points.counts.tolist() == [1, 2]
+
+
+def test_pictures_of_several_sizes_stand_in_one_set(folder):
+    picture(folder / "images" / "img3.png", PIXELS[0, :4, :5])
+    images = load_folder(folder / "images").images
+    assert images.shape == (4,)
+    assert images.shapes.tolist() == [[6, 9, 3], [6, 9, 3], [4, 5, 3], [6, 9, 3]]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (PIXELS[0, :, :, 0], "img1.png has 3 channels of uint8, and .*img2b.png has 1 channels of uint8"),
+        (
+            PIXELS[0, :, :, 0].astype(np.uint16),
+            "img2b.png has 1 channels of uint16; expected pictures of one type",
+        ),
+    ],
+)
+def test_pictures_of_several_types_are_refused_by_name(folder, pixels, message):
+    picture(folder / "images" / "img2b.png", pixels)
+    with pytest.raises(ValueError, match=message):
+        load_folder(folder / "images")
+
+
+def test_what_is_not_there_is_said(folder):
+    with pytest.raises(FileNotFoundError, match=r"There is no folder .*none, and no file of that pattern"):
+        load_folder(folder / "none")
+    with pytest.raises(
+        FileNotFoundError, match=r"There are no pictures in .*old; expected files with the suffix .png"
+    ):
+        load_folder(folder / "images" / "old")
+    with pytest.raises(FileNotFoundError, match=r"There are no pictures in .*images; .* named '{}x'"):
+        load_folder(folder / "images", image_pattern="{}x")
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no file .*none.png; 1 of 2 in the list are missing"
+    ):
+        load_folder([folder / "images" / "img1.png", folder / "none.png"])
+    with pytest.raises(
+        FileNotFoundError, match=r"There are no annotations in .*Pictures need format='dots' or 'mask'"
+    ):
+        load_folder(folder / "images", folder / "images")
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
+        load_folder(folder / "images", folder / "none")
+
+
+# --- A source like any other ----------------------------------------------------------------------
+
+
+def test_selections_pickle_light_and_equal_ones_hash_alike(folder):
+    images = load_folder(folder / "images").images
+    last = images[[2]]
+    again = pickle.loads(pickle.dumps(last))
+    assert_array_equal(np.asarray(again), PIXELS[[2]])
+    assert b"img10.png" in pickle.dumps(last)
+    assert b"img2.png" not in pickle.dumps(last)
+    assert (
+        joblib.hash(last) == joblib.hash(again) == joblib.hash(load_folder(folder / "images").images[1:][[1]])
+    )
+    assert joblib.hash(last) != joblib.hash(images[[1]])
+    assert len(pickle.loads(pickle.dumps(images[:0]))) == 0
+
+
+def test_a_picture_that_changed_or_vanished_is_an_error(folder):
+    images = load_folder(folder / "images").images
+    before = joblib.hash(images)
+    os.utime(folder / "images" / "img1.png", ns=(1, 1))
+    (folder / "images" / "img2.png").unlink()
+    assert_array_equal(images[2], PIXELS[2])
+    with pytest.raises(OSError, match=r"img1.png has changed since it was loaded .*load it again"):
+        images[0]
+    with pytest.raises(FileNotFoundError, match=r"img2.png has vanished since it was loaded"):
+        images[1]
+    picture(folder / "images" / "img2.png", PIXELS[1])
+    assert joblib.hash(load_folder(folder / "images").images) != before
+
+
+def test_a_damaged_picture_is_named(folder):
+    path = folder / "images" / "img2.png"
+    path.write_bytes(path.read_bytes()[:60])
+    images = load_folder(folder / "images").images
+    with pytest.raises(OSError, match=r"img2.png cannot be read as a picture: .*truncated"):
+        images[1]
+
+
+class Brightness(RegressorMixin, BaseEstimator):
+    """Counts by the mean of all pixels: fitted in a moment."""
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def fit(self, X, y):
+        self.ratio_ = np.asarray(y).mean() / np.asarray(X).mean()
+        return self
+
+    def predict(self, X):
+        return np.array([self.factor * self.ratio_ * image.mean() for image in X])
+
+
+def test_scikit_learn_splits_and_searches_a_folder_in_parallel(annotated):
+    X, y = load_folder(annotated / "images", annotated / "points", return_X_y=True)
+    search = GridSearchCV(
+        Brightness(),
+        {"factor": [0.5, 1.0]},
+        cv=KFold(3),
+        scoring="neg_mean_absolute_error",
+        n_jobs=2,
+        error_score="raise",
+    )
+    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
+
+
+def test_a_folder_is_saved_in_one_line(annotated, tmp_path):
+    save_hdf5(
+        tmp_path / "cells.h5", *load_folder(annotated / "images", annotated / "points", return_X_y=True)
+    )
+    cells = load_hdf5(tmp_path / "cells.h5")
+    with cells.images as images:
+        assert_array_equal(np.asarray(images), PIXELS)
+    assert cells.points == POINTS
+
+
+# --- A file of points for each picture ------------------------------------------------------------
+
+
+def test_files_of_one_name_belong_together(annotated):
+    cells = load_folder(annotated / "images", annotated / "points")
+    assert cells.points == POINTS
+    for points in (f"{annotated}/points/*.csv", sorted((annotated / "points").iterdir(), reverse=True)):
+        assert load_folder(annotated / "images", points).points == POINTS
+    assert cells.DESCR.startswith("3 pictures, img1.png to img10.png, of ")
+
+
+def test_pictures_and_points_may_share_a_folder(annotated):
+    for file in (annotated / "points").iterdir():
+        file.rename(annotated / "images" / file.name)
+    cells = load_folder(annotated / "images", annotated / "images")
+    assert (cells.names, cells.points) == (NAMES, POINTS)
+
+
+def test_patterns_of_names_pair_pictures_with_dots(tmp_path):
+    for number, (pixels, points) in enumerate(zip(PIXELS, POINTS, strict=True), start=9):
+        picture(tmp_path / "cells" / f"{number:02d}cell.png", pixels)
+        dots(tmp_path / "cells" / f"{number:02d}dots.png", points)
+    folder = tmp_path / "cells"
+    cells = load_folder(folder, folder, "dots", image_pattern="{}cell", points_pattern="{}dots")
+    assert cells.names == ["09cell.png", "10cell.png", "11cell.png"]
+    assert cells.points == PointAnnotations([np.floor(points) for points in POINTS])
+    assert load_folder(folder, image_pattern="{}cell").names == cells.names
+
+
+def test_what_matches_the_pattern_of_masks_is_no_image(tmp_path):
+    for name in NAMES:
+        picture(tmp_path / name, PIXELS[0])
+        dots(tmp_path / name.replace(".png", "_cp_masks.png"), [(1, 1), (3, 3)])
+    cells = load_folder(tmp_path, tmp_path, "mask", points_pattern="{}_cp_masks")
+    assert cells.names == NAMES
+    assert cells.points.counts.tolist() == [2, 2, 2]
+
+
+def test_a_pattern_may_stand_before_the_name(annotated):
+    for file in (annotated / "points").iterdir():
+        file.rename(file.with_name(f"GT_{file.name}"))
+    cells = load_folder(annotated / "images", annotated / "points", points_pattern="GT_{}")
+    assert cells.points == POINTS
+
+
+def test_a_picture_is_not_its_own_annotation(folder):
+    with pytest.raises(
+        ValueError, match=r"img1.png is an image and its own annotation; tell them apart by image_pattern"
+    ):
+        load_folder(folder / "images", folder / "images", "dots")
+
+
+@pytest.mark.parametrize("pattern", ["cell", "{}{}"])
+def test_a_pattern_has_one_gap(folder, pattern):
+    with pytest.raises(ValueError, match=r"image_pattern=.*; expected text with one \{\}"):
+        load_folder(folder / "images", image_pattern=pattern)
+
+
+def test_what_has_no_partner_is_said_both_ways_before_anything_is_read(annotated):
+    (annotated / "points" / "img2.csv").rename(annotated / "points" / "img3.csv")
+    (annotated / "images" / "img1.png").write_text("no picture")
+    message = "no points for 1 image: img2.png .*; points, and no image, for 1 image: img3.csv"
+    with pytest.raises(ValueError, match=f"The images do not match the annotation files: {message}"):
+        load_folder(annotated / "images", annotated / "points")
+
+
+def test_partners_can_be_done_without(annotated):
+    (annotated / "points" / "img10.csv").rename(annotated / "points" / "img3.csv")
+    with pytest.raises(ValueError, match="files: points, and no image"):
+        load_folder(annotated / "images", annotated / "points", missing="empty")
+    cells = load_folder(annotated / "images", annotated / "points", missing="empty", extra="ignore")
+    assert cells.points.counts.tolist() == [1, 0, 0]
+
+
+def test_names_that_never_match_are_refused_whatever_may_be_missing(annotated):
+    for file in (annotated / "points").iterdir():
+        file.rename(file.with_name(f"GT_{file.name}"))
+    with pytest.raises(
+        ValueError, match=r"no points for 3 images: .*; points, and no image, for 3 images: GT_img1.csv"
+    ):
+        load_folder(annotated / "images", annotated / "points", missing="empty", extra="ignore")
+
+
+def test_two_files_of_one_name_are_refused(annotated):
+    (annotated / "points" / "img1.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"img1\.(csv|json) and .*img1\.(csv|json) share the name 'img1'"):
+        load_folder(annotated / "images", annotated / "points")
+    assert load_folder(annotated / "images", annotated / "points", "napari").points == POINTS
+
+
+def test_a_file_of_a_stack_is_no_file_of_one_picture(annotated):
+    (annotated / "points" / "img2.csv").write_text("X,Y,Slice\n1,1,1\n2,2,2\n")
+    with pytest.raises(ValueError, match=r"img2.csv has points of 2 images: 1, 2; expected those of one"):
+        load_folder(annotated / "images", annotated / "points")
+    cells = load_folder(annotated / "images", annotated / "points", slices="merge")
+    assert cells.points.counts.tolist() == [1, 2, 2]
+
+
+def test_labels_need_not_be_in_every_file(folder):
+    for name, labels in zip(NAMES, [["cell", "dust"], [], ["dust"]], strict=True):
+        shapes = [{"label": label, "points": [[2.5, 3.5]], "shape_type": "point"} for label in labels]
+        content = {"shapes": shapes, "imagePath": name, "imageHeight": 6, "imageWidth": 9}
+        (folder / "images" / name).with_suffix(".json").write_text(json.dumps(content))
+    images = folder / "images"
+    assert load_folder(images, images, labels="cell").points.counts.tolist() == [1, 0, 0]
+    with pytest.raises(
+        ValueError,
+        match="No point of the annotation files is labelled 'cells'; the labels there are 'cell', 'dust'",
+    ):
+        load_folder(images, images, labels="cells")
+
+
+# --- One file for all pictures --------------------------------------------------------------------
+
+
+def test_one_table_holds_the_points_of_all_pictures(folder):
+    path = folder / "cells.csv"
+    path.write_text("image,x,y\nimg10.tif,3,2\nplates/img1.png,8,1\nimg10.tif,4,4.5\n")
+    with pytest.raises(
+        ValueError, match=r"The images do not match .*cells.csv: no points for 1 image: img2.png"
+    ):
+        load_folder(folder / "images", path)
+    assert load_folder(folder / "images", path, missing="empty").points == POINTS
+
+
+def test_coco_lists_pictures_without_objects(folder):
+    images = [{"id": i, "file_name": name, "height": 6, "width": 9} for i, name in enumerate(NAMES[::-1])]
+    boxes = [(2, [8, 1, 1, 1]), (0, [3, 2, 1, 1]), (0, [4, 4.5, 1, 1])]
+    annotations = [{"id": i, "image_id": image, "bbox": box} for i, (image, box) in enumerate(boxes)]
+    path = folder / "instances.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    assert load_folder(folder / "images", path).points == POINTS
+
+
+@pytest.mark.parametrize("layout", ["napari", "imagej"])
+def test_a_file_that_numbers_its_images_counts_pictures_in_their_order(folder, layout):
+    save_points(folder / "cells.csv", POINTS, format=layout)
+    with pytest.raises(ValueError, match=r"cells.csv \(which numbers them\): no points for 1 image: [12] "):
+        load_folder(folder / "images", folder / "cells.csv")
+    assert load_folder(folder / "images", folder / "cells.csv", missing="empty").points == POINTS
+    (folder / "images" / "img10.png").unlink()
+    with pytest.raises(
+        ValueError, match=r"has points of [23], beyond the 2 pictures; expected all pictures of the series"
+    ):
+        load_folder(folder / "images", folder / "cells.csv", missing="empty", extra="ignore")
+
+
+def test_of_one_picture_the_file_may_have_any_name(folder):
+    save_points(folder / "cells.csv", POINTS[[2]])
+    assert load_folder(folder / "images" / "img1.png", folder / "cells.csv").points == POINTS[[2]]
+    (folder / "cells.csv").write_text("image,x,y\nimg2.png,1,1\n")
+    with pytest.raises(
+        ValueError, match=r"no points for 1 image: img1.png .* no image, for 1 image: img2.png"
+    ):
+        load_folder(folder / "images" / "img1.png", folder / "cells.csv")
+
+
+# --- Points against pictures ----------------------------------------------------------------------
+
+
+def test_points_are_checked_against_the_sizes_of_the_pictures(annotated):
+    save_points(annotated / "points" / "img2.csv", [[(8, 1)]])
+    with pytest.raises(
+        ValueError, match=r"1 of 4 points of the annotation files are outside their image: img2.png of 6 x 9"
+    ):
+        load_folder(annotated / "images", annotated / "points")
+    with pytest.warns(UserWarning, match="1 of 4 points") as caught:
+        points = load_folder(annotated / "images", annotated / "points", outside="warn").points
+    assert caught[0].filename == __file__
+    assert points.counts.tolist() == [1, 1, 2]
+
+
+def test_swapped_points_are_recognised(annotated):
+    for name, points in zip(NAMES, POINTS, strict=True):
+        save_points((annotated / "points" / name).with_suffix(".csv"), [points[:, ::-1]])
+    with pytest.raises(
+        ValueError, match="All would be inside with rows and columns swapped, if read with order='xy'"
+    ):
+        load_folder(annotated / "images", annotated / "points")
+    assert load_folder(annotated / "images", annotated / "points", order="xy").points == POINTS
+
+
+def test_annotations_of_another_size_are_refused(tmp_path):
+    picture(tmp_path / "images" / "a.png", PIXELS[0])
+    dots(tmp_path / "dots" / "a.png", [(1, 1)], shape=(12, 18))
+    with pytest.raises(
+        ValueError,
+        match=r"The points of a.png in the annotation files were set in 12 x 18 pixels, and the image has 6 x 9",
+    ):
+        load_folder(tmp_path / "images", tmp_path / "dots", "dots")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"missing": "warn"}, "missing='warn'; expected"),
+        ({"extra": "empty"}, "extra='empty'; expected"),
+        ({"outside": "drop"}, "outside='drop'; expected"),
+        ({"format": "excel"}, "format='excel'; expected"),
+        ({"origin": "0"}, "origin='0'; expected the coordinate"),
+        ({"columns": "yx"}, "columns='yx'; expected \\(row column, column column\\)"),
+        ({"image_column": 1.5}, "image_column=1.5; expected a name"),
+        ({"variable": 3}, "variable=3; expected a name"),
+        ({"threshold": "high"}, "threshold='high'; expected a number"),
+        ({"labels": "a"}, "labels cannot be used with .*img1.csv, which is read as format='csv'"),
+    ],
+)
+def test_arguments_are_checked(annotated, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_folder(annotated / "images", annotated / "points", **arguments)
+
+
+def test_unknown_arguments_are_refused(annotated):
+    with pytest.raises(TypeError, match="tolerance"):
+        load_folder(annotated / "images", annotated / "points", tolerance=3)
+
+
+# --- The data as published ------------------------------------------------------------------------
+
+
+@needs_vgg
+def test_the_vgg_cells_are_a_folder_of_dots(tmp_path):
+    with zipfile.ZipFile(Path(DATA) / "vgg_cells.zip") as archive:
+        archive.extractall(tmp_path)
+    X, y = load_folder(
+        tmp_path, tmp_path, "dots", image_pattern="{}cell", points_pattern="{}dots", return_X_y=True
+    )
+    assert X.shape == (200, 256, 256, 3)
+    counts = y.counts
+    assert (counts.sum(), counts.min(), counts.max()) == (35_192, 74, 317)
+    assert y.inside((256, 256)) == y
