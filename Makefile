@@ -1,14 +1,14 @@
-# The same verbs locally, in hooks and in CI. Each installs what it needs into .venv first.
+# The same commands locally, in hooks and in CI. Each first installs the packages that it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo install format check test test-all test-oldest fuzz docs dist bench audit clean
 
-demo: .venv/run  ## train on generated cells, print the error beside image-blind baselines, write a picture
+demo: .venv/run  ## train on generated cells, print the error next to baselines that ignore the images, write a picture
 	$(BIN)/python examples/demo.py
 
-install: .venv/dev  ## everything that development needs
+install: .venv/dev  ## install everything that development needs
 
 format: .venv/dev
 	$(BIN)/ruff check --fix --quiet .
@@ -26,18 +26,18 @@ test: .venv/test
 test-all: .venv/test
 	$(BIN)/python -m pytest -m "not network and not site"
 
-test-oldest: .venv-oldest/test  ## on the lowest versions that pyproject.toml declares; warnings are theirs, not ours
+test-oldest: .venv-oldest/test  ## test on the lowest versions that pyproject.toml declares, whose warnings are no errors
 	.venv-oldest/bin/python -m pytest -W default -m "not slow and not network and not site"
 
 RUNS ?= 20000
-fuzz: .venv/fuzz  ## every reader of files against what coverage finds, RUNS executions each
+fuzz: .venv/fuzz  ## fuzz every file reader, guided by coverage, RUNS executions each
 	$(BIN)/python tests/fuzz/fuzz.py --runs $(RUNS)
 
-docs: .venv/dev  ## the site, and a look for what is missing in it
+docs: .venv/dev  ## build the site, and test that nothing is missing in it
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 	$(BIN)/python -m pytest -m site tests/docs
 
-dist: .venv/dist  ## wheel and sdist in dist/, and the wheel tried in an empty environment
+dist: .venv/dist  ## build wheel and sdist in dist/, and test the wheel in an empty environment
 	$(BIN)/python .ci/dist.py
 
 bench: .venv/bench
@@ -45,7 +45,7 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/storage.py
 	$(BIN)/python benchmarks/accuracy.py
 
-audit: .venv/audit  ## look the tested versions up among the known advisories; needs the network
+audit: .venv/audit  ## check the tested versions for known vulnerabilities; needs the network
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 clean:

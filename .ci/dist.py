@@ -1,4 +1,4 @@
-"""Build wheel and sdist, look at what is in them, and try the wheel in an empty environment, far from the sources."""
+"""Build wheel and sdist, check their contents, and test the wheel in an empty environment, far from the sources."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
-MADE = ("PKG-INFO", "setup.cfg", "skcount.egg-info/")  # by setuptools, in every sdist
+MADE = ("PKG-INFO", "setup.cfg", "skcount.egg-info/")  # files that setuptools adds to every sdist
 LEFT_OUT = {".gitignore"}
 TEN_LINES = """
 import skcount
@@ -26,10 +26,11 @@ regressor.save("cells.skcount")
 assert (skcount.load("cells.skcount").predict(X) == regressor.predict(X)).all()
 print(skcount.__version__, "from", skcount.__file__)
 """
-SMOKE = ["--pyargs", "skcount", "tests/test_points.py", "tests/test_estimators.py", "tests/cli"]
+SMOKE = ["--pyargs", "skcount", "tests/points", "tests/test_estimators.py", "tests/cli"]
 
 
 def main():
+    """Build and check both distributions."""
     shutil.rmtree(DIST, ignore_errors=True)
     run(sys.executable, "-m", "build", "--outdir", DIST, ROOT, quiet=True)
     wheel, sdist = *DIST.glob("*.whl"), *DIST.glob("*.tar.gz")
@@ -38,11 +39,11 @@ def main():
     check_sdist(sdist)
     with tempfile.TemporaryDirectory() as folder:
         try_wheel(wheel, sdist, Path(folder))
-    print(f"{wheel.name} and {sdist.name} are fit to be published.")
+    print(f"{wheel.name} and {sdist.name} can be published.")
 
 
 def check_wheel(wheel):
-    """All of skcount and its license, and nothing else."""
+    """Check that the wheel has all of skcount and its license, and nothing else."""
     names = zipfile.ZipFile(wheel).namelist()
     others = [name for name in names if not name.startswith(("skcount/", "skcount-"))]
     sources = {path for path in tracked() if path.startswith("skcount/")}
@@ -54,7 +55,7 @@ def check_wheel(wheel):
 
 
 def check_sdist(sdist):
-    """All that is tracked, and nothing that was made or lies about."""
+    """Check that the sdist has all tracked files, and nothing else but what setuptools adds."""
     with tarfile.open(sdist) as file:
         names = {member.name.partition("/")[2] for member in file if member.isfile()}
     absent = tracked() - names - LEFT_OUT
@@ -64,14 +65,14 @@ def check_sdist(sdist):
 
 
 def try_wheel(wheel, sdist, folder):
-    """First with what it needs, then with all extras the tests of the sdist, whose sources are taken away."""
-    os.environ.pop("PYTHONPATH", None)  # it might lead back to the sources
+    """Run a short script with the required packages, then with all extras the tests of the sdist, without its sources."""
+    os.environ.pop("PYTHONPATH", None)  # which may lead back to the sources
     run(sys.executable, "-m", "venv", folder / "venv")
     python = folder / "venv" / "bin" / "python"
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     install += ["-c", ROOT / "constraints.txt"]
     run(*install, wheel)
-    # A fit of two epochs has not learnt to count, and says so.
+    # A fit of two epochs warns that it has not learnt to count yet.
     run(python, "-W", "error", "-W", "ignore:After ", "-c", TEN_LINES, cwd=folder)
     without_click = subprocess.run(
         [python, "-m", "skcount", "--help"], cwd=folder, capture_output=True, text=True, check=False
@@ -87,20 +88,22 @@ def try_wheel(wheel, sdist, folder):
 
 
 def tracked():
+    """Return the paths of all tracked files."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(listed.stdout.splitlines())
 
 
 def run(*command, quiet=False, cwd=ROOT):
-    """Run a command; a quiet one prints only what made it fail."""
+    """Run a command, and exit if it fails; a quiet one prints its output only then."""
     done = subprocess.run([*map(str, command)], cwd=cwd, check=False, capture_output=quiet, text=True)
     if done.returncode:
         sys.exit(f"{done.stdout or ''}{done.stderr or ''}{command[0]} ended with {done.returncode}.")
 
 
 def expect(holds, file, what):
+    """Exit if a condition does not hold for a file."""
     if not holds:
-        sys.exit(f"{file.name} is not as it should be: {', '.join(what) or 'it has no license'}")
+        sys.exit(f"{file.name} is wrong: {', '.join(what) or 'it has no license'}")
 
 
 if __name__ == "__main__":

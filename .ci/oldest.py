@@ -1,4 +1,4 @@
-"""Print, as constraints for pip, the lowest version that pyproject.toml declares of each package; torch as it is tested."""
+"""Print constraints for pip: the lowest versions that pyproject.toml declares, and for torch the tested version."""
 
 import re
 import tomllib

@@ -1,10 +1,10 @@
-"""Count errors under the published protocols, draw by draw, beside predictions that look at no image.
+"""Measure count errors under the published protocols, draw by draw, next to baselines that ignore the images.
 
-``python benchmarks/accuracy.py --data vgg --protocol lz --n-train 64 --draws 5`` trains what is not in
-benchmarks/accuracy.jsonl yet, one line a draw, and prints a Markdown table; a run that was stopped goes on where it was.
-``--held-out`` compares settings on images held out of the training images, with ``first-half`` and ``second-half`` on each
-half of a video after training on the other: the test images are not read.
-``--set sigma=2 --set architecture=fcrn_a`` changes parameters of the regressor, ``--table`` prints all that is there.
+``python benchmarks/accuracy.py --data vgg --protocol lz --n-train 64 --draws 5`` trains the draws that are missing from
+benchmarks/accuracy.jsonl, adds one line per draw, and prints Markdown tables. The same command continues a stopped run.
+``--held-out`` compares settings without reading the test images: on held-out training images, or, with ``first-half`` and
+``second-half``, on one half of a video after training on the other.
+``--set sigma=2 --set architecture=fcrn_a`` changes parameters of the regressor. ``--table`` only prints the tables.
 """
 
 import argparse
@@ -35,15 +35,25 @@ SETTINGS = {
     "mall": {"sigma": 4, "augment": "mirror"},
     "ucsd": {"sigma": 4, "augment": "mirror"},
 }
+# Number of training images, method, mean and standard deviation of the mean absolute error, as published.
 PUBLISHED = {
-    ("vgg", "lz", 64): "FCRN-A 2.9 +- 0.2; Count-ception (N=50) 2.3 +- 0.4",
-    ("vgg", "lz", 32): "Count-ception 2.4 +- 0.4",
-    ("vgg", "random", 64): "PGC-Net 1.9 +- 0.1; MSCA-UNet 2.0 +- 0.2",
-    ("mall", "standard", None): "SAAN 1.28; LA-Batch 1.34; DecideNet 1.52; E3D 1.64; bi-ConvLSTM 2.10",
-    ("ucsd", "standard", None): "PaDNet 0.85; CSRNet 1.16",
+    ("vgg", "lz"): [
+        (64, "FCRN-A", "2.9", "0.2"),
+        (50, "Count-ception", "2.3", "0.4"),
+        (32, "Count-ception", "2.4", "0.4"),
+    ],
+    ("vgg", "random"): [(64, "PGC-Net", "1.9", "0.1"), (64, "MSCA-UNet", "2.0", "0.2")],
+    ("mall", "standard"): [
+        (800, "SAAN", "1.28", ""),
+        (800, "LA-Batch", "1.34", ""),
+        (800, "DecideNet", "1.52", ""),
+        (800, "E3D", "1.64", ""),
+        (800, "bi-ConvLSTM", "2.10", ""),
+    ],
+    ("ucsd", "standard"): [(800, "PaDNet", "0.85", ""), (800, "CSRNet", "1.16", "")],
 }
-# What tells one run from another.
-KEY = ("data", "protocol", "n_train", "scale", "held_out", "allow_missing", "params", "draw")
+# The fields that identify a run.
+KEY = ("data", "protocol", "n_train", "scale", "held_out", "allow_missing", "params", "precision", "draw")
 
 
 def main():
@@ -51,13 +61,22 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", choices=sorted(FETCH), default="vgg")
-    parser.add_argument("--protocol", help="name of a published split; default: lz or standard")
-    parser.add_argument("--n-train", type=int, help="how many training images the protocol draws")
-    parser.add_argument("--draws", type=int, default=5, help="training sets, or seeds where nothing is drawn")
-    parser.add_argument("--first-draw", type=int, default=0)
+    parser.add_argument("--data", choices=sorted(FETCH), default="vgg", help="data set (default: vgg)")
+    parser.add_argument("--protocol", help="name of a published split (default: lz or standard)")
+    parser.add_argument("--n-train", type=int, help="number of training images that the protocol draws")
     parser.add_argument(
-        "--scale", type=float, default=1.0, choices=[1.0, 0.5, 0.25], help="of the images' sides"
+        "--draws",
+        type=int,
+        default=5,
+        help="number of training sets, or of seeds if the protocol draws nothing",
+    )
+    parser.add_argument("--first-draw", type=int, default=0, help="seed of the first draw")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        choices=[1.0, 0.5, 0.25],
+        help="factor for the sides of the images",
     )
     parser.add_argument(
         "--held-out",
@@ -65,7 +84,7 @@ def main():
         const=True,
         default=False,
         choices=["first-half", "second-half"],
-        help="test on held-out training images: those that were not drawn, the last fifth, or a half of the video",
+        help="test on held-out training images: those that were not drawn, the last fifth, or one half of the video",
     )
     parser.add_argument(
         "--allow-missing", action="store_true", help="leave out frames of the protocol that the archive lacks"
@@ -73,19 +92,27 @@ def main():
     parser.add_argument(
         "--symmetries",
         action="store_true",
-        help="measure the mean over the symmetries of each test image, too",
+        help="also measure the mean over the symmetries of each test image",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=JSON")
-    parser.add_argument("--table", action="store_true", help="print the table of all runs, and train nothing")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PARAMETER=JSON",
+        help="set a parameter of the regressor",
+    )
+    parser.add_argument(
+        "--table", action="store_true", help="print the tables of all runs, and train nothing"
+    )
     options = parser.parse_args()
     if not options.table:
         for draw in range(options.first_draw, options.first_draw + options.draws):
             run_draw(options, draw)
-    print_table(read_lines(LOG))
+    print_tables(read_runs())
 
 
 def run_draw(options, draw):
-    """Train and test once, unless the log has it."""
+    """Train and test once, unless the log has this run."""
     protocol = options.protocol or ("lz" if options.data == "vgg" else "standard")
     params = {**SETTINGS[options.data], **dict(map(parse_setting, options.set))}
     if options.n_train is None and options.data == "vgg" and protocol != "article":
@@ -98,12 +125,13 @@ def run_draw(options, draw):
         "held_out": options.held_out,
         "allow_missing": options.allow_missing,
         "params": params,
+        "precision": params.pop("precision", "float32"),
         "draw": draw,
     }
-    if is_logged(LOG, run, KEY):
+    if is_logged(read_runs(), run, KEY):
         return
     X, points, train, test, groups = load(run)
-    regressor = DensityMapRegressor(random_state=draw).set_params(**params)
+    regressor = DensityMapRegressor(precision=run["precision"], random_state=draw).set_params(**params)
     start, cpu_start = perf_counter(), process_time()
     regressor.fit(X[train], points[train])
     seconds, cpu_seconds = perf_counter() - start, process_time() - cpu_start
@@ -112,9 +140,8 @@ def run_draw(options, draw):
     predicted = np.array([d.sum(dtype=np.float64) for d in density])
     test_seconds = perf_counter() - start
     averaged = None
-    if options.symmetries:
-        averaged = regressor.set_params(test_time_augmentation=True).predict(X[test])
-        regressor.set_params(test_time_augmentation=False)
+    if options.symmetries and has_symmetries(regressor):
+        averaged = regressor.predict(X[test], test_time_augmentation=True)
     run |= {
         "n_images": [len(train), len(test)],
         **measure(points[test], predicted),
@@ -138,8 +165,13 @@ def run_draw(options, draw):
     add_counts({"recipe": "ours", **{name: run[name] for name in KEY}}, points[test].counts, predicted)
 
 
+def has_symmetries(regressor):
+    """Return whether the augmentation has symmetries that predictions can be averaged over."""
+    return str(regressor.augment).startswith(("rotations", "mirror"))
+
+
 def parse_setting(text):
-    """Split PARAMETER=JSON; what is no JSON is text."""
+    """Split PARAMETER=JSON; a value that is not JSON is text."""
     name, _, value = text.partition("=")
     try:
         return name, json.loads(value)
@@ -148,7 +180,7 @@ def parse_setting(text):
 
 
 def load(run):
-    """Images, points, and the indices of training and test images."""
+    """Return images, points, indices of the training and the test images, and groups."""
     data = FETCH[run["data"]]()
     indices = data.train_test_indices
     drawn = {} if run["n_train"] is None else {"n_train": run["n_train"], "random_state": run["draw"]}
@@ -159,16 +191,16 @@ def load(run):
         if run["held_out"] is not True:
             halves = np.array_split(train, 2)
             test, train = halves if run["held_out"] == "first-half" else halves[::-1]
-        elif not len(test):  # the last fifth: frames of one video are alike
+        elif not len(test):  # neighbouring frames of a video are alike, so the last fifth is held out
             train, test = np.split(train, [len(train) * 4 // 5])
-    # All other protocols count in whole frames.
+    # All other protocols count whole frames.
     roi = data.roi if (run["data"], run["protocol"]) == ("ucsd", "standard") else None
     images, points = shrink(data.images, data.points, roi, run["scale"])
     return images, points.inside(images), train, test, data.groups
 
 
 def shrink(images, points, roi, scale):
-    """Average blocks of pixels; in memory where there is something to average."""
+    """Return images made smaller by averaging blocks of pixels, and their points; at scale 1 no image is read."""
     if scale == 1:
         everywhere = np.ones(images.shape[1:3], dtype=bool)
         return ImageSet(images, roi=everywhere if roi is None else roi), points
@@ -182,14 +214,14 @@ def shrink(images, points, roi, scale):
 
 
 def average(image, step):
-    """Mean of each block of pixels, rounded."""
+    """Return the rounded mean of each block of pixels."""
     height, width = (size // step for size in image.shape[:2])
     blocks = image[: height * step, : width * step].reshape(height, step, width, step, *image.shape[2:])
     return np.rint(blocks.mean(axis=(1, 3))).astype(image.dtype)
 
 
 def measure(points, predicted):
-    """Errors of the counts."""
+    """Return the errors of the counts by name."""
     measures = {
         "mae": count_mean_absolute_error,
         "rmse": count_root_mean_squared_error,
@@ -199,25 +231,39 @@ def measure(points, predicted):
 
 
 def last_frame_mae(points, train, test, groups):
-    """Error of repeating the count of the last training frame of the clip; None where there are no clips to share."""
+    """Return the error of repeating the last training count of each clip; None if training and test share no clips."""
     if groups is None or not set(groups[test]) <= set(groups[train]):
         return None
     last = {clip: points.counts[train[groups[train] == clip][-1]] for clip in set(groups[train])}
     return count_mean_absolute_error(points[test], [last[clip] for clip in groups[test]])
 
 
+def read_runs(path=LOG):
+    """Return the finished runs of skcount, each with its precision."""
+    return [with_precision(run) for run in read_lines(path)]
+
+
+def with_precision(run):
+    """Return a run with its precision; older lines have `mixed_precision` in `params`, which was on by default."""
+    if "precision" in run or "params" not in run:
+        return run
+    params = dict(run["params"])
+    is_mixed = params.pop("mixed_precision", True)
+    return {**run, "params": params, "precision": "bf16-mixed" if is_mixed else "float32"}
+
+
 def read_lines(path):
-    """Every finished run, a list of dict."""
+    """Return the lines of a log, a list of dict."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def is_logged(path, run, names):
-    """Whether a finished run has the same values of `names`."""
-    return any(all(row[name] == run[name] for name in names) for row in read_lines(path))
+def is_logged(runs, run, names):
+    """Return whether one of the finished runs has the same values of `names`."""
+    return any(all(row[name] == run[name] for name in names) for row in runs)
 
 
 def add_line(path, run):
-    """Add a finished run, with the time."""
+    """Add a finished run and the time to a log."""
     with path.open("a") as file:
         file.write(
             json.dumps({**run, "date": f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}"}, default=float) + "\n"
@@ -225,73 +271,90 @@ def add_line(path, run):
 
 
 def add_counts(run, true, predicted):
-    """Keep the counts of every test image, for figures, where they are not part of the repository: they are the data's."""
+    """Keep the counts of every test image, for figures, outside of version control."""
     COUNTS.parent.mkdir(exist_ok=True)
     add_line(COUNTS, {**run, "true": np.asarray(true).tolist(), "predicted": np.round(predicted, 2).tolist()})
 
 
-def print_table(rows):
-    """Print one line for the draws of each setting, and what was published."""
+def print_tables(runs):
+    """Print one line for the draws of each setting, and the published results under the same protocols."""
     settings = {}
+    for run in runs:
+        settings.setdefault(json.dumps([run[name] for name in KEY[:-1]]), []).append(run)
+    print_table([describe(draws) for draws in sorted(settings.values(), key=order)])
+    protocols = {(run["data"], run["protocol"]) for run in runs}
+    names = ("data", "protocol", "N", "method", "MAE, mean", "MAE, std")
+    rows = [
+        dict(zip(names, (*protocol, str(n), *cells), strict=True))
+        for protocol, published in PUBLISHED.items()
+        if protocol in protocols
+        for n, *cells in published
+    ]
+    print()
+    print_table(rows)
+
+
+def print_table(rows):
+    """Print dicts of cells as a Markdown table."""
+    for row in rows[:1]:
+        print(f"| {' | '.join(row)} |")
+        print("|" + " --- |" * len(row))
     for row in rows:
-        settings.setdefault(json.dumps([row[name] for name in KEY[:-1]]), []).append(row)
-    lines = [describe(draws) for draws in sorted(settings.values(), key=order)]
-    for line in lines[:1]:
-        print(f"| {' | '.join(line)} |")
-        print("|" + " --- |" * len(line))
-    for line in lines:
-        print(f"| {' | '.join(line.values())} |")
+        print(f"| {' | '.join(row.values())} |")
 
 
 def order(draws):
-    """Where the line of some draws stands: each data set's published protocols first, and the default recipe first."""
+    """Return the sort key of a line: published protocols first, then bf16-mixed, then the fewest settings."""
     first = draws[0]
     data, protocol, params = list(FETCH).index(first["data"]), first["protocol"], first["params"]
-    return data, protocol == "article", protocol, "mixed_precision" in params, len(params)
+    return data, protocol == "article", protocol, first["precision"] == "float32", len(params)
 
 
 def describe(draws):
-    """The cells of the line of some draws of one setting, by column."""
+    """Return the cells of one line, the draws of one setting, by column."""
     first = draws[0]
 
     def mean(name, form=".2f"):
-        return format(np.mean([row[name] for row in draws]), form)
+        return format(np.mean([run[name] for run in draws]), form)
 
-    held_out = {False: "", True: ", held-out images"}.get(
-        first["held_out"], f", held-out {first['held_out']}"
-    )
-    scale = f", {first['scale']} of the size" * (first["scale"] != 1)
-    missing = ", of the frames that exist" * first["allow_missing"]
-    averaged = [row["symmetries_mae"] for row in draws if row["symmetries_mae"] is not None]
-    unseen = first["held_out"] or first["allow_missing"]
-    published = "" if unseen else PUBLISHED.get((first["data"], first["protocol"], first["n_train"]), "")
+    held_out = {False: "", True: "held-out images"}.get(first["held_out"], f"held-out {first['held_out']}")
+    has_cpu_seconds = all("train_cpu_seconds" in run for run in draws)
     return {
-        "data, protocol": f"{first['data']}, {first['protocol']}{held_out}{scale}{missing}",
+        "data": first["data"],
+        "protocol": first["protocol"],
+        "subset": ", ".join(filter(None, [held_out, "available frames only" * first["allow_missing"]])),
+        "image size": f"{first['scale']:g}",
         "N": str(first["n_images"][0]),
-        "settings": ", ".join(f"{name} {value}" for name, value in first["params"].items()),
+        "settings": describe_params(first["params"]),
+        "training precision": first["precision"],
         "draws": str(len(draws)),
-        "MAE": with_spread([row["mae"] for row in draws]),
-        "over symmetries": with_spread(averaged),
+        **mean_and_std("MAE", [run["mae"] for run in draws]),
+        **mean_and_std("averaged over symmetries", [run["symmetries_mae"] for run in draws]),
         "RMSE": mean("rmse"),
         "bias": mean("bias", "+.2f"),
-        "GAME 1, 2, 3": ", ".join(mean(f"game{k}") for k in (1, 2, 3)),
+        **{f"GAME {level}": mean(f"game{level}") for level in (1, 2, 3)},
         "training MAE": mean("train_mae"),
-        "no image looked at: training mean": mean("training_mean_mae"),
-        "last frame of the clip": "" if first["last_frame_mae"] is None else mean("last_frame_mae"),
+        "baseline: mean training count": mean("training_mean_mae"),
+        "baseline: last frame of the clip": "" if first["last_frame_mae"] is None else mean("last_frame_mae"),
         "seconds": mean("train_seconds", ".0f"),
-        "of the processor": mean("train_cpu_seconds", ".0f")
-        if all("train_cpu_seconds" in row for row in draws)
-        else "",
+        "processor seconds": mean("train_cpu_seconds", ".0f") if has_cpu_seconds else "",
         "threads": str(first["threads"]),
         "parameters": str(first["n_parameters"]),
-        "published MAE": published,
     }
 
 
-def with_spread(values):
-    """Mean and standard deviation over draws, as far as there are any."""
-    spread = f" +- {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.2f}{spread}" if len(values) else ""
+def describe_params(params):
+    """Return the parameters of a run as text."""
+    return ", ".join(f"{name} {value}" for name, value in params.items())
+
+
+def mean_and_std(name, values):
+    """Return the cells with mean and standard deviation over draws, each empty if there are too few values."""
+    values = [value for value in values if value is not None]
+    return {
+        f"{name}, mean": f"{np.mean(values):z.2f}" if values else "",
+        f"{name}, std": f"{np.std(values, ddof=1):.2f}" if len(values) > 1 else "",
+    }
 
 
 if __name__ == "__main__":

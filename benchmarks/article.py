@@ -1,14 +1,15 @@
-"""The article's recipe on its data, splits and networks: what its way of counting gives, and how fast.
+"""Train as the article does, on its data, splits and networks, and measure the error and the time.
 
-``python benchmarks/article.py --data vgg --network fcrn_a`` trains as the article does: SGD of 0.01 with momentum 0.9, the
-learning rate divided by ten every 20 epochs, mean squared error on maps of sigma 1 times 100, whole frames in batches of
-8 in their order, no flips, 150 epochs; of each epoch the error on the test images is measured, and the best one is the
-result. **So its epoch is chosen on the images that it is reported for**; the last epoch's error stands beside it.
-``--minutes`` of the processor end a run early, ``--scale`` makes the frames smaller, and the table says so. A run that
-was stopped goes on where it was, from a file in ``local/``; one that ended is a line of benchmarks/article.jsonl.
-``--plain`` computes upsampling and convolution one after the other, as the article does; else both at once, which is
-the same function, faster. ``--table`` shows what is there, ``--figure PATH`` what was counted on this machine: the
-counts stay in ``local/``.
+``python benchmarks/article.py --data vgg --network fcrn_a`` trains in the article's way: SGD of 0.01 with momentum 0.9, the
+learning rate divided by ten every 20 epochs, mean squared error on maps of sigma 1 times 100, whole frames in batches of 8
+in their order, no flips, 150 epochs. The error on the test images is measured after each epoch, and the best one is the
+result. **Its epoch is therefore chosen on the images that it is reported for**; the table also has the last epoch's error.
+
+``--minutes`` ends a run after so much processor time, ``--scale`` makes the frames smaller, and the table says so. A
+stopped run continues from a file in ``local/``; a finished one is a line of benchmarks/article.jsonl. ``--plain`` computes
+upsampling and convolution one after the other, as the article does; without it, both are one operation, which computes the
+same faster. ``--table`` only prints the table. ``--figure PATH`` draws true against predicted counts of the runs on this
+machine, whose counts are in ``local/``.
 """
 
 import argparse
@@ -17,7 +18,18 @@ from time import perf_counter, process_time
 
 import numpy as np
 import torch
-from accuracy import COUNTS, FETCH, add_counts, add_line, is_logged, read_lines, shrink
+from accuracy import (
+    COUNTS,
+    FETCH,
+    add_counts,
+    add_line,
+    describe_params,
+    is_logged,
+    print_table,
+    read_lines,
+    read_runs,
+    shrink,
+)
 from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.nn import functional
@@ -25,9 +37,8 @@ from torch.nn import functional
 from skcount.networks import upsample_conv
 
 LOG = Path(__file__).with_name("article.jsonl")
-OURS = Path(__file__).with_name("accuracy.jsonl")
 UNFINISHED = Path(__file__).parents[1] / "local"
-# Objects are worth so much on a map.
+# Sum of one object on a map.
 UNIT = 100
 KEY = ("data", "protocol", "n_train", "draw", "network", "scale", "plain", "epochs", "minutes")
 
@@ -37,32 +48,40 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", choices=sorted(FETCH), default="vgg")
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="fcrn_a")
-    parser.add_argument("--protocol", default="article", help="name of a split; the article's by default")
-    parser.add_argument("--n-train", type=int, help="how many training images the protocol draws")
-    parser.add_argument("--draw", type=int, default=0, help="seed of the weights, and of the training set")
-    parser.add_argument("--scale", type=float, default=1.0, choices=[1.0, 0.5, 0.25])
-    parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--data", choices=sorted(FETCH), default="vgg", help="data set (default: vgg)")
+    parser.add_argument("--network", choices=sorted(NETWORKS), default="fcrn_a", help="(default: fcrn_a)")
+    parser.add_argument("--protocol", default="article", help="name of a split (default: the article's)")
+    parser.add_argument("--n-train", type=int, help="number of training images that the protocol draws")
+    parser.add_argument("--draw", type=int, default=0, help="seed of the weights and of the training set")
     parser.add_argument(
-        "--minutes", type=float, help="train no longer than this, in minutes of the processor"
+        "--scale",
+        type=float,
+        default=1.0,
+        choices=[1.0, 0.5, 0.25],
+        help="factor for the sides of the images",
+    )
+    parser.add_argument("--epochs", type=int, default=150, help="number of epochs")
+    parser.add_argument(
+        "--minutes", type=float, help="end the training after this processor time, in minutes"
     )
     parser.add_argument("--plain", action="store_true", help="upsample, then convolve")
     parser.add_argument("--table", action="store_true", help="print the table of all runs, and train nothing")
-    parser.add_argument("--figure", help="draw true against predicted counts of all runs into this file")
+    parser.add_argument(
+        "--figure", help="draw true against predicted counts of all runs, and save to this file"
+    )
     options = parser.parse_args()
     if not options.table and not options.figure:
         run({name: getattr(options, name) for name in KEY})
     if options.figure:
         draw_figure(options.figure)
-    print_table()
+    print_runs()
 
 
-# The networks: every convolution is followed by a batch normalisation and a ReLU.
+# The networks. A batch normalisation and a ReLU follow every convolution.
 
 
 class Block(nn.Sequential):
-    """A convolution of 3 x 3, batch normalisation, ReLU."""
+    """Convolution of 3 x 3, batch normalisation, ReLU."""
 
     def __init__(self, n_in, n_out):
         super().__init__(nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU())
@@ -135,14 +154,15 @@ class UNet(nn.Module):
 
 
 NETWORKS = {"fcrn_a": FCRNA, "unet": UNet}
+TITLES = {"fcrn_a": "FCRN-A", "unet": "U-Net"}
 
 
 # Training
 
 
 def run(key):
-    """Train and log, unless the log has it."""
-    if is_logged(LOG, key, KEY):
+    """Train once, unless the log has this run."""
+    if is_logged(read_lines(LOG), key, KEY):
         return
     train, test = load(key)
     torch.manual_seed(key["draw"])
@@ -173,18 +193,18 @@ def run(key):
 
 
 def load(key):
-    """Images, maps and counts of both halves of the split, as arrays in memory."""
+    """Return images, maps and counts of both sides of the split, in memory."""
     data = FETCH[key["data"]]()
     drawn = {} if key["n_train"] is None else {"n_train": key["n_train"], "random_state": key["draw"]}
-    halves = data.train_test_indices(key["protocol"], allow_missing=True, **drawn)
+    sides = data.train_test_indices(key["protocol"], allow_missing=True, **drawn)
     images, points = shrink(data.images, data.points, None, key["scale"])
-    # The article reads coordinates that count from one as if they counted from zero.
+    # These archives count coordinates from one, and the article reads them as if they counted from zero.
     from_one = 0 if key["data"] == "vgg" else 1
-    return [prepare([images[i] for i in half], [points[i] + from_one for i in half]) for half in halves]
+    return [prepare([images[i] for i in side], [points[i] + from_one for i in side]) for side in sides]
 
 
 def prepare(images, points):
-    """Tensors of the images, padded to sides that are multiples of 8, their maps by the article's rule, and the counts."""
+    """Return images and maps as tensors, padded to sides that are multiples of 8, the sums of the maps, and the counts."""
     maps = np.stack([make_map(p, image.shape[:2]) for p, image in zip(points, images, strict=True)])
     pixels = np.stack([np.atleast_3d(image) for image in images]).transpose(0, 3, 1, 2)
     pad = [(0, 0), (0, 0), *[(-size % 8 // 2, (-size % 8 + 1) // 2) for size in pixels.shape[2:]]]
@@ -197,7 +217,7 @@ def prepare(images, points):
 
 
 def make_map(points, shape):
-    """The article's rule: the pixel is set, so two points on one pixel are one, and the filter reflects at the border."""
+    """Make a map in the article's way: two points on one pixel count once, and the filter reflects at the border."""
     label = np.zeros(shape, dtype=np.float32)
     for row, col in points.astype(int):
         if row < shape[0] and col < shape[1]:
@@ -206,7 +226,7 @@ def make_map(points, shape):
 
 
 def train_epoch(network, optimizer, data):
-    """One pass over the images, in their order; the mean loss."""
+    """Train on all images once, in their order, and return the mean loss."""
     network.train()
     total = 0.0
     for images, maps in zip(data["images"].split(8), data["maps"].split(8), strict=True):
@@ -220,14 +240,14 @@ def train_epoch(network, optimizer, data):
 
 @torch.no_grad()
 def predict(network, images):
-    """The counts, (n_images,) float64."""
+    """Return the counts, (n_images,) float64."""
     network.eval()
     maps = torch.cat([network(batch) for batch in images.split(8)])
     return maps.sum(dim=(1, 2, 3), dtype=torch.float64).numpy() / UNIT
 
 
 def resume(path, parts):
-    """Go on where a run was: its history and best epoch; nothing of either where there is none."""
+    """Load the state of a stopped run, and return its history and best epoch; [] and None if there is no such run."""
     if not path.exists():
         return [], None
     state = torch.load(path, weights_only=True)
@@ -237,14 +257,14 @@ def resume(path, parts):
 
 
 def save(path, parts, history, best):
-    """Keep all that `resume` needs, whole or not at all."""
+    """Write all that `resume` needs to a file, completely or not at all."""
     state = {name: part.state_dict() for name, part in parts.items()}
     torch.save({**state, "history": history, "best": best}, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
 
 
 def log(key, train, test, history, best, last, network):
-    """Write one line; errors are against the number of points, and the article's own, against the sums of the maps."""
+    """Log one line: errors against the number of points, and the article's own error, against the sums of the maps."""
     counts, predicted = test["counts"], np.array(best["predicted"])
     row = {
         **key,
@@ -269,71 +289,64 @@ def log(key, train, test, history, best, last, network):
 # Reports
 
 
-def print_table():
-    """Print one line a run of the article's recipe; below those of a split ours, where benchmarks/accuracy.py has any."""
-    theirs, ours = read_lines(LOG), read_lines(OURS)
-    columns = [
-        *("data, split", "recipe and network", "true counts, smallest and largest"),
-        *("MAE of the best epoch (chosen on these images)", "MAE of the last epoch"),
-        *("training mean, no image looked at", "epochs", "seconds", "threads"),
-    ]
-    print(f"| {' | '.join(columns)} |")
-    print("|" + " --- |" * len(columns))
-    for runs in same_split(theirs, ours):
-        for row in runs:
-            print(f"| {' | '.join((describe_theirs if 'network' in row else describe_ours)(row))} |")
+def print_runs():
+    """Print one line per run of the article's recipe, and skcount's runs on the same split below it."""
+    runs = [run for group in same_split(read_lines(LOG), read_runs()) for run in group]
+    print_table([describe(run) for run in runs])
 
 
 def same_split(theirs, ours):
-    """Lists of the runs on one split, theirs first."""
+    """Return one list of runs per split of the article's, those of the article first."""
     splits = {}
-    for row in theirs:
-        splits.setdefault((row["data"], row["protocol"], row["n_train"]), []).append(row)
-    for row in ours:
-        split = row["data"], row["protocol"], row["n_train"]
-        if split in splits and row["draw"] == 0 and not row["held_out"]:
-            splits[split].append(row)
+    for run in theirs:
+        splits.setdefault((run["data"], run["protocol"], run["n_train"]), []).append(run)
+    for run in ours:
+        split = run["data"], run["protocol"], run["n_train"]
+        if split in splits and run["draw"] == 0 and not run["held_out"]:
+            splits[split].append(run)
     return list(splits.values())
 
 
-def describe_theirs(row):
-    """The cells of a run of the article's recipe."""
-    cut = f" of {row['epochs']}" * (row["n_epochs"] < row["epochs"])
-    plain = ", plain" * row["plain"]
-    return [
-        *(describe_split(row), f"{row['network']}{plain}", describe_range(row)),
-        *(f"{row['mae']:.2f} (epoch {row['best_epoch']})", f"{row['last_mae']:.2f}"),
-        *(f"{row['training_mean_mae']:.2f}", f"{row['n_epochs']}{cut}"),
-        *(f"{row['seconds']:.0f}", f"{row['threads']}"),
-    ]
-
-
-def describe_ours(row):
-    """The cells of a run of ours."""
-    settings = ", ".join(f"{name} {value}" for name, value in row["params"].items())
-    return [
-        *(describe_split(row), f"ours, {settings}", describe_range(row)),
-        *("", f"{row['mae']:.2f}", f"{row['training_mean_mae']:.2f}", ""),
-        *(f"{row['train_seconds']:.0f}", f"{row['threads']}"),
-    ]
-
-
-def describe_range(row):
-    """The smallest and the largest true count."""
-    return ", ".join(f"{count:.0f}" for count in row.get("true_range", []))
-
-
-def describe_split(row):
-    """Data, split, numbers of images, and scale."""
-    scale = f", {row['scale']} of the size" * (row["scale"] != 1)
-    return f"{row['data']}, {row['protocol']} ({row['n_images'][0]} / {row['n_images'][1]}){scale}"
+def describe(run):
+    """Return the cells of a run by column."""
+    is_theirs = "network" in run
+    smallest, largest = (f"{count:.0f}" for count in run["true_range"]) if "true_range" in run else ("", "")
+    cells = {
+        "data": run["data"],
+        "protocol": run["protocol"],
+        "image size": f"{run['scale']:g}",
+        "training images": str(run["n_images"][0]),
+        "test images": str(run["n_images"][1]),
+        "method": f"the article's {TITLES[run['network']]}{', plain' * run['plain']}"
+        if is_theirs
+        else f"skcount, {describe_params(run['params'])}",
+        "training precision": run.get("precision", "float32"),
+        "smallest true count": smallest,
+        "largest true count": largest,
+        "MAE of the best epoch (chosen on these images)": "",
+        "best epoch": "",
+        "MAE of the last epoch": f"{run['last_mae' if is_theirs else 'mae']:.2f}",
+        "baseline: mean training count": f"{run['training_mean_mae']:.2f}",
+        "epochs run": "",
+        "epochs planned": "",
+        "seconds": f"{run['seconds' if is_theirs else 'train_seconds']:.0f}",
+        "threads": str(run["threads"]),
+    }
+    if is_theirs:
+        cells |= {
+            "MAE of the best epoch (chosen on these images)": f"{run['mae']:.2f}",
+            "best epoch": str(run["best_epoch"]),
+            "epochs run": str(run["n_epochs"]),
+            "epochs planned": str(run["epochs"]),
+        }
+    return cells
 
 
 def draw_figure(path):
-    """True against predicted counts: one row a split, one panel a run, ours last."""
+    """Draw true against predicted counts: one row per split, one panel per run, skcount last."""
     from matplotlib.figure import Figure
 
-    found = [run for run in read_lines(COUNTS) if run["protocol"] == "article"]
+    found = [run for run in read_runs(COUNTS) if run["protocol"] == "article"]
     theirs, ours = ([run for run in found if run["recipe"] == recipe] for recipe in ("article", "ours"))
     rows = same_split(theirs, ours)
     n_columns = max(map(len, rows))
@@ -349,7 +362,7 @@ def draw_figure(path):
             axes.plot(ends, ends, color="black", linewidth=1)
             axes.scatter(run["true"], run["predicted"], s=12, alpha=0.6)
             axes.set(xlabel="true count", ylabel="predicted count", aspect="equal")
-            name = run.get("network", "ours")
+            name = TITLES[run["network"]] if "network" in run else f"skcount, {run['precision']}"
             error = np.abs(np.subtract(run["predicted"], run["true"])).mean()
             axes.set_title(f"{run['data']}, {name}: MAE {error:.2f}")
     figure.savefig(path, dpi=100)

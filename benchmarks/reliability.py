@@ -1,8 +1,8 @@
-"""Prove that nothing is lost and nobody let in, and write docs/reliability.md from what came of it.
+"""Run the reliability tests in full, and write docs/reliability.md from their results.
 
-``python benchmarks/reliability.py`` runs the tests of tests/reliability and their kin in full, slow ones included, one
-command for each row of the table; ``--fuzz LOG`` takes the lines that ``tests/fuzz/fuzz.py --log LOG`` wrote. Each row
-that passed is a line of benchmarks/reliability.jsonl; ``--only ROW`` runs one of them, ``--table`` only writes the page.
+``python benchmarks/reliability.py`` runs the tests of tests/reliability and related ones, including slow ones, with one
+command per row of the table. ``--fuzz LOG`` reads the lines that ``tests/fuzz/fuzz.py --log LOG`` wrote. Each row that
+passes is a line of benchmarks/reliability.jsonl. ``--only ROW`` runs one row, and ``--table`` only writes the page.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from xml.etree import ElementTree as ET
 ROOT = Path(__file__).parents[1]
 LOG = Path(__file__).with_name("reliability.jsonl")
 PAGE = ROOT / "docs" / "reliability.md"
-HDF5 = "tests/datasets/hdf5/test_faults.py"
+HDF5 = "tests/io/hdf5/test_faults.py"
 FOLDER = "tests/reliability"
 
 
@@ -29,15 +29,15 @@ class Row(NamedTuple):
     Parameters
     ----------
     wanted : int
-        How many must be reached.
+        Number that must be reached.
     tests : list of str
-        The tests that prove it, as arguments of pytest.
+        The tests, as arguments of pytest.
     proven : str
-        The outcome of each.
+        Outcome that the tests require.
     property : str or None, default=None
-        What is counted: the numbers that tests recorded by names that begin so, or, for None, the tests that passed.
+        Sum up the numbers that tests recorded under names that begin with this; if None, count the tests that passed.
     part : str, default=""
-        Only tests with this in their names are counted.
+        Count only tests with this in their names.
     """
 
     wanted: int
@@ -51,41 +51,47 @@ KILLED = [f"{FOLDER}/test_kills.py", f"{FOLDER}/test_download_kills.py", HDF5, "
 ROWS = {
     "bad or odd inputs": Row(
         150,
-        [f"{FOLDER}/test_bad_input.py"],
-        "a clear error before any training, with nothing left behind; a warning; or a documented right answer",
+        [f"{FOLDER}/test_bad_input.py", f"{FOLDER}/test_bad_parameters.py"],
+        "a clear error before training, with nothing left behind; a warning; or a documented correct result",
         part="documented",
     ),
     "kills at random moments (save, checkpoint, HDF5, download)": Row(
         100,
         KILLED,
-        "the file before or the whole new one; a fit that goes on ends with the same weights, bit for bit",
+        "the old file or the complete new one; a resumed fit ends with the same weights, bit for bit",
         "kills",
     ),
     "flipped bits (model, checkpoint, HDF5)": Row(
-        1000, [f"{FOLDER}/test_flips.py"], "noticed, or harmless: what is read is what was written", "flipped"
+        1000,
+        [f"{FOLDER}/test_flips.py"],
+        "detected or harmless: the data read are the data written",
+        "flipped",
     ),
     "malicious files": Row(
         15,
         [f"{FOLDER}/test_malicious.py"],
-        "refused by name; nothing is run, or written or read elsewhere; bombs take no memory",
+        "rejected by name; no code is run, no other file is read or written, and bombs use no memory",
         part="does_none",
     ),
     "fits and predictions in one process": Row(
-        2000, [f"{FOLDER}/test_soak.py"], "memory within 8 MB; files and threads flat", "cycles"
+        2000,
+        [f"{FOLDER}/test_soak.py"],
+        "memory grows by less than 8 MB; the number of open files and threads stays constant",
+        "cycles",
     ),
-    "ways to the same result": Row(
+    "ways to get the same result": Row(
         8,
         [f"{FOLDER}/test_same_result.py"],
-        "processes, joblib, threads, HDF5, saved models, checkpoints: equal weights, bit for bit, on a CPU",
+        "equal weights, bit for bit, on a CPU: with processes, joblib, threads, HDF5, saved models and checkpoints",
         part="same_weights",
     ),
     "laws of the public API": Row(
         1, [f"{FOLDER}/test_properties.py"], "the law holds, or an error says what was expected"
     ),
-    "resources left alone": Row(
+    "resources left unchanged": Row(
         1,
         [f"{FOLDER}/test_resources.py", f"{FOLDER}/test_network.py"],
-        "threads, handles, processes, folders, global states; no connection at import or fit",
+        "threads, file handles, processes, folders and global state are unchanged; no connection at import or fit",
     ),
 }
 
@@ -95,7 +101,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW")
+    parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help="run only this row")
     parser.add_argument("--table", action="store_true", help="only write the page")
     parser.add_argument("--fuzz", type=Path, metavar="LOG", help="lines of tests/fuzz/fuzz.py")
     options = parser.parse_args()
@@ -126,19 +132,19 @@ def run(name):
         done = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True)
         seconds = time.perf_counter() - start
         if done.returncode:
-            sys.exit(f"{name}: not all passed\n{done.stdout[-3000:]}")
+            sys.exit(f"{name}: not all tests passed.\n{done.stdout[-3000:]}")
         cases = [case for case in ET.parse(report).iter("testcase") if case.find("skipped") is None]  # noqa: S314
     number = sum(row.part in case.get("name") for case in cases)
     if row.property:
         recorded = [item for case in cases for item in case.iter("property")]
         number = sum(int(item.get("value")) for item in recorded if item.get("name").startswith(row.property))
     if number < row.wanted:
-        sys.exit(f"{name}: {number}, and {row.wanted} are wanted")
+        sys.exit(f"{name}: expected at least {row.wanted}; got {number}.")
     add_line({"row": name, "number": number, "command": " ".join(row.tests), "seconds": round(seconds)})
 
 
 def add_fuzz(log):
-    """Take the last line of each reader from a log of the fuzzer."""
+    """Log the last line of each reader in a log of the fuzzer; exit if it found an error."""
     rows = {row["reader"]: row for row in map(json.loads, log.read_text().splitlines())}
     for row in rows.values():
         if row["found"]:
@@ -148,7 +154,7 @@ def add_fuzz(log):
 
 
 def add_line(row):
-    """Replace a row of the log by a newer one."""
+    """Add a row to the log, in place of an older one of that name."""
     rows = [old for old in read_log() if old["row"] != row["row"]]
     rows.append({**row, "date": f"{datetime.now(tz=UTC):%Y-%m-%d}"})
     LOG.write_text("".join(json.dumps(line) + "\n" for line in rows))
@@ -156,7 +162,7 @@ def add_line(row):
 
 
 def read_log():
-    """The rows so far."""
+    """Return the rows so far."""
     return [json.loads(line) for line in LOG.read_text().splitlines()] if LOG.exists() else []
 
 
@@ -164,7 +170,7 @@ def write_page():
     """Write docs/reliability.md."""
     rows = {row["row"]: row for row in read_log()}
     tried = [
-        f"| {name} | {row.wanted:,} | **{rows[name]['number']:,}**, all passing | {row.proven} | "
+        f"| {name} | {row.wanted:,} | **{rows[name]['number']:,}** | {row.proven} | "
         f"`pytest {rows[name]['command']}` | {rows[name]['seconds']} | {rows[name]['date']} |"
         for name, row in ROWS.items()
         if name in rows
@@ -182,21 +188,23 @@ HEAD = """\
 
 # Reliability
 
-What was tried to make skcount lose something, let something in, or give another result than it gave before, and what came of
-it. `python benchmarks/reliability.py` runs all of it and writes this page; the same tests, in smaller numbers, run before
-each change. What is promised, and what is not, is in `SECURITY.md`. Machine: 2 shared cores, Linux, torch 2.13.0.
+These tests try to make skcount lose data, accept harmful data, or give different results for the same input. `python
+benchmarks/reliability.py` runs all of them and writes this page. The same tests run before each change, with smaller
+numbers. A row is written only if all of its tests pass. `SECURITY.md` states what is promised and what is not. Machine: 2
+shared cores, Linux, torch 2.13.0.
 
-| tried | wanted | number | outcome of each | command | seconds | date |
+| Test | Target | Passed | Required outcome of each | Command | Seconds | Date |
 | --- | --- | --- | --- | --- | --- | --- |
 {tried}
 
 ## Fuzzing
 
-`make fuzz RUNS=100000`: a coverage-guided fuzzer over every reader of files, from valid seeds of its own making. After each
-execution the reader has returned something well formed, or refused the file by its name: no crash, no hang of more than 5 s,
-no more than 2 GB, no other error, no warning. "Signed" files get the right digest, whatever else the fuzzer has changed.
+`make fuzz RUNS=100000` runs a coverage-guided fuzzer on every file reader, starting from valid files that it generates.
+In each execution, the reader must either return well-formed data or reject the file by name. It must not crash, hang for
+more than 5 s, use more than 2 GB, raise any other error, or warn. "Signed" files get a correct digest, whatever else the
+fuzzer changed.
 
-| reader | executions | coverage | seconds | date |
+| Reader | Executions | Coverage | Seconds | Date |
 | --- | --- | --- | --- | --- |
 {fuzzed}
 """

@@ -1,7 +1,8 @@
 """Train the same models from two source trees, and compare weights and counts bit for bit.
 
-``python benchmarks/same_results.py OLD_TREE`` runs eight configurations from a checkout in the folder OLD_TREE and from this
-tree, one after the other, with one thread, and prints which differ. Parameters that were renamed are mapped.
+``python benchmarks/same_results.py OLD_TREE`` runs eight configurations from a checkout in the folder OLD_TREE and then from
+this tree, with one thread, and prints which results differ. Parameters that have other names in the old tree are translated.
+OLD_TREE may also be a file that ``--run FILE`` wrote on the same machine.
 """
 
 import argparse
@@ -17,7 +18,7 @@ TREE = Path(__file__).resolve().parent.parent
 
 
 def configurations(folder):  # noqa: C901 - a list of functions
-    """Yield (name, function that returns a fitted regressor and images to count in)."""
+    """Yield names, and functions that return a fitted regressor and images to count in."""
     import skcount
     from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, UNetRegressor
     from skcount.datasets import make_cells
@@ -35,7 +36,7 @@ def configurations(folder):  # noqa: C901 - a list of functions
     known = set(DensityMapRegressor().get_params()) | set(UNetRegressor().get_params())
 
     def params(**given):
-        """Translate today's parameters for an older tree, and leave out what it has not."""
+        """Translate the parameters of this tree for an older one."""
         if is_new:
             return given
         if given.get("augment", "mirror") != "mirror":
@@ -83,7 +84,7 @@ def configurations(folder):  # noqa: C901 - a list of functions
         wide = ImageSet([*np.concatenate([X, X], axis=2), *X_small], roi=rois)
         save_hdf5(path, wide, points + points_small)
         images, annotations = load_hdf5(path, return_X_y=True)
-        model = DensityMapRegressor("fcrn_a", **params(**common, tile_size=112, loss="dm_count"))
+        model = DensityMapRegressor("fcrn_a", **params(**common, tile_size=112, loss="huber"))
         return model.fit(images, annotations), images
 
     def several_fits():
@@ -132,7 +133,7 @@ def run(out):
 
 
 def compare(old, new):
-    """Print for each configuration what differs; return how many do."""
+    """Print what differs in each configuration, and return the number of those that differ."""
     n_different = 0
     for name in sorted({key.split("/")[0] for key in old}):
         keys = [key for key in {**old, **new} if key.startswith(f"{name}/")]
@@ -148,17 +149,24 @@ def compare(old, new):
 
 
 def main():
-    """Run both trees, each in a process of its own, and compare."""
+    """Run both trees, each in a process of its own, and compare their results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("old_tree", type=Path, nargs="?")
-    parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("old_tree", type=Path, nargs="?", help="a checkout, or a file that --run wrote")
+    parser.add_argument(
+        "--run", type=Path, metavar="FILE", help="only run this tree, and write its results to FILE"
+    )
     args = parser.parse_args()
+    if args.old_tree is None and not args.run:
+        parser.error("OLD_TREE is required without --run.")
     if args.run:
         run(args.run)
         return
     with tempfile.TemporaryDirectory() as folder:
         results = []
         for tree in (args.old_tree, TREE):
+            if tree.is_file():
+                results.append(dict(np.load(tree)))
+                continue
             out = Path(folder) / f"{len(results)}.npz"
             env = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
             command = [sys.executable, "-P", __file__, "--run", str(out)]

@@ -1,9 +1,10 @@
-"""How fast the same work is done here and the article's way, interleaved in one run.
+"""Time the same work done by skcount and in the article's way, interleaved in one run.
 
-``python benchmarks/speed.py`` measures all rows and prints Markdown tables: medians, and ratios of medians. Every round
-measures each side of each row once, so that a machine whose speed varies is as slow for the one as for the other. Each
-row has a process of its own, for what a process has freed before serves it later: after a training, predictions are faster.
-``--only TEXT`` measures the rows whose names contain it, ``--rounds N`` so many rounds. pytest-benchmark keeps the time.
+``python benchmarks/speed.py`` measures all rows and prints Markdown tables of medians and their ratios. Every round
+measures each side of each row once, so that a machine whose speed varies is equally slow for both. Each row has a process
+of its own, because memory freed by one row would make the next one faster: predictions are faster after a training.
+``--only TEXT`` measures the rows whose names contain it, ``--rounds N`` sets the number of rounds. pytest-benchmark
+measures the times.
 """
 
 import argparse
@@ -32,26 +33,32 @@ from skcount import (
     DensityMapTransformer,
     FCRNRegressor,
     PointAnnotations,
-    UNetRegressor,
 )
 from skcount.datasets import fetch_vgg_cells, make_cells
 from skcount.images import check_images
+from skcount.inference import computes_bf16, inference_copy
 from skcount.io import save_hdf5
-from skcount.networks import FCRNA, DensityNetwork, UNet, inference_copy
-from skcount.training import LOSSES, Crops, PointTarget, computes_bfloat16, train
-from skcount.training._muon import Muon
+from skcount.losses import make_loss
+from skcount.networks import FCRNA, DensityNetwork, UNet
+from skcount.training import Crops, Muon, Plan, PointTarget, train
 
 ROUNDS = 7
+TITLES = {"fcrn_a": "FCRN-A", "unet": "U-Net (64)"}
+# The article's U-Net has 64 filters in every block.
+UNET = {"filters": 64, "growth": 1}
+# Ends the names of what is computed in this precision, if the processor has instructions for it.
+MIXED = ", bf16-mixed"
+HAS_MIXED = computes_bf16("cpu")
 
 
-# Rows: what each side does, by name. What comes first is what all others are compared with.
+# Rows: what each side does, by name. All others are compared with the first.
 
 
 def prediction(name):
-    """Counts of eight images of 256 x 256 pixels."""
+    """Count in eight images of 256 x 256 pixels."""
     theirs = article.NETWORKS[name](3, plain=True).eval()
     regressor, folded = fitted(name), inference_copy(fitted(name).module_)
-    mixed = copy(regressor).set_params(mixed_precision=True)
+    mixed = copy(regressor).set_params(precision="bf16-mixed")
     images = noise((8, 256, 256, 3))
     pixels = torch.from_numpy(images.transpose(0, 3, 1, 2) / np.float32(255))
 
@@ -63,13 +70,13 @@ def prediction(name):
         "article": lambda: count(theirs),
         "network, the same batch": lambda: count(folded),
         "predict": lambda: regressor.predict(images),
-        **({"predict, mixed precision": lambda: mixed.predict(images)} if computes_bfloat16("cpu") else {}),
+        **({f"predict{MIXED}": lambda: mixed.predict(images)} if HAS_MIXED else {}),
         "ONNX Runtime": onnx_session(name, pixels.numpy()),
     }
 
 
 def onnx_session(name, pixels):
-    """The exported network, on the same batch."""
+    """Return a function that runs the exported network on the same batch."""
     import onnxruntime
 
     with tempfile.TemporaryDirectory() as folder:
@@ -82,16 +89,16 @@ def onnx_session(name, pixels):
 
 @cache
 def fitted(name):
-    """A regressor whose network is the article's: FCRN-A, or a U-Net of 64 filters in every block."""
-    kinds = {"fcrn_a": FCRNRegressor("a"), "unet": UNetRegressor(filters=64, growth=1)}
+    """Return a fitted regressor whose network is the article's."""
+    kinds = {"fcrn_a": FCRNRegressor("a"), "unet": DensityMapRegressor("unet", architecture_params=UNET)}
     X, points = make_cells(n_samples=2, image_shape=(64, 64), random_state=0, return_X_y=True)
     return kinds[name].set_params(max_epochs=1, random_state=0).fit(X, points)
 
 
 def training_step(name):
-    """One step on eight images of 256 x 256 pixels: squared error of the map, momentum."""
+    """Take one step on eight images of 256 x 256 pixels: squared error of the map, momentum."""
     torch.manual_seed(0)
-    kinds = {"fcrn_a": FCRNA(3), "unet": UNet(3, filters=64, growth=1)}
+    kinds = {"fcrn_a": FCRNA(3), "unet": UNet(3, **UNET)}
     images, maps = torch.rand(8, 3, 256, 256), torch.rand(8, 1, 256, 256)
 
     def step(network):
@@ -106,21 +113,21 @@ def training_step(name):
 
     ours = DensityNetwork(kinds[name], [0.5] * 3, [0.3] * 3)
     sides = {"article": step(article.NETWORKS[name](3, plain=True)), "network": step(ours)}
-    if computes_bfloat16("cpu"):
+    if HAS_MIXED:
         mixed = deepcopy(ours)
-        mixed.trains_mixed = True
-        sides["network, mixed precision"] = step(mixed)
+        mixed.bf16_training = True
+        sides[f"network{MIXED}"] = step(mixed)
     return sides
 
 
 def steps(n_steps=32):
-    """Steps of a network so small that what is beside it shows: skorch's and our own work, over a plain loop."""
+    """Train a network so small that the work of skorch and skcount around it shows, compared with a plain loop."""
     X = noise((8 * n_steps, 64, 64, 3))
     points = PointAnnotations(np.random.default_rng(0).uniform(0, 63, (len(X), 5, 2)))
     images = check_images(X)
     target = PointTarget(points, images, DensityMapTransformer())
-    crops = Crops(images, target, (64, 64), np.ones(len(X)), True)
-    loss = LOSSES["multiscale"](0.01)
+    crops = Crops(images, target, (64, 64), np.ones(len(X)), "rotations")
+    loss = make_loss("multiscale", 0.01, 2.0)
     batches = [crops.__getitems__(range(i, i + 8)) for i in range(0, len(X), 8)]
 
     def network():
@@ -136,17 +143,19 @@ def steps(n_steps=32):
             optimizer.step()
 
     def ours():
-        train(network(), crops, loss, max_epochs=1, lr=0.02, batch_size=8, device="cpu")
+        # One cycle would end by counting in all images, which the plain loop does not do.
+        settings = {"n_epochs": 1, "lr": 0.02, "batch_size": 8, "device": "cpu", "one_cycle": False}
+        train(Plan(network(), crops, loss, **settings, prediction={}))
 
     def draw():
         for i in range(0, len(X), 8):
             crops.__getitems__(range(i, i + 8))
 
-    return {"article": plain, "skorch and crops drawn anew": ours, "of which drawing": draw}
+    return {"article": plain, "skorch, with new random crops": ours, "of which drawing crops": draw}
 
 
 def density_map(shape, n_points, sigma):
-    """The map of one image, from points in memory."""
+    """Make the map of one image from points in memory."""
     points = np.random.default_rng(0).random((n_points, 2)) * (np.array(shape) - 1)
     transformer = DensityMapTransformer(sigma=sigma)
 
@@ -164,7 +173,7 @@ ROWS = {
     "U-Net (64) prediction": lambda: prediction("unet"),
     "FCRN-A training step": lambda: training_step("fcrn_a"),
     "U-Net (64) training step": lambda: training_step("unet"),
-    "32 steps of a tiny U-Net; a plain loop instead of the article": steps,
+    "32 steps of a tiny U-Net (compared with a plain loop)": steps,
     "map of 640 x 480, 31 points, sigma 4": lambda: density_map((480, 640), 31, 4),
     **{
         f"map of 256 x 256, 174 points, sigma {sigma}": lambda sigma=sigma: density_map(
@@ -177,17 +186,17 @@ ROWS = {
 
 
 def transform_alone(side, n_points, sigma):
-    """One map of side x side pixels."""
+    """Make one map of side x side pixels."""
     return {"transform": density_map((side, side), n_points, sigma)["transform"]}
 
 
 def predict_alone(n_images, side):
-    """Counts of some images of side x side pixels."""
+    """Count in some images of side x side pixels."""
     regressor, images = fitted("fcrn_a"), noise((n_images, side, side, 3))
     return {"predict": lambda: regressor.predict(images)}
 
 
-# How time grows: one side alone, in steps of four.
+# How the time of skcount grows, in steps of four.
 SCALING = {
     **{
         f"map of {side} x {side}, {n_points} points, sigma 4": lambda side=side, n=n_points: transform_alone(
@@ -211,40 +220,40 @@ SCALING = {
         for side in (256, 512, 1024)
     },
 }
-# Rows quick enough to be measured several times in a round.
+# Rows that are so fast that a round measures them several times.
 QUICK = "map of 256", "map of 640"
 
 
 def noise(shape):
-    """Random bytes."""
+    """Return random bytes."""
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 @cache
 def sides(row):
-    """The functions of a row, made once."""
+    """Return the functions of a row, made once."""
     return (ROWS | SCALING)[row]()
 
 
 def measure(benchmark, number, row, side):
-    """Time one side of a row; the first round also warms up."""
+    """Time one side of a row, after a warm-up in the first round."""
     iterations = 20 if row.startswith(QUICK) else 1
     benchmark.pedantic(sides(row)[side], rounds=1, iterations=iterations, warmup_rounds=int(number == 0))
 
 
 class Rounds:
-    """A plugin of pytest that orders the measurements: every side of every row in each round."""
+    """Pytest plugin that orders the measurements: every side of every row in each round."""
 
     def __init__(self, rows, n_rounds):
         self.cases = [(n, row, side) for n in range(n_rounds) for row in rows for side in sides(row)]
 
     def pytest_generate_tests(self, metafunc):
-        """Make one measurement a case."""
+        """Make one case per measurement."""
         metafunc.parametrize(("number", "row", "side"), self.cases)
 
 
 def run_rounds(rows, n_rounds):
-    """The median time of each side of each row, in seconds."""
+    """Return the median time of each side of each row, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "times.json"
         options = ["-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts="]
@@ -256,7 +265,7 @@ def run_rounds(rows, n_rounds):
             "--benchmark-quiet",
             f"--benchmark-json={out}",
         ]
-        # The functions were made here: pytest is to find them in this module.
+        # The functions were made in this module, so pytest must not import another copy of it.
         sys.modules["speed"] = sys.modules[__name__]
         code = pytest.main([*options, __file__], plugins=[Rounds(rows, n_rounds)])
         if code:
@@ -270,7 +279,7 @@ def run_rounds(rows, n_rounds):
 
 
 def run_apart(rows, n_rounds):
-    """The same, each row in a process of its own."""
+    """Return the same, with each row measured in a process of its own."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
         found = pool.map(run_rounds, [[row] for row in rows], [n_rounds] * len(rows))
@@ -278,20 +287,24 @@ def run_apart(rows, n_rounds):
 
 
 def print_times(times):
-    """Print medians, and how many times as fast as the article's side each other one is."""
-    print("| work | article, ms | ours | ms | ratio |")
-    print("| --- | --- | --- | --- | --- |")
+    """Print medians, and the article's time over that of skcount."""
+    print("| work | article, ms | skcount | precision | skcount, ms | ratio |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for row, found in times.items():
-        first, *others = found.items()
+        (_, article_seconds), *others = found.items()
         for side, seconds in others:
             cells = [
-                row,
-                f"{1000 * first[1]:.2f}",
-                side,
-                f"{1000 * seconds:.2f}",
-                f"{first[1] / seconds:.2f}",
+                *(row, f"{1000 * article_seconds:.2f}", *split_precision(side)),
+                *(f"{1000 * seconds:.2f}", f"{article_seconds / seconds:.2f}"),
             ]
             print(f"| {' | '.join(cells)} |")
+
+
+def split_precision(name):
+    """Split a name into what is computed and in which precision; maps have none."""
+    if name == "transform":
+        return name, ""
+    return name.removesuffix(MIXED), "bf16-mixed" if name.endswith(MIXED) else "float32"
 
 
 def print_scaling(times):
@@ -302,11 +315,11 @@ def print_scaling(times):
         print(f"| {row} | {1000 * next(iter(found.values())):.2f} |")
 
 
-# What is measured in a process of its own: peaks of memory, and what is larger than memory.
+# Peaks of memory, and images larger than memory: each is measured in a process of its own.
 
 
 def train_in_child(side, name):
-    """Three training steps."""
+    """Take three training steps."""
     step = training_step(name)[side]
     for _ in range(3):
         step()
@@ -329,15 +342,11 @@ def predict_large(size):
 
 
 CHILDREN = {
-    "imports and data of a training step, no step": lambda: training_step("fcrn_a") and None,
+    "imports and data for a training step, without the step": lambda: training_step("fcrn_a") and None,
     **{
-        f"{name} training step, {side}": lambda side=side, name=name: train_in_child(side, name)
-        for name in ("fcrn_a", "unet")
-        for side in (
-            "article",
-            "network",
-            *(["network, mixed precision"] if computes_bfloat16("cpu") else []),
-        )
+        f"{title} training step, {side}": lambda side=side, name=name: train_in_child(side, name)
+        for name, title in TITLES.items()
+        for side in ("article", "network", *([f"network{MIXED}"] if HAS_MIXED else []))
     },
     **{
         f"{size} x {size} pixels in tiles of 1024": lambda size=size: predict_large(size)
@@ -347,31 +356,32 @@ CHILDREN = {
 
 
 def run_child(name):
-    """Run one in this process, and print its seconds, where it takes its own, and the peak of memory in MB."""
+    """Run one in this process, and print the seconds that it returns and the peak of memory in MB."""
     seconds = CHILDREN[name]()
-    # The peak that the operating system keeps for a process begins with that of the one that started it.
+    # The peak of getrusage would include that of the process that started this one.
     status = Path("/proc/self/status").read_text()
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
     print(json.dumps({"seconds": seconds, "peak": peak}))
 
 
 def print_children(names):
-    """Run each in a process of its own, and print what it took."""
-    print("| work | seconds | peak memory of the process, MB |")
-    print("| --- | --- | --- |")
+    """Run each in a process of its own, and print its time and memory."""
+    print("| work | precision | seconds | peak memory of the process, MB |")
+    print("| --- | --- | --- | --- |")
     for name in names:
         command = [sys.executable, __file__, "--child", name]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         seconds = "" if found["seconds"] is None else f"{found['seconds']:.1f}"
-        print(f"| {name} | {seconds} | {found['peak']:.0f} |", flush=True)
+        work, precision = split_precision(name)
+        print(f"| {work} | {precision} | {seconds} | {found['peak']:.0f} |", flush=True)
 
 
-# What is counted, not timed.
+# Sizes of files.
 
 
 def print_sizes():
-    """Print the size of VGG's cells as the article keeps them, and as `save_hdf5` does."""
+    """Print the size of the files of VGG's cells in the article's way and by `save_hdf5`."""
     data = fetch_vgg_cells()
     images = np.stack(list(data.images))
     with tempfile.TemporaryDirectory() as folder:
@@ -381,10 +391,10 @@ def print_sizes():
             file["labels"] = np.stack([article.make_map(p, images.shape[1:3]) for p in data.points])[:, None]
         save_hdf5(ours, data.images, data.points)
         sizes = [path.stat().st_size / 1e6 for path in (theirs, ours)]
-    print("| VGG cells in HDF5 | MB |")
-    print("| --- | --- |")
-    print(f"| article: float32 images and maps | {sizes[0]:.1f} |")
-    print(f"| `save_hdf5`: bytes and points | {sizes[1]:.1f}, 1/{sizes[0] / sizes[1]:.1f} |")
+    print("| VGG cells in HDF5 | MB | fraction of the article's size |")
+    print("| --- | --- | --- |")
+    print(f"| article: float32 images and maps | {sizes[0]:.1f} | 1 |")
+    print(f"| `save_hdf5`: bytes and points | {sizes[1]:.1f} | 1/{sizes[0] / sizes[1]:.1f} |")
 
 
 def main():
@@ -393,7 +403,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="", help="measure the rows whose names contain this")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="number of rounds")
     parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

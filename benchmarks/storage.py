@@ -1,8 +1,8 @@
-"""A data set larger than memory: written, opened, split, trained on and predicted, and what a random read costs.
+"""Measure a data set larger than memory: write, open, split, train, predict, and read at random.
 
-``python benchmarks/storage.py`` writes 20 GB of raw pixels as a stream, in a folder that is deleted at the end, and
-prints Markdown tables: seconds and resident memory of each stage, and the time of a random read from memory and from
-files of each compression, in turn.
+``python benchmarks/storage.py`` streams 20 GB of raw pixels to a folder that is deleted at the end, and prints Markdown
+tables: seconds and resident memory of each stage, and the time of a random read from memory and from files of each
+compression, interleaved.
 """
 
 import argparse
@@ -35,11 +35,13 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--gigabytes", type=float, default=20, help="size of the raw pixels, in 1e9 bytes")
-    parser.add_argument("--folder", help="where to write; a folder for temporary files by default")
+    parser.add_argument("--folder", help="where to write (default: the folder for temporary files)")
     options = parser.parse_args()
     n_images = int(options.gigabytes * 1e9 / N_BYTES)
     if n_images < 5 * N_TRAINING:
-        parser.error(f"at least {5 * N_TRAINING * N_BYTES / 1e9:.1f} gigabytes are needed")
+        parser.error(
+            f"--gigabytes must be at least {5 * N_TRAINING * N_BYTES / 1e9:.1f}; got {options.gigabytes}"
+        )
 
     folder = Path(tempfile.mkdtemp(prefix="skcount_storage_", dir=options.folder))
     try:
@@ -50,9 +52,9 @@ def main():
 
 
 def measure_stages(path, n_images):
-    """Write, open, split, train and predict, and print what each takes."""
+    """Write, open, split, train and predict, and print the time and memory of each."""
     print(f"{n_images} images of {SHAPE}, uint8: {n_images * N_BYTES / 1e9:.1f} GB of raw pixels\n")
-    print("| stage | seconds | resident now, MB | peak so far, MB | |")
+    print("| stage | seconds | resident memory, MB | peak so far, MB | notes |")
     print("| --- | --- | --- | --- | --- |")
     stage = Stage()
     variants = Variants()
@@ -84,15 +86,13 @@ def measure_stages(path, n_images):
     regressor.fit(X_train[fitted], y_train[fitted])
     n_steps = sum(counter.steps)
     stage.end(
-        f"fit, {n_steps} steps of 32 crops", f"of {N_TRAINING} random images, each read anew for every crop"
+        f"fit, {n_steps} steps of 32 crops", f"{N_TRAINING} random images, each read again for every crop"
     )
 
     predicted = rng.choice(len(test), N_TEST, replace=False)
     error = count_mean_absolute_error(y_test[predicted], regressor.predict(X_test[predicted]))
     spread = np.abs(y_test[predicted].counts - y_train.counts.mean()).mean()
-    stage.end(
-        "predict", f"{N_TEST} random images, MAE {error:.1f} (of the mean training count: {spread:.1f})"
-    )
+    stage.end("predict", f"{N_TEST} random images, MAE {error:.1f} (mean training count: {spread:.1f})")
 
     times = [timed(X.__getitem__, number) for number in rng.integers(0, len(X), N_READS).tolist()]
     percentiles = quantiles(times, n=20)
@@ -105,7 +105,7 @@ def measure_stages(path, n_images):
 
 
 def measure_reads(folder):
-    """Time random reads from memory and from a file of each compression, in turn, and print the medians."""
+    """Time random reads from memory and from a file of each compression, interleaved, and print the medians."""
     variants = Variants()
     images = np.stack([variants.image(number) for number in range(N_TIMED)])
     readers = {"copy in memory": lambda number: images[number].copy()}
@@ -122,8 +122,8 @@ def measure_reads(folder):
         for name in rng.permutation(list(readers)).tolist():
             times[name].append(timed(readers[name], number))
 
-    print(f"random reads of one of {N_TIMED} images of {SHAPE}, in turn, {N_READS} of each\n")
-    print("| | size, MB | median, ms | of a copy in memory |")
+    print(f"random reads from {N_TIMED} images of {SHAPE}, interleaved, {N_READS} of each kind\n")
+    print("| storage | size, MB | median, ms | relative to a copy in memory |")
     print("| --- | --- | --- | --- |")
     copy = median(times["copy in memory"])
     for name, seconds in times.items():
@@ -132,14 +132,14 @@ def measure_reads(folder):
 
 
 class Variants:
-    """As many different images as wanted, and their points, from a few hundred simulated ones."""
+    """Any number of different images and their points, made from a few hundred simulated ones."""
 
     def __init__(self, n_originals=300):
         cells = make_cells(n_originals, n_cells=(10, 60), random_state=0)
         self._images, self._points = cells.images, cells.points
 
     def image(self, number):
-        """Return an image: an original that is flipped, shifted around, brightened and noisy."""
+        """Return an image: an original, flipped, shifted, brightened and with noise."""
         rng, original, is_flipped, shift, factor = self._draw(number)
         image = self._images[original]
         image = np.roll(image[:, ::-1] if is_flipped else image, shift, axis=(0, 1))
@@ -164,7 +164,7 @@ class Variants:
 
 
 class CountSteps(Callback):
-    """Counts the steps of a training; a list, which copies of this callback share."""
+    """Count the training steps, in a list that copies of this callback share."""
 
     def __init__(self, steps=None):
         self.steps = [] if steps is None else steps
@@ -178,7 +178,7 @@ class CountSteps(Callback):
 
 
 class Stage:
-    """Prints a row for each stage of the work."""
+    """Print a row for each stage of the work."""
 
     def __init__(self):
         self._start = perf_counter()
@@ -188,7 +188,7 @@ class Stage:
         return perf_counter() - self._start
 
     def end(self, name, remark=""):
-        """Print the row of a stage, and begin the next."""
+        """Print the row of a stage, and begin the next one."""
         print(
             f"| {name} | {self.seconds():.1f} | {resident_megabytes():.0f} | {peak_megabytes():.0f} | {remark} |",
             flush=True,
@@ -210,7 +210,7 @@ def resident_megabytes():
 
 
 def peak_megabytes():
-    """Return the largest resident memory that this process has had."""
+    """Return the peak of the resident memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 

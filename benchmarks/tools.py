@@ -1,10 +1,10 @@
-"""What others count with, on the same images: ``python benchmarks/tools.py --draws 5``, with the extra ``bench``.
+"""Measure other ways to count on the same images: ``python benchmarks/tools.py --draws 5``, with the extra ``bench``.
 
-VGG cells under the LZ protocol, 64 training and 100 test images a draw. The counting of each tool's kind is taken from a
-well-kept library (scikit-image, scikit-learn), with the parameters of its grid that have the smallest error on the training
-images: more care than most people take. The test images are read once, at the end. One line of
-benchmarks/tools.jsonl a draw and tool; a run that was stopped goes on where it was. skcount's own line is that of
-benchmarks/accuracy.jsonl, from the same draws.
+VGG cells under the LZ protocol, 64 training and 100 test images per draw. Each method represents one kind of tool, comes
+from scikit-image or scikit-learn, and uses the parameters of its grid that have the smallest error on the training images,
+which is more care than most people take. The test images are read once, at the end. Each run adds one line to
+benchmarks/tools.jsonl; the same command continues a stopped run. The rows of skcount come from benchmarks/accuracy.jsonl,
+with the same draws.
 """
 
 import argparse
@@ -13,8 +13,7 @@ from pathlib import Path
 from time import process_time
 
 import numpy as np
-from accuracy import LOG as ACCURACY
-from accuracy import add_line, is_logged, measure, read_lines, with_spread
+from accuracy import add_line, is_logged, mean_and_std, measure, print_table, read_lines, read_runs
 from scipy import ndimage
 from skimage.feature import blob_log, multiscale_basic_features, peak_local_max
 from skimage.filters import gaussian, threshold_otsu
@@ -29,8 +28,8 @@ from skcount import DensityMapTransformer
 from skcount.datasets import fetch_vgg_cells
 
 LOG = Path(__file__).with_name("tools.jsonl")
-SIGMA = 3  # of the maps that the forest learns: that of ours
-N_PIXELS = 1500  # of each training image, that the forest learns from
+SIGMA = 3  # of the maps that the forest learns, as in accuracy.py
+N_PIXELS = 1500  # the forest learns from so many per training image
 SCALES = {"sigma_min": 0.7, "sigma_max": 10, "num_sigma": 6}
 
 
@@ -39,21 +38,21 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--only", choices=list(TOOLS), help="one of them")
-    parser.add_argument("--table", action="store_true", help="print the table of what is there")
+    parser.add_argument("--draws", type=int, default=5, help="number of training sets")
+    parser.add_argument("--only", choices=TOOLS, metavar="METHOD", help="run only this method")
+    parser.add_argument("--table", action="store_true", help="print the table, and train nothing")
     options = parser.parse_args()
     if not options.table:
         data = fetch_vgg_cells()
         images = np.stack(list(data.images))
         for draw, name in product(range(options.draws), [options.only] if options.only else TOOLS):
             run_draw(images, data, draw, name)
-    print_table(read_lines(LOG))
+    print_runs(read_lines(LOG))
 
 
 def run_draw(images, data, draw, name):
-    """Choose parameters on the training images and count the test images, unless the log has it."""
-    if is_logged(LOG, {"tool": name, "draw": draw}, ("tool", "draw")):
+    """Choose parameters on the training images and count in the test images, unless the log has this run."""
+    if is_logged(read_lines(LOG), {"tool": name, "draw": draw}, ("tool", "draw")):
         return
     train, test = data.train_test_indices("lz", n_train=64, random_state=draw)
     start = process_time()
@@ -73,7 +72,7 @@ def run_draw(images, data, draw, name):
 
 
 def best_of(count, grid):
-    """Make a tool of a way to count: the parameters of the grid with the smallest error on the training images."""
+    """Return a function that chooses the parameters of the grid with the smallest error on the training images."""
 
     def fit(images, points):
         settings = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
@@ -90,18 +89,18 @@ def best_of(count, grid):
 
 
 def light(image):
-    """The channel that the cells are in, in [0, 1]."""
+    """Return the channel that shows the cells, in [0, 1]."""
     return image[..., 2] / 255
 
 
 def components(image, sigma, factor):
-    """Number of connected regions brighter than `factor` times Otsu's threshold."""
+    """Count the connected regions brighter than `factor` times Otsu's threshold."""
     smooth = gaussian(light(image), sigma)
     return label(smooth > factor * threshold_otsu(smooth)).max()
 
 
 def watersheds(image, sigma, factor, min_distance):
-    """Number of regions after touching ones are parted at the necks of their distance transform."""
+    """Count the regions after touching ones are split where their distance transform is narrow."""
     smooth = gaussian(light(image), sigma)
     mask = smooth > factor * threshold_otsu(smooth)
     distance = ndimage.distance_transform_edt(mask)
@@ -112,17 +111,17 @@ def watersheds(image, sigma, factor, min_distance):
 
 
 def maxima(image, sigma, min_distance, threshold):
-    """Number of bright maxima of the smoothed image."""
+    """Count the bright maxima of the smoothed image."""
     return len(peak_local_max(gaussian(light(image), sigma), min_distance, threshold_abs=threshold))
 
 
 def blobs(image, **params):
-    """Number of blobs of the Laplacian of Gaussian."""
+    """Count the blobs of the Laplacian of Gaussian."""
     return len(blob_log(light(image), num_sigma=4, **params))
 
 
 def fit_brightness(images, points):
-    """Regress the count on how much of the image is how bright; no place is looked at."""
+    """Regress the count on the brightness histogram, which ignores positions."""
 
     def summary(image):
         pixels = light(image)
@@ -148,7 +147,7 @@ def fit_forest(images, points):
 
 
 def pixel_features(image):
-    """Intensity, edges and texture at six scales, one row a pixel."""
+    """Return intensity, edges and texture at six scales, one row per pixel."""
     features = multiscale_basic_features(light(image), **SCALES)
     return features.reshape(-1, features.shape[-1])
 
@@ -178,31 +177,43 @@ TOOLS = {
 }
 
 
-def print_table(rows):
-    """Print one line a tool, and ours."""
-    print("| counted by | draws | MAE | bias | seconds to fit or choose | ms an image |")
-    print("|" + " --- |" * 6)
-    for name in dict.fromkeys(row["tool"] for row in rows):
-        print_line(name, [row for row in rows if row["tool"] == name])
-    ours = [
-        row
-        for row in read_lines(ACCURACY)
-        if (row["data"], row["protocol"], row["n_train"], row["params"]) == ("vgg", "lz", 64, {"sigma": 3})
-        and not row["held_out"]
+def print_runs(rows):
+    """Print one line per tool, and one per precision of skcount."""
+    lines = [
+        describe(name, "", [row for row in rows if row["tool"] == name])
+        for name in dict.fromkeys(row["tool"] for row in rows)
     ]
-    for row in ours:
-        row["train_cpu_seconds"] = row.get("train_cpu_seconds", row["train_seconds"])
-        row["image_cpu_milliseconds"] = 1000 * row["test_seconds"] / row["n_images"][1]
-    print_line("skcount, U-Net, one thread", ours)
+    for precision in ("float32", "bf16-mixed"):
+        ours = [run for run in read_runs() if is_comparable(run) and run["precision"] == precision]
+        for run in ours:
+            # Older lines have wall-clock time only.
+            run["train_cpu_seconds"] = run.get("train_cpu_seconds", run["train_seconds"])
+            run["image_cpu_milliseconds"] = 1000 * run["test_seconds"] / run["n_images"][1]
+        if ours:
+            lines.append(describe("skcount, U-Net, one thread", precision, ours))
+    print_table(lines)
 
 
-def print_line(name, rows):
-    """Print the line of one tool."""
+def is_comparable(run):
+    """Return whether a run of skcount has the same images as those of the tools, and default parameters."""
+    setting = run["data"], run["protocol"], run["n_train"], run["params"]
+    return setting == ("vgg", "lz", 64, {"sigma": 3}) and not run["held_out"]
+
+
+def describe(name, precision, runs):
+    """Return the cells of one line, the draws of one tool, by column."""
     means = [
-        np.mean([row[key] for row in rows]) for key in ("bias", "train_cpu_seconds", "image_cpu_milliseconds")
+        np.mean([run[key] for run in runs]) for key in ("bias", "train_cpu_seconds", "image_cpu_milliseconds")
     ]
-    error = with_spread([row["mae"] for row in rows])
-    print(f"| {name} | {len(rows)} | {error} | {means[0]:+.2f} | {means[1]:.0f} | {means[2]:.0f} |")
+    return {
+        "method": name,
+        "training precision": precision,
+        "draws": str(len(runs)),
+        **mean_and_std("MAE", [run["mae"] for run in runs]),
+        "bias": f"{means[0]:+.2f}",
+        "seconds to fit or choose": f"{means[1]:.0f}",
+        "ms per image": f"{means[2]:.0f}",
+    }
 
 
 if __name__ == "__main__":

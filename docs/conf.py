@@ -54,7 +54,7 @@ html_theme_options = {
     "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "show_prev_next": False,
 }
-# What comes first is asked first; a script that is not named comes last.
+# In the order of the gallery page; scripts that are not listed come last.
 GALLERY = [
     "plot_pipeline",
     "plot_grid_search",
@@ -62,6 +62,7 @@ GALLERY = [
     "plot_own_images",
     "plot_choosing_sigma",
     "plot_own_network",
+    "plot_own_augmentation",
     "plot_weak_supervision",
     "plot_crowd",
     "plot_intervals",
@@ -74,7 +75,7 @@ GALLERY = [
 
 
 def gallery_order(file_name):
-    """Key to sort the scripts of the gallery by."""
+    """Return the position of a script on the gallery page."""
     return [*GALLERY, Path(file_name).stem].index(Path(file_name).stem)
 
 
@@ -93,7 +94,7 @@ suppress_warnings = ["config.cache"]
 
 
 def is_of_another(app, what, name, obj, skip, options):
-    """Leave out what scikit-learn, torch and Python document."""
+    """Skip members that scikit-learn, torch or Python document."""
     home = getattr(inspect.unwrap(getattr(obj, "fget", obj)), "__module__", None) or ""
     return skip or not home.startswith("skcount")
 

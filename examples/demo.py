@@ -1,4 +1,4 @@
-"""Count simulated cells: what `make demo` runs. Trains, prints the error beside baselines, writes a picture."""
+"""Count simulated cells, as run by `make demo`: train, print the error next to baselines, and save a figure."""
 
 import argparse
 from pathlib import Path
@@ -12,35 +12,37 @@ from skcount import DensityMapRegressor
 from skcount.datasets import make_cells
 from skcount.metrics import count_mean_absolute_error
 
-mpl.use("agg")  # the picture goes to a file
+mpl.use("agg")  # the figure is saved to a file
 
 
 def main():
     """Run the demo from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("skcount-demo.png"), help="the picture to write")
-    parser.add_argument("--max-epochs", type=int, default=25, help="25 takes a minute or two on two cores")
+    parser.add_argument("--out", type=Path, default=Path("skcount-demo.png"), help="file name of the figure")
+    parser.add_argument(
+        "--max-epochs", type=int, default=25, help="number of epochs; 25 take a minute or two on two cores"
+    )
     options = parser.parse_args()
 
     X, points = make_cells(n_samples=100, image_shape=(128, 128), random_state=0, return_X_y=True)
     X_train, X_test, points_train, points_test = X[:80], X[80:], points[:80], points[80:]
 
     print(
-        f"Training a U-Net on {len(X_train)} simulated images of {points_train.counts.mean():.0f} cells ..."
+        f"Training a U-Net on {len(X_train)} simulated images with {points_train.counts.mean():.0f} cells each ..."
     )
     regressor = DensityMapRegressor(sigma=3, max_epochs=options.max_epochs, random_state=0)
     start = perf_counter()
     regressor.fit(X_train, points_train)
     print(f"... took {perf_counter() - start:.0f} s.\n")
 
-    print(f"Mean absolute error of the counts on {len(X_test)} other images (cells an image):")
-    report("U-Net, fitted on points", points_test, regressor.predict(X_test))
+    print(f"Mean absolute error of the counts on {len(X_test)} test images (cells per image):")
+    report("U-Net, trained on points", points_test, regressor.predict(X_test))
     for strategy in ("mean", "median"):
-        blind = DummyRegressor(strategy=strategy).fit(X_train, points_train)
-        report(f"{strategy} training count, no image looked at", points_test, blind.predict(X_test))
+        baseline = DummyRegressor(strategy=strategy).fit(X_train, points_train)
+        report(f"{strategy} training count, ignores the images", points_test, baseline.predict(X_test))
 
     draw(regressor, X_test, points_test, options.out)
-    print(f"\nWrote {options.out}: the density maps, and true against predicted counts.")
+    print(f"\nSaved {options.out}: a density map, and true against predicted counts.")
 
 
 def report(name, points, counts):
@@ -49,7 +51,7 @@ def report(name, points, counts):
 
 
 def draw(regressor, X, points, path):
-    """Write a picture: a test image with its dots, its density map, and all counts against the true ones."""
+    """Save a figure of a test image with its dots, its density map, and true against predicted counts."""
     import matplotlib.pyplot as plt
 
     from skcount.plotting import CountErrorDisplay, DensityMapDisplay
@@ -60,9 +62,9 @@ def draw(regressor, X, points, path):
     axes[0].imshow(image)
     axes[0].plot(dots[:, 1], dots[:, 0], "+", color="white", markersize=7)
     axes[0].set_axis_off()
-    axes[0].set_title(f"an image that was not trained on, {len(dots)} dots")
+    axes[0].set_title(f"test image, {len(dots)} dots")
     DensityMapDisplay.from_estimator(regressor, image, ax=axes[1])
-    axes[1].set_title(f"its density map, predicted: {axes[1].get_title()}")
+    axes[1].set_title(f"predicted density map: {axes[1].get_title()}")
     CountErrorDisplay.from_estimator(regressor, X, points, ax=axes[2])
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -2,13 +2,13 @@
 Which sigma?
 ============
 
-`sigma` is how far a dot spreads: the standard deviation, in pixels, of the Gaussian that stands for one object. It never
-changes how many objects a map holds, but it changes what the network has to draw.
+`sigma` is the standard deviation, in pixels, of the Gaussian that stands for one object. It does not change
+how many objects a density map contains, but it changes what the network has to predict.
 """
 
 # %%
-# One image and its map at four sigmas. The cells have a radius of about 5 pixels. Each map sums to the number of points:
-# what a Gaussian would lose over the edge is put back inside.
+# One image and its density map for four values of sigma. The cells have a radius of about 5 pixels. Each map
+# sums to the number of points, because the mass that a Gaussian would lose over the edge is put back inside.
 
 import matplotlib.pyplot as plt
 
@@ -31,13 +31,14 @@ for ax in axes:
 plt.show()
 
 # %%
-# A small sigma asks for sharp peaks, which are hard to hit; a large one lets neighbours run into one another, until the map
-# no longer says where anything is.
+# A small sigma produces sharp peaks, which are difficult to hit. With a large sigma, neighbors merge, and the
+# map no longer shows where anything is.
 #
-# A search measures both, on images that were not trained on: the error of the counts (MAE), and GAME(2), the error of the
-# counts in 16 parts of the image added up, where a cell that is counted in a wrong place counts too. Small images,
-# a narrow network and few steps keep this example short; sigma 4 gets a longer training, too. A fit that ends before the
-# network counts even its own training images says so in a `ConvergenceWarning`; here they are kept.
+# A search measures both effects on images that were not used for training. The scores are the mean absolute
+# error of the counts (MAE), and GAME(2), which adds up the errors over 16 parts of the image, so that cells
+# counted in the wrong place matter. Small images, a narrow network and few steps keep this example short.
+# Sigma 4 is also trained for longer. A `ConvergenceWarning` reports fits that end before the network counts
+# even its own training images; this example collects these warnings.
 
 import warnings
 
@@ -58,7 +59,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always", ConvergenceWarning)
     search.fit(X, points)
 
-print(len(caught), "of 12 fits warn. The last one:", caught[-1].message)
+print(len(caught), "of 12 fits warn. The last warning:", caught[-1].message)
 
 # %%
 # The bars are one standard deviation over the three folds.
@@ -67,7 +68,8 @@ from skcount.plotting import SearchDisplay
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 for ax, metric in zip(axes, ["MAE", "GAME"], strict=True):
-    SearchDisplay.from_estimator(search, x="sigma", hue="max_epochs", metric=metric, ax=ax)
+    options = {"metric": metric, "negate_score": True, "score_name": metric}
+    SearchDisplay.from_estimator(search, x="sigma", hue="max_epochs", **options, ax=ax)
 plt.show()
 
 results = search.cv_results_
@@ -77,18 +79,20 @@ for params, error, deviation, places in zip(
 ):
     pair = params["sigma"], params["max_epochs"]
     mae[pair], game[pair] = -error, -places
-    print("sigma {}, {} epochs:".format(*pair), f"MAE {-error:.2f} +- {deviation:.2f}, GAME(2) {-places:.2f}")
+    print("sigma {}, {} epochs:".format(*pair), f"MAE {-error:.2f} ± {deviation:.2f}, GAME(2) {-places:.2f}")
 
 # %%
-# After 20 epochs sigma 2 counts best, 1 cannot be told from it, for their bars overlap, and 4 looks bad. But it is only
-# slow, as the warnings say: where wide Gaussians lie over one another the map is high, and takes more steps to reach. After
-# 40 epochs sigma 4 counts as well as 2 did, and no fit warns. So a search with too short a training finds the sigma that is
-# learnt soonest; where fits warn, give them a longer one before you choose.
+# After 20 epochs, sigma 2 has the smallest error. Sigma 1 cannot be distinguished from it, because their bars
+# overlap, and sigma 4 looks bad. As the warnings say, however, sigma 4 only learns more slowly: where wide
+# Gaussians overlap, the map is high, and reaching it takes more steps. After 40 epochs, sigma 4 counts as
+# well as sigma 2 did, and no fit warns. A search with fits that are too short therefore finds the sigma that
+# is learned soonest. If fits warn, train longer before you choose.
 #
-# The place is another matter: GAME stays larger with sigma 4, for the dots reach from one part of the image into the
-# next. With a count as the aim, several sigmas will do once the training is long enough, and 2 pixels, the default, is a
-# fair start for cells of a radius of 5; with places as the aim, take a small one. Fifteen images and three folds say no
-# more than that: another `random_state` moves these errors by as much as the bars.
+# Positions are another matter. GAME remains larger for sigma 4, because the Gaussians extend from one part of
+# the image into the next. If you need counts, several values of sigma work once the training is long enough,
+# and the default of 2 pixels is a good start for cells with a radius of 5. If you need positions, use a small
+# sigma. Fifteen images and three folds cannot show more than this: another `random_state` changes these
+# errors by as much as the bars.
 
 assert sum("After 20 epochs" in str(warning.message) for warning in caught) == len(caught) >= 3
 assert mae[2, 20] < mae[4, 20] - 0.5

@@ -1,14 +1,15 @@
 """
-How do I spread a search over many machines?
-============================================
+How do I distribute a search over many machines?
+================================================
 
-scikit-learn runs its fits through joblib, and joblib can hand them to dask, whose workers may stand anywhere. The scores
-are those of one machine. It needs ``pip install distributed``.
+scikit-learn runs the fits of a search through joblib, and joblib can pass them to dask, whose workers may run
+on any machine. The scores are the same as on one machine. This example needs ``pip install distributed``.
 """
 
 # %%
-# A search over sigma and the width of the network, first without dask. A few images and epochs keep it short: its best
-# parameters mean little, and the warnings that its networks have not learnt to count yet are left out.
+# A search over sigma and the width of the network, first without dask. Few images and epochs keep the example
+# short, so the best parameters mean little. Warnings about networks that have not learned to count yet are
+# hidden.
 
 import warnings
 
@@ -23,13 +24,13 @@ search = GridSearchCV(
     UNetRegressor(max_epochs=20, batch_size=2, random_state=0), {"sigma": [1, 2], "filters": [4, 8]}, cv=2
 )
 warnings.simplefilter("ignore", ConvergenceWarning)
-alone = search.fit(X, points).cv_results_["mean_test_score"]
+local_scores = search.fit(X, points).cv_results_["mean_test_score"]
 
 # %%
-# A cluster of two workers, here within this process. On real machines start ``dask scheduler`` on one of them and
-# ``dask worker tcp://ADDRESS:8786`` on the others, and write ``Client("tcp://ADDRESS:8786")`` instead of a cluster. Images
-# travel to the workers with the search, or as the path of a file that all of them can read, if they are those of
-# ``load_hdf5``.
+# A cluster of two workers, here inside this process. On real machines, start ``dask scheduler`` on one of
+# them and ``dask worker tcp://ADDRESS:8786`` on the others, and use ``Client("tcp://ADDRESS:8786")`` instead
+# of a cluster. Images are sent to the workers with the search. Images from ``load_hdf5`` are sent as the path
+# of their file, which all workers must be able to read.
 
 import tempfile
 
@@ -48,21 +49,22 @@ with (
     Client(cluster),
     joblib.parallel_backend("dask"),
 ):
-    spread = search.fit(X, points).cv_results_["mean_test_score"]
+    distributed_scores = search.fit(X, points).cv_results_["mean_test_score"]
 
 # %%
-# An integer ``random_state`` and equal numbers of threads give equal scores, to the last bit. Workers that are processes
-# have one thread each unless dask is told otherwise: there, ``OMP_NUM_THREADS=1`` makes both sides equal.
+# An integer ``random_state`` and the same number of threads give equal scores, to the last bit. Workers that
+# are processes have one thread each by default. Set ``OMP_NUM_THREADS=1`` to make both sides equal in that
+# case.
 
-assert (spread == alone).all()
+assert (distributed_scores == local_scores).all()
 print(f"best: {search.best_params_}, MAE {-search.best_score_:.2f} cells")
 
 # %%
-# What was searched:
+# The results of the search:
 
 import matplotlib.pyplot as plt
 
 from skcount.plotting import SearchDisplay
 
-SearchDisplay.from_estimator(search)
+SearchDisplay.from_estimator(search, x="sigma", hue="filters", negate_score=True, score_name="MAE")
 plt.show()

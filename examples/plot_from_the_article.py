@@ -1,34 +1,38 @@
 """
-How do I get from the article's scripts to skcount?
-===================================================
+How do I move from the article's scripts to skcount?
+====================================================
 
 "Objects counting by estimating a density map with convolutional neural networks" is an article with
-`scripts <https://github.com/NeuroSYS-pl/objects_counting_dmap>`_. This page takes its steps with the names of skcount, and
-draws its pictures anew: an image beside its density map, both networks, and true against predicted counts.
+`scripts <https://github.com/NeuroSYS-pl/objects_counting_dmap>`_. This example follows its steps with skcount
+and draws the same figures: an image next to its density map, both networks, and true against predicted
+counts.
 
 ======================================================  ==================================================================
 the article                                             skcount
 ======================================================  ==================================================================
 ``get_data.py``: two HDF5 files of images and maps      ``fetch_vgg_cells``, ``fetch_mall``, ``fetch_ucsd_pedestrians``;
-                                                        ``save_hdf5`` and ``load_hdf5`` for images of your own
+                                                        ``save_hdf5`` and ``load_hdf5`` for your own images
 ``generate_label``: a dot is 100, blurred by sigma 1    `DensityMapTransformer`, any sigma; a dot adds 1
-``model.UNet(filters=64)``, ``model.FCRN_A``            `UNetRegressor` (``filters=64, growth=1``), `FCRNRegressor`
+``model.UNet(filters=64)``, ``model.FCRN_A``            `DensityMapRegressor` (``"unet"``, ``filters`` 64, ``growth`` 1),
+                                                        `FCRNRegressor`
 ``train.py``, ``Looper``                                ``fit``
 ``train.py --plot``                                     `TrainingHistoryDisplay`, `CountErrorDisplay`
 ``infer.py --visualize``                                ``predict``, ``predict_density``, `DensityMapDisplay`
 ======================================================  ==================================================================
 
-Images are simulated here, so that it takes a minute. ``python benchmarks/article.py`` trains by the article's recipe on its
-data sets and splits, and ``benchmarks/RESULTS.md`` has what was run of it beside ours. On the VGG cells, for one, its
-FCRN-A errs by 2.26 cells in the best of 150 epochs, chosen on the images that it is tested on, and by 6.88 in the last;
-ours, a U-Net with nothing chosen, by 1.80 (one seed each); the mean of the training counts by 56.11.
+The images are simulated, so that the example takes about a minute. ``python benchmarks/article.py`` trains
+with the article's recipe on its data sets and splits, and ``benchmarks/RESULTS.md`` compares the results with
+skcount. On the VGG cells, for example, the article's FCRN-A has an error of 2.26 cells in the best of 150
+epochs, chosen on the test images, and of 6.88 in the last epoch. The U-Net of skcount, with nothing chosen on
+the test images, has an error of 1.80 (one seed each). The error of the mean training count is 56.11.
 """
 
 # %%
 # Data in one file
 # ----------------
-# The file holds images as they are, in bytes, and dots as dots. No map is stored, so sigma can be chosen later, and the file
-# of the VGG cells is an eleventh of the article's two. Images are read when they are asked for.
+# The file contains images as bytes and dots as coordinates. No density map is stored, so sigma can be chosen
+# later, and the file of the VGG cells has an eleventh of the size of the article's two files. Images are read
+# when they are needed.
 
 import tempfile
 from pathlib import Path
@@ -51,8 +55,8 @@ print(X, points, sep="\n")
 # %%
 # From dots to a density map
 # --------------------------
-# A map's sum is the number of dots, at the border and where two dots share a pixel, too. The article's rule sets a
-# pixel to 100, so that two dots on it are one.
+# The sum of a map is the number of dots, even at the border and if two dots share a pixel. The article sets
+# the pixel of each dot to 100, so two dots on one pixel become one.
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -65,12 +69,12 @@ for row, col in dots:
     label[row, col] = 100
 ours = DensityMapTransformer(sigma=1, image_shape=(64, 64)).transform([dots])[0]
 print(
-    f"3 dots: the article's map holds {gaussian_filter(label, sigma=1).sum() / 100:.2f}, ours {ours.sum():.2f}"
+    f"3 dots: the article's map sums to {gaussian_filter(label, sigma=1).sum() / 100:.2f}, ours to {ours.sum():.2f}"
 )
 assert abs(ours.sum() - 3) < 1e-5
 
 # %%
-# An image, its dots, and its map. Sigma is a parameter like any other, 1 in the article and 2 here.
+# An image, its dots, and its density map. Sigma is a parameter like any other: 1 in the article, and 2 here.
 
 import matplotlib.pyplot as plt
 
@@ -92,16 +96,16 @@ for ax, name in zip(axes, ["image", "dots", f"density map, sum {density[typical]
 # %%
 # The networks
 # ------------
-# The article's U-Net has 64 filters in each block, its FCRN-A 32 to 512. What is drawn here is what passes through them
-# when they look at an image of 256 x 256.
+# The article's U-Net has 64 filters in each block, and its FCRN-A has 32 to 512. The figure shows the feature
+# maps of both networks for an image of 256 x 256 pixels.
 
 import torch
 
 from skcount.networks import FCRNA, UNet
 
 
-def watch(network, side=256):
-    """Name, number of channels and side of what each block of a network gives."""
+def block_sizes(network, side=256):
+    """Return the name, number of channels and side length of the output of each block."""
     seen = []
 
     def note(name):
@@ -117,12 +121,12 @@ def watch(network, side=256):
 
 
 def draw_network(ax, network, title):
-    """Draw each block as tall as its map is large, and as wide as it has channels, both as logarithms."""
-    blocks, x, middles = watch(network), 0, {}
+    """Draw each block with the logarithms of its map size as height and of its channels as width."""
+    blocks, x, middles = block_sizes(network), 0, {}
     for name, n_channels, side in blocks:
         width, height = 0.3 + 0.16 * np.log2(n_channels), np.log2(side) - 3
-        colour = "#E69F00" if name in {"image", "density"} else "#56B4E9"
-        ax.add_patch(plt.Rectangle((x, -height / 2), width, height, facecolor=colour, edgecolor="black"))
+        color = "#E69F00" if name in {"image", "density"} else "#56B4E9"
+        ax.add_patch(plt.Rectangle((x, -height / 2), width, height, facecolor=color, edgecolor="black"))
         middles[name] = x + width / 2, height / 2
         ax.text(x + width / 2, height / 2 + 0.1, n_channels, ha="center", va="bottom")
         ax.text(
@@ -133,7 +137,7 @@ def draw_network(ax, network, title):
         block = getattr(network, f"up{level}", None)
         if (
             block is not None and block.conv.in_channels > block.in_channels
-        ):  # it sees more than what it upsamples
+        ):  # this block has a skip connection
             (a, top), (b, _) = middles[f"down{level}"], middles[f"up{level}"]
             ax.plot([a, a, b, b], [top + 0.5, top + 0.8, top + 0.8, top + 0.5], color="black", linestyle="--")
     n_weights = sum(weight.numel() for weight in network.parameters())
@@ -145,26 +149,31 @@ def draw_network(ax, network, title):
 figure, axes = plt.subplots(2, 1, figsize=(10, 6.4), layout="constrained")
 draw_network(axes[0], UNet(3, filters=64, growth=1), "U-Net")
 draw_network(axes[1], FCRNA(3), "FCRN-A")
-assert [n for _, n, _ in watch(FCRNA(3))] == [3, 32, 64, 128, 512, 128, 64, 1]
-assert {n for _, n, _ in watch(UNet(3, filters=64, growth=1))[1:-1]} == {64}
+assert [n for _, n, _ in block_sizes(FCRNA(3))] == [3, 32, 64, 128, 512, 128, 64, 1]
+assert {n for _, n, _ in block_sizes(UNet(3, filters=64, growth=1))[1:-1]} == {64}
 
 # %%
 # Training
 # --------
-# The regressors have a recipe of their own, and need no learning rate. With ``validation_fraction`` they keep the weights of
-# the epoch that counts best on images held out of the training ones. The article keeps the best epoch on the images that
-# its error is reported for, which flatters it. A U-Net of 16 filters and a few epochs are enough for small images.
+# The regressors use their own training recipe, and the learning rate has a default. With
+# ``validation_fraction``, they keep the weights of the epoch with the smallest count error on held-out
+# training images. The article instead chooses the best epoch on the images for which the error is reported,
+# which makes the error too small. For small images, a U-Net of 16 filters and a few epochs are enough.
 
-from skcount import FCRNRegressor, UNetRegressor
+from skcount import DensityMapRegressor, FCRNRegressor
 
 settings = {"sigma": 2, "batch_size": 4, "validation_fraction": 0.25, "random_state": 0}
 regressors = {
-    "U-Net": UNetRegressor(filters=16, growth=1, max_epochs=30, **settings).fit(X_train, points_train),
-    "FCRN-A": FCRNRegressor(max_epochs=14, **settings).fit(X_train, points_train),
+    "U-Net": DensityMapRegressor(
+        "unet", architecture_params={"filters": 16, "growth": 1}, max_epochs=30, **settings
+    ),
+    "FCRN-A": FCRNRegressor(max_epochs=14, **settings),
 }
+for regressor in regressors.values():
+    regressor.fit(X_train, points_train)
 
 # %%
-# The loss and the error of the counts by epoch.
+# The loss and the error of the counts by epoch:
 
 from skcount.plotting import CountErrorDisplay, TrainingHistoryDisplay
 
@@ -174,8 +183,8 @@ for ax, (name, regressor) in zip(axes, regressors.items(), strict=True):
     ax.set_title(f"{name}, {ax.get_title()}")
 
 # %%
-# Predicted maps beside the true one
-# ----------------------------------
+# Predicted maps and the true map
+# -------------------------------
 
 maps = {"true": density[typical]}
 for name, regressor in regressors.items():
@@ -193,16 +202,16 @@ for ax in axes:
 # %%
 # True against predicted counts
 # -----------------------------
-# The article has this picture for each of its data sets. Beside the error of the networks stands that of a guess that looks
-# at no image, which says what an error is worth.
+# The article shows this figure for each of its data sets. The printed baseline ignores the images; it shows
+# what the errors of the networks are worth.
 
 from sklearn.dummy import DummyRegressor
 
 from skcount.metrics import count_mean_absolute_error
 
-blind = DummyRegressor().fit(X_train, points_train).predict(X_test)
-blind_error = count_mean_absolute_error(points_test, blind)
-print(f"mean training count, no image looked at: {blind_error:.2f} cells")
+baseline = DummyRegressor().fit(X_train, points_train).predict(X_test)
+baseline_error = count_mean_absolute_error(points_test, baseline)
+print(f"baseline, mean training count: {baseline_error:.2f} cells")
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.9), layout="compressed")
 for ax, (name, regressor) in zip(axes, regressors.items(), strict=True):
@@ -210,6 +219,6 @@ for ax, (name, regressor) in zip(axes, regressors.items(), strict=True):
     ax.set_title(f"{name}, {ax.get_title()}")
     error = -regressor.score(X_test, points_test)
     print(f"{name}: {error:.2f} cells")
-    assert error < blind_error / 2
+    assert error < baseline_error / 2
 plt.show()
 folder.cleanup()

@@ -2,21 +2,22 @@
 Which network?
 ==============
 
-The architecture is a parameter like any other, so GridSearchCV compares networks, for each of them at more than one sigma.
-No density map is stored: maps are made from the points as they are needed.
+The architecture is a parameter like any other, so GridSearchCV can compare networks, each with more than one
+sigma. No density maps are stored: they are computed from the points when they are needed.
 """
 
 # %%
-# Small images and few epochs keep this example short; a search on your own images takes all of them and more epochs.
+# Small images and few epochs keep this example short. For a search on your own images, use all of them and
+# more epochs.
 
 from skcount.datasets import make_cells
 
 X, points = make_cells(n_samples=24, image_shape=(32, 32), n_cells=(0, 8), random_state=0, return_X_y=True)
 
 # %%
-# The score is minus the mean absolute error of the counts on held-out images. The more a step costs, the fewer epochs a
-# network gets; FCRN-B, whose kernels are large, gets one sigma only. Some of these fits are too short, and would say so;
-# the warnings are left out here.
+# The score is minus the mean absolute error of the counts on held-out images. The more a step costs, the
+# fewer epochs a network gets. FCRN-B, whose kernels are large, is trained with one sigma only. Some of these
+# fits are too short; their warnings are hidden here.
 
 import warnings
 
@@ -40,19 +41,19 @@ search.fit(X, points)
 print(f"best: {search.best_params_}, MAE {-search.best_score_:.2f} cells")
 
 # %%
-# A line for each network. The bars are one standard deviation over the folds: networks whose bars overlap have not been
-# told apart.
+# The figure has one line for each network. The bars are one standard deviation over the folds: networks whose
+# bars overlap cannot be distinguished.
 
 import matplotlib.pyplot as plt
 
 from skcount.plotting import SearchDisplay
 
-SearchDisplay.from_estimator(search, x="sigma", hue="architecture")
+SearchDisplay.from_estimator(search, x="sigma", hue="architecture", negate_score=True, score_name="MAE")
 plt.show()
 
 # %%
-# What it costs: the number of trained numbers, and the seconds of a training. And what a guess that looks at no image
-# gets, without which no error means anything.
+# The cost of each network: its number of parameters, and the seconds per fit. The last line shows the error
+# of a baseline that ignores the images, because no error means anything without it.
 
 from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import cross_val_score
@@ -60,28 +61,28 @@ from sklearn.model_selection import cross_val_score
 from skcount.networks import ARCHITECTURES
 
 results = search.cv_results_
-print("network  sigma          MAE   parameters   seconds")
+print("network  sigma         MAE  parameters   seconds")
 for params, mean, std, seconds in zip(
     *(results[key] for key in ("params", "mean_test_score", "std_test_score", "mean_fit_time")), strict=True
 ):
     network = ARCHITECTURES[params["architecture"]](in_channels=3)
     size = sum(weights.numel() for weights in network.parameters())
     print(
-        f"{params['architecture']:8} {params['sigma']:5} {-mean:6.2f} +- {std:4.2f} {size:10,} {seconds:8.1f}"
+        f"{params['architecture']:8} {params['sigma']:5} {-mean:6.2f} ± {std:4.2f} {size:11,} {seconds:9.1f}"
     )
-blind = -cross_val_score(DummyRegressor(), X, points, scoring="neg_mean_absolute_error", cv=2).mean()
-print(f"mean training count, no image looked at: {blind:.2f}")
-assert -search.best_score_ < 0.7 * blind
+baseline = -cross_val_score(DummyRegressor(), X, points, scoring="neg_mean_absolute_error", cv=2).mean()
+print(f"baseline, mean training count: {baseline:.2f}")
+assert -search.best_score_ < 0.7 * baseline
 
 # %%
-# At this length of training nothing is decided between the U-Net and FCRN-B: their bars overlap, and FCRN-B has eight times
-# the parameters and takes three times as long, with a third of the epochs. FCRN-A is behind because it was stopped early:
-# with twice the steps its error was 0.6 to 0.7 in the same folds. So such a table tells what to expect of a given time; to
-# learn which network counts best in the end, leave `max_epochs` out. The first thing to look for in any of them is which
-# networks beat the guess that looks at no image by far.
+# With these short trainings, nothing is decided between the U-Net and FCRN-B: their bars overlap. FCRN-B has
+# eight times the parameters and takes three times as long with a third of the epochs. FCRN-A has the largest
+# error because it was stopped early: with twice the steps, its error was 0.6 to 0.7 in the same folds. Such a
+# table shows what to expect for a given time. To find out which network counts best in the end, leave out
+# `max_epochs`. First of all, check which networks are much better than the baseline that ignores the images.
 
 # %%
-# The parameters of the transformer that makes the maps can be searched too, as `density__...`.
+# The parameters of the transformer that computes the maps can be searched too, as `density__...`.
 
 from skcount import DensityMapTransformer
 

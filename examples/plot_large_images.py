@@ -2,13 +2,13 @@
 How do I count in an image that is larger than memory?
 ======================================================
 
-A slide scan stays on the disk: it is read window by window, and its density map is written tile by tile to another file.
-The tiles' maps are the map of the whole image, so the count is the same.
+A slide scan stays on disk. It is read window by window, and its density map is written tile by tile to
+another file. Together, the tiles equal the map of the whole image, so the count is the same.
 """
 
 # %%
-# A scan of 1500 x 2000 pixels stands for one of many gigabytes. It is made of 48 simulated fields of view, and written to
-# the disk one row of fields after the other.
+# A scan of 1500 x 2000 pixels stands for one of many gigabytes. It consists of 48 simulated fields of view,
+# and is written to disk one row of fields after another.
 
 import tempfile
 from pathlib import Path
@@ -33,9 +33,9 @@ places = np.concatenate(places)
 print(f"{scan.shape[0]} x {scan.shape[1]} pixels, {scan.nbytes / 1e6:.0f} MB, {len(places)} cells")
 
 # %%
-# The training images are fields of the same kind. They could be scans, too: `fit` reads crops of them, here of 64 x 64 to
-# keep it short. `tile_size` is the largest side of a window that the network sees at once. It is set before `fit`, which
-# ends by counting in whole training images.
+# The training images are fields of the same kind. They could be scans too: `fit` reads only crops, here of 64
+# x 64 pixels to save time. `tile_size` is the largest side of a window that the network sees at once. Set it
+# before `fit`, because `fit` ends by counting in whole training images.
 
 from skcount import UNetRegressor
 
@@ -46,25 +46,27 @@ regressor = UNetRegressor(filters=8, sigma=2, tile_size=512, patch_size=64, max_
 regressor.fit(X_train, points_train)
 
 # %%
-# `predict` adds up tile by tile and keeps no map. The scan is one image, so it is passed as a list of one. Here it fits in
-# memory as well, so that it can be seen that the count without tiles is the same, up to rounding.
+# `predict` sums up the tiles and keeps no map. The scan is a single image, so it is passed as a list with one
+# item. Here it also fits in memory, which allows a check that the count without tiles is the same, up to
+# rounding.
 
 count = regressor.predict([scan])[0]
 whole = regressor.set_params(tile_size=None).predict([scan])[0]
 regressor.set_params(tile_size=512)
-print(f"true {len(places)}, counted in tiles {count:.3f}, as a whole {whole:.3f}")
+print(f"true {len(places)}, counted in tiles {count:.3f}, counted as a whole {whole:.3f}")
 np.testing.assert_allclose(count, whole, rtol=1e-5)
 assert abs(count - len(places)) < 0.1 * len(places)
 
 # %%
-# With ``out=`` the map goes to the disk as well: a `numpy.memmap`, a dataset of an HDF5 file or a zarr array.
+# With ``out=``, the map is also written to disk: to a `numpy.memmap`, a dataset of an HDF5 file, or a zarr
+# array.
 
 density = np.memmap(Path(folder.name, "density.raw"), np.float32, "w+", shape=scan.shape[:2])
 regressor.predict_density([scan], out=[density])
 np.testing.assert_allclose(density.sum(dtype=np.float64), count, rtol=1e-6)
 
 # %%
-# Cells in squares of 100 x 100 pixels: what the scan holds where. No window is as large as the map for this, either.
+# The number of cells in squares of 100 x 100 pixels. This needs no window as large as the map either.
 
 side = 100
 squares = np.array(
@@ -78,7 +80,8 @@ print(f"correlation of the squares: {correlation:.3f}")
 assert correlation > 0.9
 
 # %%
-# `predict_points` says where each cell is. It takes the map of one image in memory, about fifty bytes a pixel.
+# `predict_points` returns the position of each cell. It needs the map of one image in memory, about fifty
+# bytes per pixel.
 
 found = regressor.predict_points([scan])[0]
 assert len(found) == round(count)
@@ -98,7 +101,7 @@ part = np.s_[400:580, 400:640]
 axes[0, 1].imshow(scan[part][..., 2], cmap="gray", extent=(399.5, 639.5, 579.5, 399.5))
 axes[0, 1].plot(*found.T[::-1], "o", color="#E69F00", markerfacecolor="none", label="found")
 axes[0, 1].plot(*places.T[::-1], "+", color="#56B4E9", label="true")
-axes[0, 1].set(xlim=(399.5, 639.5), ylim=(579.5, 399.5), title="a part of it")
+axes[0, 1].set(xlim=(399.5, 639.5), ylim=(579.5, 399.5), title="detail of the scan")
 axes[0, 1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False)
 plt.show()
 folder.cleanup()

@@ -2,12 +2,12 @@
 How do I count without torch?
 =============================
 
-`export_onnx` writes a fitted network as an ONNX file, which runs in ONNX Runtime, OpenVINO, browsers and other languages.
-It needs ``pip install skcount[onnx]``.
+`export_onnx` writes a fitted network as an ONNX file, which runs in ONNX Runtime, OpenVINO, browsers and
+other languages. This example needs ``pip install skcount[onnx]``.
 """
 
 # %%
-# A regressor, trained on images of 64 x 64.
+# A regressor trained on images of 64 x 64 pixels:
 
 from skcount import UNetRegressor
 from skcount.datasets import make_cells
@@ -16,8 +16,8 @@ X, points = make_cells(n_samples=24, image_shape=(64, 64), n_cells=(2, 25), rand
 regressor = UNetRegressor(sigma=2, max_epochs=20, batch_size=4, random_state=0).fit(X, points)
 
 # %%
-# The file is written after its counts were compared with torch's; a network that would count otherwise is refused. What
-# runs it afterwards needs neither torch nor skcount.
+# Before the file is written, its counts are compared with those of torch. If they differ, the export fails.
+# Running the file needs neither torch nor skcount.
 
 import tempfile
 from pathlib import Path
@@ -31,8 +31,9 @@ with tempfile.TemporaryDirectory() as folder:
     session = onnxruntime.InferenceSession(path.read_bytes())
 
 # %%
-# Any number of images goes in, of any size: channels first, and integers divided by the largest of their type. Here sizes
-# that the network was not trained on, the last with odd sides. Counts and maps are those of the regressor.
+# The file accepts any number of images of any size, with channels first, and with integers divided by the
+# largest value of their type. The sizes used here differ from the training size, and the last one has odd
+# sides. Counts and maps equal those of the regressor.
 
 import numpy as np
 
@@ -46,7 +47,7 @@ for shape in [(64, 64), (96, 160), (83, 151)]:
     np.testing.assert_allclose(counts, regressor.predict(images), atol=1e-3)
 
 # %%
-# Both maps of the last image, and their difference, which is the rounding of single precision.
+# Both maps of the last image, and their difference, which is due to rounding in single precision.
 
 import matplotlib.pyplot as plt
 

@@ -1,21 +1,22 @@
 """
-Can I bring my own network?
-===========================
+Can I use my own network?
+=========================
 
-Any `torch.nn.Module` that maps (n, n_channels, height, width) to (n, 1, height, width) will do. Its class, or any function
-that builds one from the number of channels, goes in as `architecture`.
+Yes: any `torch.nn.Module` that maps (n, n_channels, height, width) to (n, 1, height, width). Pass its class,
+or any function that builds it from the number of channels, as `architecture`.
 """
 
 # %%
-# A network without pooling: each convolution looks twice as far as the one before. Nothing has to be said about pixels,
-# about density or about counts: the images come standardised, negative output becomes 0, and training, tiles and
-# saving are the regressor's affair. (A network that pools says so in an attribute: ``stride = 8``.)
+# This network has no pooling; each convolution looks twice as far as the previous one. The network itself
+# does not deal with pixel scaling or counts: images are already standardized, negative outputs become 0, and
+# the regressor handles training, tiles and saving. (A network with pooling declares its stride in an
+# attribute, such as ``stride = 8``.)
 
 from torch import nn
 
 
 class Dilated(nn.Module):
-    """Convolutions of one size, with a dilation of 1, 2, 4, ..."""
+    """Stack 3 x 3 convolutions with dilations of 1, 2, 4, ..."""
 
     def __init__(self, in_channels, filters=16, depth=4):
         super().__init__()
@@ -35,7 +36,7 @@ class Dilated(nn.Module):
 
 
 # %%
-# Its parameters are `architecture_params`, and a search finds them like any others.
+# Its parameters are passed as `architecture_params`. A search can set each of them by name.
 
 from sklearn.model_selection import GridSearchCV
 
@@ -46,26 +47,27 @@ X, points = make_cells(n_samples=40, image_shape=(64, 64), n_cells=(2, 25), rand
 X_train, X_test, points_train, points_test = X[:24], X[24:], points[:24], points[24:]
 
 regressor = DensityMapRegressor(Dilated, sigma=2, batch_size=4, max_epochs=20, random_state=0)
-search = GridSearchCV(regressor, {"architecture_params": [{"depth": 1}, {"depth": 3}, {"depth": 5}]}, cv=2)
+search = GridSearchCV(regressor, {"architecture_params__depth": [1, 3, 5]}, cv=2)
 search.fit(X_train, points_train)
 print(search.best_params_)
 
 # %%
-# How far a network looks is measured by `reach`, in pixels to each side. With a depth of 1 it sees no more than a pixel and
-# its neighbours; the bars of the others overlap, so depth 3 and 5 have not been told apart.
+# `receptive_field` measures how far a network looks, in pixels to each side. With a depth of 1, it sees only
+# a pixel and its neighbors. The bars of depths 3 and 5 overlap, so they cannot be distinguished.
 
 import matplotlib.pyplot as plt
 
-from skcount.networks import reach
+from skcount.inference import receptive_field
 from skcount.plotting import SearchDisplay
 
 for depth in (1, 3, 5):
-    print(f"depth {depth} looks {reach(Dilated(3, depth=depth), 3, 1)} pixels far")
-SearchDisplay.from_estimator(search)
+    print(f"depth {depth}: {receptive_field(Dilated(3, depth=depth), 3, 1)} pixels to each side")
+SearchDisplay.from_estimator(search, x="architecture_params__depth", negate_score=True, score_name="MAE")
 plt.show()
 
 # %%
-# Beside the built-in U-Net, trained for as many steps, and the mean training count, which looks at no image.
+# A comparison with the built-in U-Net, trained for the same number of steps, and with the mean training
+# count, which ignores the images.
 
 from sklearn.dummy import DummyRegressor
 
@@ -74,7 +76,7 @@ from skcount.plotting import CountErrorDisplay
 
 built_in = DensityMapRegressor("unet", sigma=2, batch_size=4, max_epochs=20, random_state=0)
 built_in.fit(X_train, points_train)
-blind = DummyRegressor().fit(X_train, points_train)
+baseline = DummyRegressor().fit(X_train, points_train)
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 4.4), layout="constrained")
 for ax, name, model in zip(axes, ["Dilated", "unet"], [search, built_in], strict=True):
@@ -82,24 +84,25 @@ for ax, name, model in zip(axes, ["Dilated", "unet"], [search, built_in], strict
     ax.set_title(f"{name}\n{display.ax_.get_title()}", fontsize="medium")
 plt.show()
 
-error, built_in_error, blind_error = (
-    count_mean_absolute_error(points_test, model.predict(X_test)) for model in (search, built_in, blind)
+error, built_in_error, baseline_error = (
+    count_mean_absolute_error(points_test, model.predict(X_test)) for model in (search, built_in, baseline)
 )
-print(f"MAE: Dilated {error:.2f}, unet {built_in_error:.2f}, mean count {blind_error:.2f} cells")
-assert error < blind_error / 2
+print(f"MAE: Dilated {error:.2f}, unet {built_in_error:.2f}, baseline {baseline_error:.2f} cells")
+assert error < baseline_error / 2
 
 # %%
-# With so few steps the one or the other is ahead, as `random_state` will have it: that a network of twenty lines counts is
-# shown, and not that it counts better.
+# With so few steps, either network may be ahead, depending on `random_state`. The example shows that a
+# network of twenty lines can count, not that it counts better.
 
 # %%
-# What a network should not do is look at all of an image at once: then a tile's map is not the tile of the map, and images
-# larger than memory cannot be counted in pieces. Squeeze-and-excitation does so, by a mean over the whole image, and
-# so does an instance normalisation. Such a network counts images as a whole, and is refused with `tile_size`.
+# A network should not look at the whole image at once. Otherwise the map of a tile differs from that part of
+# the whole map, and images larger than memory cannot be counted in pieces. Squeeze-and-excitation does this
+# with a mean over the whole image, and so does instance normalization. Such a network can count whole images,
+# but is rejected if `tile_size` is set.
 
 
 class SqueezeExcite(nn.Module):
-    """Weigh the channels by what their means over the image say."""
+    """Weight the channels by their means over the image."""
 
     def __init__(self, channels):
         super().__init__()
@@ -110,24 +113,25 @@ class SqueezeExcite(nn.Module):
         return x * self.weigh(x)
 
 
-refusal = ""
+message = ""
 try:
-    reach(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), SqueezeExcite(8), nn.Conv2d(8, 1, 1)), 3, 1)
+    receptive_field(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), SqueezeExcite(8), nn.Conv2d(8, 1, 1)), 3, 1)
 except ValueError as error:
-    refusal = str(error)
-print(refusal)
-assert "statistics over the image" in refusal
+    message = str(error)
+print(message)
+assert "statistics" in message
 
 # %%
-# Encoders of `segmentation_models_pytorch <https://smp.readthedocs.io>`_ go in the same way, where it is installed. Take one
-# without squeeze-and-excitation (RegNetX, not RegNetY). This one is not trained beforehand and sees two epochs, so it
-# only shows that it fits in; ``encoder_weights="imagenet"`` downloads weights to begin with.
+# Encoders of `segmentation_models_pytorch <https://smp.readthedocs.io>`_ work in the same way, if it is
+# installed. Choose an encoder without squeeze-and-excitation (RegNetX, not RegNetY). This one is not
+# pretrained and trains for only two epochs, so it only shows the interface; ``encoder_weights="imagenet"``
+# downloads pretrained weights.
 
 from importlib.util import find_spec
 
 
 def regnet_unet(in_channels):
-    """Build a U-Net with a RegNetX encoder, which halves its maps five times."""
+    """Build a U-Net with a RegNetX encoder, which halves the size five times."""
     import segmentation_models_pytorch as smp
 
     network = smp.Unet("tu-regnetx_002", encoder_weights=None, in_channels=in_channels, classes=1)

@@ -2,13 +2,13 @@
 How do I count with a Pipeline?
 ===============================
 
-Images and points go in, counts come out. Steps before the regressor change intensities, never the geometry:
-points stay where they are.
+A pipeline takes images and points, and predicts counts. Steps before the regressor may change intensities but
+not the geometry, because the points do not move.
 """
 
 # %%
-# Simulated fluorescent cells: blue nuclei on a dark ground, with the exact centre of each. The points of an image are
-# an array of (row, col); their number is its count.
+# Simulated fluorescent cells: blue nuclei on a dark background, with the exact center of each cell. The
+# points of an image are an array of (row, col). Their number is the count.
 
 from skcount.datasets import make_cells
 
@@ -17,8 +17,8 @@ X_train, X_test, points_train, points_test = X[:24], X[24:], points[:24], points
 X.shape, points
 
 # %%
-# The cells are in the blue channel alone. A FunctionTransformer takes it, and its square root lifts the dim cells; a
-# U-Net learns image -> density map from the points.
+# The cells are only in the blue channel. A FunctionTransformer extracts it and takes the square root, which
+# brightens dim cells. The U-Net learns to predict the density map from the points.
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -28,7 +28,7 @@ from skcount import UNetRegressor
 
 
 def blue_root(images):
-    """Square root of the blue channel, in [0, 1]."""
+    """Return the square root of the blue channel, in [0, 1]."""
     return np.sqrt(images[..., 2] / np.float32(255))
 
 
@@ -41,8 +41,8 @@ model = Pipeline(
 model.fit(X_train, points_train)
 
 # %%
-# `predict` gives counts. Beside their error stands that of a guess that looks at no image: the mean count of the
-# training images.
+# `predict` returns counts. The baseline always predicts the mean count of the training images and ignores the
+# images.
 
 from sklearn.dummy import DummyRegressor
 
@@ -50,13 +50,13 @@ from skcount.metrics import count_mean_absolute_error
 
 counts = model.predict(X_test)
 error = count_mean_absolute_error(points_test, counts)
-blind = DummyRegressor().fit(X_train, points_train).predict(X_test)
-blind_error = count_mean_absolute_error(points_test, blind)
-print(f"MAE on {len(X_test)} test images: {error:.2f} cells; mean count: {blind_error:.2f} cells")
-assert error < blind_error / 2
+baseline = DummyRegressor().fit(X_train, points_train).predict(X_test)
+baseline_error = count_mean_absolute_error(points_test, baseline)
+print(f"MAE on {len(X_test)} test images: {error:.2f} cells; baseline: {baseline_error:.2f} cells")
+assert error < baseline_error / 2
 
 # %%
-# The map says where they are counted.
+# The density map shows where cells are counted.
 
 import matplotlib.pyplot as plt
 

@@ -1,6 +1,6 @@
-"""Count objects in images from one dot each.
+"""Count objects in images, learning from one dot per object.
 
-`import skcount` stays light: torch is imported with the first regressor or network that is touched.
+`import skcount` stays light: torch is imported only when a regressor or network is first used.
 """
 
 from importlib import import_module
@@ -14,20 +14,22 @@ _HOMES = {
     "FCRNRegressor": "regressors",
     "PointAnnotations": "points",
     "ImageSet": "images",
+    "OutOfDistributionWarning": "images",
     "load": "regressors",
 }
-_MODULES = ["datasets", "density", "io", "metrics", "networks", "plotting", "testing"]
+_MODULES = ["datasets", "density", "inference", "io", "losses", "metrics", "networks", "plotting"]
 
 __all__ = [
     "DensityMapRegressor",
     "DensityMapTransformer",
     "FCRNRegressor",
     "ImageSet",
+    "OutOfDistributionWarning",
     "PointAnnotations",
     "UNetRegressor",
     "load",
 ]
-__all__ += ["datasets", "density", "io", "metrics", "networks", "plotting", "testing"]
+__all__ += ["datasets", "density", "inference", "io", "losses", "metrics", "networks", "plotting"]
 
 
 def __getattr__(name):

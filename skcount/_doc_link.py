@@ -1,15 +1,10 @@
-"""Where an estimator's HTML representation links to."""
+"""Link from the HTML representation of an estimator to its page in the reference."""
 
 DOCUMENTATION = "https://skcount.readthedocs.io/en/stable"
 
 
 class DocLinkMixin:
-    """Link an estimator of skcount to its page of the reference, as scikit-learn links its own.
-
-    >>> class Regressor(DocLinkMixin): ...
-    >>> Regressor()._doc_link_url_param_generator()
-    {'name': 'Regressor'}
-    """
+    """Link an estimator to its page in skcount's reference, as scikit-learn links its own."""
 
     _doc_link_module = "skcount"
     _doc_link_template = DOCUMENTATION + "/api/skcount.{name}.html"

@@ -1,4 +1,4 @@
-"""What a notebook shows of an object, where that is more than its repr."""
+"""Small HTML tables for notebooks."""
 
 from html import escape
 
@@ -6,25 +6,7 @@ __all__ = ["table"]
 
 
 def table(title, rows):
-    """Write a small table of what there is to know.
-
-    Parameters
-    ----------
-    title : str
-        What the object is.
-    rows : dict of str to object
-        What is known of it; None is left out. Nothing is taken for HTML.
-
-    Returns
-    -------
-    str
-        HTML.
-
-    Examples
-    --------
-    >>> table("A < B", {"images": 3, "roi": None})
-    '<table><caption>A &lt; B</caption><tr><th>images</th><td>3</td></tr></table>'
-    """
+    """Return an HTML table of a dict, with all text escaped and without the rows that are None."""
     lines = [
         f"<tr><th>{escape(str(name))}</th><td>{escape(str(value))}</td></tr>"
         for name, value in rows.items()

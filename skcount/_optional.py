@@ -1,4 +1,4 @@
-"""Packages of the extras, imported where they are needed."""
+"""Packages of the extras, imported only when they are needed."""
 
 from importlib import import_module
 
@@ -6,32 +6,7 @@ __all__ = ["import_optional"]
 
 
 def import_optional(module, purpose, extra="data"):
-    """Import a module that may not be installed.
-
-    Parameters
-    ----------
-    module : str
-        Its name.
-    purpose : str
-        What needs it, for the message.
-    extra : str, default="data"
-        The extra that installs it.
-
-    Returns
-    -------
-    module
-        The module.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed; the message says how to install it.
-
-    Examples
-    --------
-    >>> import_optional("json", "reading JSON").loads("[1]")
-    [1]
-    """
+    """Import a module that may not be installed; the error says what needs it and how to install it."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -1,73 +1,24 @@
-"""Progress bars, for whoever sits before a terminal or a notebook.
-
->>> list(track(["a", "b"], "read", 2))
-['a', 'b']
-"""
+"""Progress bars in terminals and notebooks."""
 
 import sys
 
 __all__ = ["bar", "is_watched", "track"]
 
-# Seconds of work before a bar appears that nobody asked for.
-PATIENCE = 3
+PATIENCE = 3  # seconds before `track` shows a bar, because short work needs none
 
 
-def bar(what, total, shown=True, **how):
-    """Make a progress bar.
-
-    Parameters
-    ----------
-    what : str
-        What stands before it.
-    total : int or None
-        How much there is to do; None if it is not known.
-    shown : bool, default=True
-        Whether it is wanted. It shows only where somebody sees it.
-    **how
-        Further arguments of tqdm.
-
-    Returns
-    -------
-    tqdm.tqdm
-        To be updated, and closed.
-
-    Examples
-    --------
-    >>> with bar("predict", 2) as progress:
-    ...     progress.update()
-    """
+def bar(what, total, shown=True, **options):
+    """Return a tqdm bar, to be updated and closed; it stays hidden if `shown` is false or nobody would see it."""
     shown = shown and is_watched()
     if shown:
-        from tqdm.auto import tqdm  # a notebook's own bar; without its widgets this warns
+        from tqdm.auto import tqdm  # the bar of notebooks; it warns if their widgets are missing
     else:
         from tqdm import tqdm
-    return tqdm(desc=what, total=total, disable=not shown, **how)
+    return tqdm(desc=what, total=total, disable=not shown, **options)
 
 
 def track(items, what, total, unit="image"):
-    """Show how far a loop is that takes more than a few seconds.
-
-    Parameters
-    ----------
-    items : iterable
-        What the loop is over.
-    what : str
-        What stands before the bar.
-    total : int
-        How many items there are.
-    unit : str, default="image"
-        What one item is.
-
-    Returns
-    -------
-    iterable
-        The same items.
-
-    Examples
-    --------
-    >>> sum(track([1, 2], "add", 2, unit="number"))
-    3
-    """
+    """Iterate over the items, with a bar if this takes longer than `PATIENCE` and somebody would see it."""
     if not is_watched():
         return items
     from tqdm.auto import tqdm
@@ -76,18 +27,7 @@ def track(items, what, total, unit="image"):
 
 
 def is_watched():
-    """Tell whether somebody sees a bar.
-
-    Returns
-    -------
-    bool
-        Whether stderr is a terminal, or this is a notebook's kernel, whose stderr is none and shows bars all the same.
-
-    Examples
-    --------
-    >>> is_watched() in {True, False}
-    True
-    """
+    """Return whether stderr is a terminal or a notebook, which shows bars although its stderr is not a terminal."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if hasattr(ipython, "get_ipython") else None

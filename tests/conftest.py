@@ -1,6 +1,12 @@
 """What all tests share: one thread each, no window, small data."""
 
 import os
+import threading
+import zipfile
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
 
 # Set before torch and BLAS are imported: pytest-xdist already fills the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +33,94 @@ def noise():
     X = rng.integers(0, 256, (6, 17, 22, 3), dtype=np.uint8)
     points = PointAnnotations([rng.uniform((0, 0), (16, 21), (k, 2)) for k in (3, 0, 5, 1, 2, 4)])
     return X, points
+
+
+@pytest.fixture(scope="session")
+def encode():
+    """Return a function that encodes pixels as a picture, bytes."""
+    pillow = pytest.importorskip("PIL.Image", reason="pillow writes the pictures")
+
+    def encode(pixels, kind="png"):
+        buffer = BytesIO()
+        pillow.fromarray(pixels).save(buffer, format=kind)
+        return buffer.getvalue()
+
+    return encode
+
+
+@pytest.fixture(scope="session")
+def write_zip():
+    """Return a function that writes a zip file of members, dict of name to bytes; a None is left out."""
+
+    def write_zip(path, members):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                if content is not None:
+                    archive.writestr(name, content)
+        return path
+
+    return write_zip
+
+
+@pytest.fixture(scope="session")
+def write_mat():
+    """Return a function that writes variables to a MATLAB file, bytes."""
+    savemat = pytest.importorskip("scipy.io").savemat
+
+    def write_mat(do_compression=True, **variables):
+        buffer = BytesIO()
+        savemat(buffer, variables, do_compression=do_compression)
+        return buffer.getvalue()
+
+    return write_mat
+
+
+@pytest.fixture(scope="session")
+def published():
+    """Return a function that gives the path of a published archive, or skips the test."""
+
+    def published(name):
+        path = Path(os.environ.get("SKCOUNT_DATA", "")) / name
+        if not path.is_file():
+            pytest.skip(f"SKCOUNT_DATA is not set to a folder that holds {name}")
+        return path
+
+    return published
+
+
+@pytest.fixture
+def start_server():
+    """Return a function that starts a server on this machine; a function answers each request to it."""
+    servers = []
+
+    def start_server(answer):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                answer(self)
+
+            def log_message(self, *_):
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
+        thread.start()
+        servers.append((server, thread))
+        return server
+
+    yield start_server
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """No archive is found but where a test puts it: `home` is the cache folder, and no address is reached."""
+    monkeypatch.delenv("SKCOUNT_DATA", raising=False)
+    monkeypatch.setenv("SKCOUNT_CACHE", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
 
 
 def pytest_configure():

@@ -10,7 +10,7 @@ from numpydoc.validate import validate
 
 import skcount
 
-MODULES = ["datasets", "density", "io", "metrics", "networks", "plotting", "testing"]
+MODULES = [name for name in skcount.__all__ if inspect.ismodule(getattr(skcount, name))]
 REFERENCE = Path(__file__).parents[1] / "docs" / "api.rst"
 
 # What is not asked for: sections for which there is nothing to say, and the order of words.

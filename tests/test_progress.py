@@ -1,4 +1,4 @@
-"""Bars show where somebody sees them, and nowhere else."""
+"""Bars appear if somebody can see them, and only then."""
 
 import sys
 from types import SimpleNamespace
@@ -58,6 +58,6 @@ def test_a_notebook_shows_bars_though_it_is_no_terminal(monkeypatch):
     assert not _progress.is_watched()
 
 
-def test_nobody_watches_a_process_without_streams(monkeypatch):
+def test_a_process_without_stderr_shows_no_bar(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)  # as pythonw has it
     assert not _progress.is_watched()

@@ -1,12 +1,12 @@
 """
-How well does it count the VGG cells?
-=====================================
+How well does skcount count the VGG cells?
+==========================================
 
-The public benchmark, end to end: archive -> one HDF5 file -> U-Net and FCRN-A fitted on 64 of images 1-100 -> count
-MAE on images 101-200 (the "LZ" protocol), beside a baseline that looks at no image, with pictures.
+This script runs the public benchmark from start to end: archive -> one HDF5 file -> U-Net and FCRN-A fitted on 64 of images
+1-100 -> count MAE on images 101-200 (the "LZ" protocol), with a baseline that ignores the images, and figures.
 
-Run it as ``python examples/real/count_vgg_cells.py --archive vgg_cells.zip``. Settings are the estimator's defaults,
-sigma aside, which is fixed beforehand; nothing is chosen on the test images.
+Run it as ``python examples/real/count_vgg_cells.py --archive vgg_cells.zip``. All settings are defaults except sigma, which
+is fixed in advance. Nothing is chosen on the test images.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from skcount import DensityMapRegressor
 from skcount.datasets import fetch_vgg_cells
 from skcount.metrics import count_bias, count_mean_absolute_error, count_root_mean_squared_error
 
-mpl.use("agg")  # the pictures go to files
+mpl.use("agg")  # the figures are saved to files
 
 POOL = np.arange(100)  # images 1-100
 TEST = np.arange(100, 200)  # images 101-200
@@ -33,22 +33,24 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--archive", type=Path, help="vgg_cells.zip; default: the folder that SKCOUNT_DATA names"
+        "--archive", type=Path, help="vgg_cells.zip; default: search the folder named by SKCOUNT_DATA"
     )
     parser.add_argument(
-        "--data-home", type=Path, help="where the HDF5 file is kept; default: skcount's cache"
+        "--data-home", type=Path, help="folder for the HDF5 file; default: the cache folder of skcount"
     )
-    parser.add_argument("--out", type=Path, default=Path(), help="folder for the pictures")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for the figures")
     parser.add_argument("--architectures", nargs="+", default=["unet", "fcrn_a"])
-    parser.add_argument("--n-train", type=int, default=64, help="how many of images 1-100 to draw")
     parser.add_argument(
-        "--sigma", type=float, default=3.0, help="pixels; 3 did well on held-out images of 1-100"
+        "--n-train", type=int, default=64, help="number of training images drawn from images 1-100"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the draw and of the training")
+    parser.add_argument(
+        "--sigma", type=float, default=3.0, help="in pixels; 3 did well on held-out images of 1-100"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw and of the training")
     parser.add_argument(
         "--max-epochs", default="auto", type=lambda text: text if text == "auto" else int(text)
     )
-    parser.add_argument("--verbose", action="store_true", help="print a line an epoch")
+    parser.add_argument("--verbose", action="store_true", help="print one line per epoch")
     options = parser.parse_args(arguments)
 
     X, points = fetch_vgg_cells(archive=options.archive, data_home=options.data_home, return_X_y=True)
@@ -57,8 +59,8 @@ def main(arguments=None):
         f"{options.n_train} training images of 1-100 (seed {options.seed}), {len(TEST)} test images, sigma {options.sigma:g}"
     )
 
-    blind = DummyRegressor().fit(X[train], points[train]).predict(X[TEST])
-    report("mean training count, no image looked at", points[TEST], blind)
+    baseline = DummyRegressor().fit(X[train], points[train]).predict(X[TEST])
+    report("mean training count, ignores the images", points[TEST], baseline)
     for architecture in options.architectures:
         regressor = DensityMapRegressor(
             architecture,
@@ -85,7 +87,7 @@ def report(name, points, counts):
 
 
 def draw(regressor, X, points, counts, path):
-    """Write true against predicted counts, and a density overlay of the image with the median error."""
+    """Save a figure of true against predicted counts, and of the density map of the image with the median error."""
     import matplotlib.pyplot as plt
     from sklearn.metrics import PredictionErrorDisplay
 
@@ -102,7 +104,7 @@ def draw(regressor, X, points, counts, path):
     DensityMapDisplay.from_estimator(regressor, X[typical], points[typical], ax=axes[1])
     figure.savefig(path, dpi=120)
     plt.close(figure)
-    print(f"wrote {path}")
+    print(f"saved {path}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The command line `skcount`: each command is a few calls of the public API, and nothing below knows of it.
+"""The command line `skcount`: each command is a few calls of the public API.
 
-Help comes at once: torch, and whatever else takes seconds, is imported by the command that needs it.
+`--help` must be fast: torch and other slow imports belong inside the commands that need them.
 """
 
 import sys
@@ -11,12 +11,12 @@ __all__ = ["main"]
 
 
 def main():
-    """Run the command that stands in ``sys.argv``, and exit."""
+    """Run the command in ``sys.argv`` and exit."""
     try:
         import_optional("click", "The command line", "cli")
     except ImportError as error:
         sys.exit(f"Error: {error}")
     from skcount.cli._commands import commands
 
-    # Patterns of names are for load_folder, on Windows too.
+    # click would expand patterns on Windows, but load_folder expects the pattern itself.
     commands(prog_name="skcount", windows_expand_args=False)

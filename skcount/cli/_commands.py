@@ -1,4 +1,4 @@
-"""All commands, and what they share: errors and warnings in one line, and what the exit code says."""
+"""The group of all commands: errors and warnings take one line each, and set the exit code."""
 
 import re
 import sys
@@ -10,37 +10,29 @@ import click
 import skcount
 from skcount.cli._data import data
 from skcount.cli._evaluate import evaluate
-from skcount.cli._export import export
 from skcount.cli._fit import fit
-from skcount.cli._info import info
+from skcount.cli._model import export, info
 from skcount.cli._predict import predict
 
 INTERRUPTED = 130
-# What the public API raises where data, files or the machine are to blame. Anything else is a mistake of skcount's,
-# whose traceback is worth a report.
+# The public API raises these if the data, a file or the machine is the cause. Any other exception is a bug in skcount, whose
+# traceback helps to report it.
 EXPECTED = (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError, RuntimeError)
 
 
 class Commands(click.Group):
-    """A group of commands that say in one line what is wrong."""
+    """Group of commands that print an error as one line."""
 
     def invoke(self, ctx):
-        """Run a command.
-
-        Parameters
-        ----------
-        ctx : click.Context
-            What was parsed.
-
-        Returns
-        -------
-        object
-            What the command returns.
-        """
+        """Run a command."""
         try:
             with warnings_in_one_line():
                 return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort, BrokenPipeError):  # click's own, and `| head`
+        except (
+            click.exceptions.Exit,
+            click.Abort,
+            BrokenPipeError,
+        ):  # click handles these; the last one comes from `| head`
             raise
         except EXPECTED as error:
             raise click.ClickException(in_one_line(error) or type(error).__name__) from error
@@ -60,7 +52,7 @@ Examples:
 )
 @click.version_option(skcount.__version__, message="%(prog)s %(version)s")
 def commands():
-    """Count objects in images, having been shown some with one dot on each object."""
+    """Count objects in images, after training on images with one dot per object."""
 
 
 for command in (fit, predict, evaluate, info, export, data):
@@ -69,13 +61,7 @@ for command in (fit, predict, evaluate, info, export, data):
 
 @contextmanager
 def warnings_in_one_line():
-    """Print what users are warned of, one line each; what only developers are warned of is left out.
-
-    Yields
-    ------
-    None
-        Until then.
-    """
+    """Print warnings for users as one line each, and no warnings for developers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("default", UserWarning)
@@ -91,30 +77,14 @@ def _show(message, category, filename, lineno, file=None, line=None):  # noqa: A
 
 
 def in_one_line(message):
-    r"""Join the lines of a message, and name the options that stand for Python's arguments.
-
-    Parameters
-    ----------
-    message : object
-        An exception, a warning, or text.
-
-    Returns
-    -------
-    str
-        One line.
-
-    Examples
-    --------
-    >>> in_one_line(ValueError("It lies outside;\n  outside='warn' keeps it. out_of_range='ignore' is no option."))
-    "It lies outside; --outside warn keeps it. out_of_range='ignore' is no option."
-    """
+    """Join the lines of a message, and write Python arguments in it as options."""
     text = " ".join(str(message).split())
     return re.sub(r"\b(\w+)=(?:'(\w+)'|\.\.\.)", _as_option, text)
 
 
-def _as_option(argument):
-    """An argument as an option, where there is one of its name."""
-    name, value = argument.groups()
+def _as_option(match):
+    """Return ``outside='warn'`` as ``--outside warn``, if there is such an option."""
+    name, value = match.groups()
     if not any(isinstance(param, click.Option) and param.name == name for param in fit.params):
-        return argument[0]
+        return match[0]
     return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")

@@ -1,12 +1,12 @@
-"""`skcount predict`: the number per image in a CSV."""
+"""`skcount predict`: a table of counts."""
 
 from pathlib import Path, PurePath
 
 import click
 
 from skcount._files import check_target
-from skcount.cli._inputs import json_option, open_data, roi_option
-from skcount.cli._outputs import in_words, report, to_csv, write_csv
+from skcount.cli._inputs import json_option, open_data, roi_option, side_map
+from skcount.cli._outputs import quantity, report, to_csv, write_csv
 
 EPILOG = """\b
 Examples:
@@ -15,82 +15,77 @@ Examples:
   skcount predict model.skcount slide.tif --tile-size 1024 --csv counts.csv --points points.csv
 
 \b
-IMAGES is a folder, a pattern in quotes, a picture, or an HDF5 file, whose images are called
-by number from 0. Without --csv the table is printed."""
+IMAGES is a folder, a pattern in quotes, a picture, or an HDF5 file, whose images are numbered
+from 0. Without --csv, the table is printed."""
 
 
 @click.command(epilog=EPILOG)
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGES")
-@click.option("--csv", metavar="FILE", help="Write the table of image,count here.")
-@click.option("--points", metavar="CSV", help="Write here where the objects are.")
+@click.option("--csv", metavar="FILE", help="Write the table of image,count to this file.")
+@click.option("--points", metavar="CSV", help="Write the positions of the objects to this file.")
 @click.option(
     "--points-format",
     type=click.Choice(["imagej", "napari"]),
     default="imagej",
-    help="A results table with the images' names, or a points layer with their numbers.",
+    help="Format of --points: an ImageJ results table with the names of the images, or a napari points layer with "
+    "their numbers.",
 )
 @click.option(
-    "--overlay", metavar="FOLDER", help="Write each density map here, over its image: NAME_overlay.png."
+    "--overlay",
+    metavar="FOLDER",
+    help="Write each image with its density map on top to this folder, as NAME_overlay.png.",
 )
 @click.option(
     "--tile-size",
     type=click.IntRange(min=1),
     metavar="PIXELS",
-    help="Look at large images piece by piece, of this size: less memory, the same counts.",
+    help="Predict large images in tiles of this size: uses less memory and gives the same counts.",
 )
 @roi_option
 @json_option
 def predict(model, paths, csv, points, points_format, overlay, tile_size, roi, as_json):
-    """Count the objects in images, with a model that fit wrote."""
+    """Count the objects in images with a model that was written by fit."""
     for path in filter(None, (csv, points)):
-        check_target(path)  # before the counting, not after it
+        check_target(path)  # before counting, which takes long
     data = open_data(paths, roi)
     from skcount import load
     from skcount.io import save_points
 
     regressor = load(model).set_params(verbose=1)
-    folder = overlay and overlay_folder(overlay, paths[0])
     if tile_size is not None:
         regressor.set_params(tile_size=tile_size)
+    folder = overlay and _overlay_folder(overlay, paths[0])
     counts, places = _predict(regressor, data, points is not None, folder)
-    rows = list(zip(data.names, counts, strict=True))
-    table = to_csv(["image", "count"], rows)
-    lines = [f"{sum(counts):.1f} objects in {in_words(len(rows), 'image')}."]
+    table = to_csv(["image", "count"], zip(data.names, counts, strict=True))
     if csv is not None:
         write_csv(csv, table)
-        lines.append(f"Table: {csv}")
     if points is not None:
         names = data.names if points_format == "imagej" else None
         save_points(points, places, names, format=points_format)
-        lines.append(f"Points: {points}")
-    if folder:
-        lines.append(f"Overlays: {overlay}")
-    result = {
-        "images": [{"image": name, "count": count} for name, count in rows],
-        "csv": csv,
-        "points": points,
-        "overlay": overlay,
-    }
     if csv is None and not as_json:
         click.echo(table, nl=False)
-    else:
-        report(as_json, result, "\n".join(lines))
+        return
+    images = [{"image": name, "count": count} for name, count in zip(data.names, counts, strict=True)]
+    text = [f"{sum(counts):.1f} objects in {quantity(len(counts), 'image')}."]
+    written = {"Table": csv, "Points": points, "Overlays": overlay}
+    text += [f"{name}: {path}" for name, path in written.items() if path]
+    report(as_json, {"images": images, "csv": csv, "points": points, "overlay": overlay}, "\n".join(text))
 
 
 def _predict(regressor, data, with_points, folder):
-    """Counts, and points where they are wanted; overlays go to their folder."""
+    """Return the counts, and the points if asked for, and draw the overlays if there is a folder for them."""
     import numpy as np
 
-    from skcount.cli._pictures import belonging, draw_overlay
+    from skcount.cli._pictures import draw_overlay
 
     images = data.images
     if not (with_points or folder):
         return regressor.predict(images).tolist(), None
     counts, places = [], []
-    files = overlay_names(data.names)
+    files = _overlay_names(data.names)
     for index, density in enumerate(regressor.iter_density(images)):
-        roi, perspective = belonging(images.roi, index), belonging(images.perspective, index)
+        roi, perspective = side_map(images.roi, index), side_map(images.perspective, index)
         counts.append(float(density.sum(dtype=np.float64)))
         if with_points:
             places += regressor.density_.inverse_transform([density], roi, perspective)
@@ -99,46 +94,19 @@ def _predict(regressor, data, with_points, folder):
     return counts, places
 
 
-def overlay_folder(folder, images):
-    """Make the folder for overlays, where the next run does not take them for images.
-
-    Parameters
-    ----------
-    folder : str
-        Its name.
-    images : str
-        Where the images are from.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder.
-    """
-    folder = Path(folder).expanduser()
-    if folder.resolve() == Path(images).expanduser().resolve():
-        raise ValueError(f"{folder} is the folder of the images; expected another one for the overlays.")
-    folder.mkdir(exist_ok=True)
-    return folder
+def _overlay_folder(folder, images):
+    """Create the folder; reject the folder of the images, because the next run would count the overlays."""
+    path = Path(folder).expanduser()
+    if path.resolve() == Path(images).expanduser().resolve():
+        raise ValueError(
+            f"--overlay must not be the folder of the images; got {folder}. Choose another folder."
+        )
+    path.mkdir(exist_ok=True)
+    return path
 
 
-def overlay_names(names):
-    """Call each overlay after its image.
-
-    Parameters
-    ----------
-    names : list of str
-        Names of the images, all different.
-
-    Returns
-    -------
-    list of str
-        Names of files in one folder, all different.
-
-    Examples
-    --------
-    >>> overlay_names(["a.png", "b.png"]), overlay_names(["a.png", "a.tif"])
-    (['a_overlay.png', 'b_overlay.png'], ['a.png_overlay.png', 'a.tif_overlay.png'])
-    """
+def _overlay_names(names):
+    """Return a unique file name for each image, given unique names of the images."""
     flat = [name.replace("/", "_") for name in names]
     stems = [PurePath(name).stem for name in flat]
     return [f"{name}_overlay.png" for name in (stems if len(set(stems)) == len(names) else flat)]

@@ -1,15 +1,4 @@
-"""Simulated fluorescence microscopy: images of cells whose centres are known exactly.
-
-Every image has a random generator of its own, so image i is the same whatever the number of images:
-
->>> import numpy as np
->>> few, _ = make_cells(1, image_shape=(32, 48), random_state=0, return_X_y=True)
->>> more, points = make_cells(3, image_shape=(32, 48), random_state=0, return_X_y=True)
->>> few.shape, more.shape, len(points)
-((1, 32, 48, 3), (3, 32, 48, 3), 3)
->>> np.array_equal(few[0], more[0])
-True
-"""
+"""Simulated fluorescence microscopy: images of cells whose centres are known exactly."""
 
 from numbers import Integral, Real
 
@@ -25,8 +14,8 @@ from skcount.points import PointAnnotations
 
 __all__ = ["make_cells"]
 
-# What the published set shows at 256 x 256 pixels; the shape is that of the beta law whose mean and
-# spread over the range of counts are the set's (176 and 61).
+# Measured on the published set, at 256 x 256 pixels. The shape is that of the beta distribution over the range of
+# counts with the mean (176) and the standard deviation (61) of the set.
 _REFERENCE_AREA = 256 * 256
 _REFERENCE_COUNTS = (74, 317)
 _REFERENCE_MEAN = 176
@@ -98,10 +87,10 @@ def make_cells(
 ):
     """Simulate fluorescence microscopy images of cells whose centres are known exactly.
 
-    Cells of irregular outline and mottled texture lie scattered or in clusters, each at its own
-    depth and so with its own blur, and partly cover one another. Out-of-focus haze lights the image
-    unevenly, and the detector saturates and adds noise. The model follows [1]_; the defaults look
-    like the synthetic cells that the counting literature measures itself on. Nothing is downloaded.
+    Cells of irregular outline and mottled texture are scattered or clustered and partly cover one another. Each
+    cell has its own depth and therefore its own blur. Out-of-focus haze brightens the image unevenly, and the detector
+    saturates and adds noise. The model follows [1]_. With the defaults, images look like the synthetic cells that
+    serve as a benchmark in the counting literature. Nothing is downloaded.
 
     Parameters
     ----------
@@ -110,39 +99,36 @@ def make_cells(
     image_shape : (int, int), default=(256, 256)
         Height and width in pixels, each at least 1.
     n_cells : int, (int, int) or None, default=None
-        Number of cells in an image. An integer is that number; a pair (low, high) draws it evenly
-        from the range, both ends included; None draws the density of the published set: 74 to 317
-        cells on 256 x 256 pixels, 176 on average with a standard deviation of 61, in proportion to
-        the area.
+        Number of cells per image. An integer is used for every image. For a pair (low, high), the number is drawn
+        uniformly from the range, both ends included. If None, the number is drawn as in the published set: 74 to 317
+        cells on 256 x 256 pixels, 176 on average with a standard deviation of 61, in proportion to the area.
     radius : float, default=5.0
-        Mean radius of a cell in pixels, at least 1. Single cells differ by up to 8 %.
+        Mean radius of a cell in pixels, at least 1. Individual cells differ from it by up to 8 %.
     irregularity : float, default=0.04
-        How far outlines depart from circles, as a share of the radius, from 0 to 0.3.
+        Deviation of the outlines from circles, as a fraction of the radius, from 0 to 0.3.
     texture : float, default=0.22
-        Standard deviation of the brightness inside a cell before blur, as a share of its
+        Standard deviation of the brightness inside a cell before blur, as a fraction of its
         brightness, from 0 to 1. The mottles are one to a few pixels wide at any radius.
     brightness : (float, float), default=(104, 182)
-        Range of the brightness of cells above the haze, in grey levels from 0 to 255. It holds for
-        each depth alike: blur widens a cell and does not dim its middle.
+        Range of the brightness of cells above the haze, in grey levels from 0 to 255. It does not depend on the
+        depth: blur widens a cell but does not dim its middle.
     overlap : float, default=1.0
         How far cells may cover each other, from 0 to 1: no two centres are closer than
-        ``(1 - overlap) * 2 * radius``. 1 sets no limit; 0 lets round cells touch at most.
+        ``(1 - overlap) * 2 * radius``. 1 sets no limit; with 0, round cells at most touch.
     cluster_probability : float, default=0.35
-        Probability that a cell belongs to a cluster, from 0 to 1; the others lie anywhere.
+        Probability that a cell belongs to a cluster, from 0 to 1. The other cells are placed uniformly.
     cluster_std : float, default=80.0
-        Standard deviation of the cells of a cluster about its middle, in pixels, at least 1.
-        There is one cluster for every ``(6 * cluster_std) ** 2`` pixels of image, and at least
-        one.
+        Standard deviation of the positions of a cluster's cells, in pixels, at least 1.
+        There is one cluster per ``(6 * cluster_std) ** 2`` pixels of image, and at least one.
     blur : (float, float), default=(1.0, 2.9)
         Range of the standard deviation of the Gaussian blur of cells, in pixels.
     background : float, default=88.0
-        Haze where it is brightest, in grey levels from 0 to 255, for an image of average density
-        (176 cells on 256 x 256 pixels). A good half stays in an image without cells. The darkest
-        corner holds next to none.
+        Brightest haze in an image of average density (176 cells on 256 x 256 pixels), in grey levels from 0 to 255.
+        An image without cells has a little more than half of it. The darkest corner has almost none.
     noise : float, default=3.0
         Standard deviation of the detector noise of the blue channel, in grey levels.
     random_state : int, RandomState instance or None, default=None
-        The same integer gives the same images, bit for bit; image i depends on the seed and on i,
+        The same integer gives the same images, bit for bit. Image i depends on the seed and on i,
         not on ``n_samples``.
     return_X_y : bool, default=False
         Whether to return ``(images, points)`` instead of a Bunch.
@@ -150,29 +136,27 @@ def make_cells(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch` or (ndarray, PointAnnotations)
-        The images and points alone if ``return_X_y``, otherwise a Bunch with
+        Only the images and points if ``return_X_y``, otherwise a Bunch with
 
         images : ndarray of shape (n_samples, height, width, 3), uint8
-            Red, green, blue. The cells are blue; red and green hold a little noise.
+            Red, green, blue. The cells are blue; red and green contain a little noise.
         points : PointAnnotations of n_samples arrays of shape (n_points, 2), float64
             The centroids of the cells' outlines, (row, col) in pixels, not rounded. The centre of
-            the top-left pixel is (0, 0), and every point lies inside the image. A cell may be cut
-            by the border.
+            the top-left pixel is (0, 0), and every point lies inside the image. The border may cut a cell.
         groups, roi, perspective : None
-            Present so that every data set reads alike.
+            Present so that all data sets have the same attributes.
         DESCR : str
-            What the images are and where the model comes from.
+            A description of the images, and the source of the model.
 
     Raises
     ------
     ValueError
-        If a shape or range is malformed, or if so many cells do not fit in an image under the
-        limit on their overlap.
+        If a shape or range is malformed, or if the cells do not fit in an image with the given `overlap`.
 
     See Also
     --------
     skcount.datasets.fetch_vgg_cells : The published set that the defaults resemble.
-    skcount.PointAnnotations : The points, sliced by scikit-learn like any target.
+    skcount.PointAnnotations : The points, which scikit-learn splits like any target.
 
     References
     ----------
@@ -190,7 +174,10 @@ def make_cells(
     True
     """
     shape = _check_shape(image_shape)
-    count_range = _check_counts(n_cells)
+    count_range = n_cells
+    if n_cells is not None:
+        pair = (n_cells, n_cells) if isinstance(n_cells, Integral) else n_cells
+        count_range = _check_range("n_cells", pair, kind=Integral)
     looks = {
         "radius": radius,
         "irregularity": irregularity,
@@ -218,56 +205,38 @@ def make_cells(
 
 
 def _check_shape(image_shape):
-    """Return height and width, or say what is wrong with them."""
+    """Return height and width as a pair of int."""
     shape = tuple(image_shape)
     if len(shape) != 2 or not all(isinstance(side, Integral) and side >= 1 for side in shape):
         raise ValueError(
-            f"image_shape is {image_shape!r}; expected two integers of at least 1. "
-            "Pass (height, width) in pixels."
+            f"`image_shape` must be (height, width), two integers of at least 1; got {image_shape!r}."
         )
     return int(shape[0]), int(shape[1])
 
 
-def _check_counts(n_cells):
-    """Return the range of counts as (low, high), or None for the default density."""
-    if n_cells is None:
-        return None
-    low_high = (n_cells, n_cells) if isinstance(n_cells, Integral) else tuple(n_cells)
-    if len(low_high) != 2 or not all(isinstance(n, Integral) for n in low_high):
-        raise ValueError(
-            f"n_cells is {n_cells!r}; expected an integer, two integers or None. "
-            "Pass (low, high), the fewest and the most cells in an image."
-        )
-    low, high = low_high
-    if not 0 <= low <= high:
-        raise ValueError(
-            f"n_cells is {n_cells!r}; expected 0 <= low <= high. Pass the fewest cells first, then the most."
-        )
-    return int(low), int(high)
-
-
-def _check_range(name, value, high=np.inf):
-    """Return a range of reals as (low, high), or say what is wrong with it."""
+def _check_range(name, value, kind=Real, high=np.inf):
+    """Return a range (low, high) as a pair of float, or of int if `kind` is Integral."""
     pair = tuple(value)
-    if len(pair) != 2 or not all(isinstance(end, Real) for end in pair):
-        raise ValueError(f"{name} is {value!r}; expected two numbers. Pass (low, high).")
-    if not (0 <= pair[0] <= pair[1] <= high and np.isfinite(pair[1])):
+    is_pair = len(pair) == 2 and all(isinstance(end, kind) for end in pair)
+    if not (is_pair and 0 <= pair[0] <= pair[1] <= high and np.isfinite(pair[1])):
+        numbers = "integers" if kind is Integral else "finite numbers"
         limit = "" if np.isinf(high) else f" <= {high}"
         raise ValueError(
-            f"{name} is {value!r}; expected 0 <= low <= high{limit}, finite. Pass the lower end first."
+            f"`{name}` must be (low, high), two {numbers} with 0 <= low <= high{limit}; got {value!r}."
         )
-    return float(pair[0]), float(pair[1])
+    convert = int if kind is Integral else float
+    return convert(pair[0]), convert(pair[1])
 
 
 def _spawn_generators(random_state, n_samples):
-    """Return one generator an image; the i-th does not depend on how many there are."""
+    """Return one generator per image; generator i does not depend on `n_samples`."""
     entropy = check_random_state(random_state).randint(2**31 - 1, size=4)
     seeds = np.random.SeedSequence(entropy.tolist()).spawn(n_samples)
     return [np.random.default_rng(seed) for seed in seeds]
 
 
 def _draw_count(rng, count_range, shape):
-    """Return the number of cells of one image."""
+    """Return the number of cells of one image, of the default density if `count_range` is None."""
     if count_range is not None:
         return int(rng.integers(*count_range, endpoint=True))
     low, high = _REFERENCE_COUNTS
@@ -286,9 +255,8 @@ def _place_cells(rng, n_points, shape, cluster_probability, cluster_std, min_dis
         if len(placed) == n_points:
             return placed
     raise ValueError(
-        f"only {len(placed)} of {n_points} cells fit in an image of {shape[0]} x {shape[1]} pixels with "
-        f"centres at least {min_distance:g} pixels apart; expected room for all of them. "
-        "Raise overlap, or lower n_cells, radius or cluster_probability."
+        f"Only {len(placed)} of {n_points} cells fit in an image of {shape[0]} x {shape[1]} pixels with centres at least "
+        f"{min_distance:g} pixels apart. Increase `overlap`, or reduce `n_cells`, `radius` or `cluster_probability`."
     )
 
 
@@ -296,13 +264,13 @@ def _draw_centres(rng, n_points, shape, clusters, cluster_probability, cluster_s
     """Return centres (n_points, 2): normal about a cluster and cut to the image, or uniform."""
     ends = np.array(shape) - 0.5
     middles = clusters[rng.integers(len(clusters), size=n_points)]
-    # The quantile function stays exact and quick where clusters are far wider than the image.
+    # The quantile function stays exact and fast even if clusters are far wider than the image.
     below, above = ndtr((-0.5 - middles) / cluster_std), ndtr((ends - middles) / cluster_std)
     share = rng.random((n_points, 2))
     clustered = middles + cluster_std * ndtri(below + share * (above - below))
     scattered = -0.5 + share * (ends + 0.5)
     in_cluster = rng.random((n_points, 1)) < cluster_probability
-    # The upper end itself is outside, and rounding could reach it.
+    # The upper end itself is outside the image, but rounding could produce it.
     return np.clip(np.where(in_cluster, clustered, scattered), -0.5, np.nextafter(ends, 0))
 
 
@@ -315,23 +283,23 @@ def _drop_close(points, min_distance):
 
 
 def _draw_haze(rng, n_points, shape, background):
-    """Return the light of autofluorescence and of what is out of focus: a tilted, elliptic dome."""
+    """Return the light of autofluorescence and of out-of-focus cells: a tilted, elliptical dome."""
     height, width = shape
     density = n_points * _REFERENCE_AREA / (_REFERENCE_MEAN * height * width)
-    peak = background * (_HAZE_WITHOUT_CELLS + (1 - _HAZE_WITHOUT_CELLS) * min(density, 2))
+    top = background * (_HAZE_WITHOUT_CELLS + (1 - _HAZE_WITHOUT_CELLS) * min(density, 2))
     middle = rng.uniform(-0.25, 0.25, 2)
     angle, stretch, floor = rng.uniform(0, np.pi), rng.uniform(1, 3), rng.uniform(0, 0.05)
     rows = (np.arange(height)[:, None] + 0.5) / height - 0.5 - middle[0]
     cols = (np.arange(width) + 0.5) / width - 0.5 - middle[1]
     along, across = rows * np.cos(angle) + cols * np.sin(angle), cols * np.cos(angle) - rows * np.sin(angle)
     fall = along**2 + stretch * across**2
-    # A plain parabola is too flat on top and too bright in the corners beside the published set.
+    # Compared with the published set, a plain parabola is too flat on top and too bright in the corners.
     fall = (1 - floor) * (fall / fall.max()) ** 0.85
-    return (peak * (1 - fall)).astype(np.float32)
+    return (top * (1 - fall)).astype(np.float32)
 
 
 def _draw_cells(rng, centres, shape, radius, irregularity, texture, brightness, blur):
-    """Return the light of the cells, (height, width): each hides what is behind it, then blurs."""
+    """Return the light of the cells, (height, width): each cell hides the cells behind it and is then blurred."""
     n_points = len(centres)
     radii = radius * rng.uniform(1 - _RADIUS_SPREAD, 1 + _RADIUS_SPREAD, n_points)
     bends = irregularity * _draw_bends(rng, n_points)
@@ -342,19 +310,19 @@ def _draw_cells(rng, centres, shape, radius, irregularity, texture, brightness, 
 
     shifts = _outline_centroids(radii, bends)
     half = int(np.ceil(_OUTLINE_RANGE[1] * radii.max(initial=0) + np.abs(shifts).max(initial=0) + 1))
-    reach = int(np.ceil(3 * blurs.max(initial=0)))
+    margin = int(np.ceil(3 * blurs.max(initial=0)))
     pixels = np.floor(centres + 0.5).astype(int)
-    canvas = np.zeros((shape[0] + 2 * (half + reach), shape[1] + 2 * (half + reach)), dtype=np.float32)
+    canvas = np.zeros((shape[0] + 2 * (half + margin), shape[1] + 2 * (half + margin)), dtype=np.float32)
     free = np.ones((shape[0] + 2 * half, shape[1] + 2 * half), dtype=np.float32)
     for start in range(0, n_points, _CELLS_AT_ONCE):
         part = slice(start, start + _CELLS_AT_ONCE)
         masks = _draw_masks(centres[part] - pixels[part] - shifts[part], radii[part], bends[part], half)
-        # A defocused disc is dimmer in its middle; the gain keeps the brightness as asked.
+        # A defocused disc is dimmer in its middle; the gain restores the brightness.
         gains = levels[part] / _disc_peaks(radii[part], blurs[part])
         stains = _cut_texture(field, corners[part], half) * gains.astype(np.float32)[:, None, None]
         stains *= _occlude(free, pixels[part], masks)
-        _add_windows(canvas, pixels[part], _blur_windows(stains, _blur_matrices(blurs[part], half, reach)))
-    edge = half + reach
+        _add_windows(canvas, pixels[part], _blur_windows(stains, _blur_matrices(blurs[part], half, margin)))
+    edge = half + margin
     return canvas[edge : edge + shape[0], edge : edge + shape[1]]
 
 
@@ -384,7 +352,7 @@ def _outline_centroids(radii, bends):
 
 
 def _draw_masks(origins, radii, bends, half):
-    """Return what share of each pixel the cells cover, (n_points, side, side), side = 2 half + 1."""
+    """Return the fraction of each pixel that each cell covers, (n_points, side, side), side = 2 half + 1."""
     steps = np.arange(-half, half + 1, dtype=np.float32)
     rows = steps[:, None] - origins[:, 0, None, None].astype(np.float32)
     cols = steps - origins[:, 1, None, None].astype(np.float32)
@@ -404,16 +372,16 @@ def _draw_texture(rng, texture):
 
 
 def _cut_texture(field, corners, half):
-    """Return one window of the field a cell, (n_points, side, side)."""
+    """Return one window of the field per cell, (n_points, side, side)."""
     steps = np.arange(2 * half + 1)
     rows, cols = ((corners[:, axis, None] + steps) % _TEXTURE_SIDE for axis in (0, 1))
     return field[rows[:, :, None], cols[:, None, :]]
 
 
-def _blur_matrices(blurs, half, reach):
+def _blur_matrices(blurs, half, margin):
     """Return matrices (n_points, out, in) that spread a window's rows by Gaussians, keeping their sum."""
     source = np.arange(-half, half + 1, dtype=np.float32)
-    target = np.arange(-half - reach, half + reach + 1, dtype=np.float32)
+    target = np.arange(-half - margin, half + margin + 1, dtype=np.float32)
     widths = np.maximum(blurs, 1e-3).astype(np.float32)[:, None, None]
     kernels = np.exp(-0.5 * ((target[:, None] - source) / widths) ** 2)
     return kernels / kernels.sum(axis=1, keepdims=True)
@@ -430,7 +398,7 @@ def _disc_peaks(radii, blurs):
 
 
 def _occlude(free, corners, masks):
-    """Return what is seen of each mask, front to back; take it from what is free in place."""
+    """Return the visible part of each mask, front to back, and remove it from `free` in place."""
     side = masks.shape[1]
     seen = np.empty_like(masks)
     for (row, col), mask, visible in zip(corners.tolist(), masks, seen, strict=True):
@@ -451,14 +419,14 @@ def _detect(rng, light, noise):
     """Return the image (height, width, 3), uint8, that a noisy, saturating detector makes of light."""
     height, width = light.shape
     blue = _saturate(light + noise * _draw_grain(rng, light.shape))
-    # Red and green see a share of the noise, much of it the same, and more of it in the light.
+    # Red and green get a fraction of the noise, mostly the same in both, and more of it in bright pixels.
     shared, *own = rng.standard_normal((3, height, width), dtype=np.float32)
     red_green = 0.28 * noise * (1 + light / 150) * (0.88 * shared + 0.48 * np.stack(own))
     return np.rint(np.clip(np.stack([*red_green, blue], axis=-1), 0, 255)).astype(np.uint8)
 
 
 def _draw_grain(rng, shape):
-    """Return noise of unit variance that neighbouring pixels share in part."""
+    """Return noise of unit variance, correlated between neighbouring pixels."""
     centre, side = 0.56, 0.22
     white = rng.standard_normal((shape[0] + 2, shape[1] + 2), dtype=np.float32)
     white = centre * white[1:-1] + side * (white[:-2] + white[2:])
@@ -467,6 +435,6 @@ def _draw_grain(rng, shape):
 
 
 def _saturate(light):
-    """Bend light above the knee so that it nears the ceiling and never passes it."""
+    """Compress light above the knee so that it approaches the ceiling without exceeding it."""
     room = _CEILING - _KNEE
     return np.where(light > _KNEE, _KNEE + room * np.tanh((light - _KNEE) / room), light)

@@ -14,8 +14,8 @@ Mall
 ====
 
 2,000 frames of 640 x 480 pixels in RGB, uint8, from one public webcam in a shopping mall, at less than 2 frames
-a second. Every pedestrian's head is annotated with one dot; 62,315 in all. Pedestrians a frame: 31.2 +- 6.9, from 13
-to 53.
+per second. Every pedestrian's head is annotated with one dot; 62,315 in all. Pedestrians per frame: 31.2 +- 6.9,
+from 13 to 53.
 
 Origin
 ------
@@ -35,25 +35,26 @@ Simulation and Visual Analysis of Crowds, Springer, 2013.
 
 Terms
 -----
-For research only; commercial use is excluded, says the page of the data.
+The page of the data allows research and excludes commercial use.
 
 Points, region of interest, perspective
 ---------------------------------------
-The published (x, y) count from 1; here they are (row, col) from 0. No point lies outside its frame. `roi` is the
-published mask: it covers 90 % of the frame and leaves out 4 points. The published map pMapN weighs areas, more for
-what is far; `perspective` is 1 / sqrt(pMapN), the relative length of things, which is linear in the row: 0.26 at the
-top, 1.14 at the bottom. All frames are one sequence, so there are no groups; neighbouring frames are much alike.
+The published (x, y) start at 1; here they are (row, col) and start at 0. No point lies outside its frame. `roi` is the
+published mask: it covers 90 % of the frame and leaves out 4 points. The published map pMapN weighs areas, with larger
+weights far from the camera; `perspective` is 1 / sqrt(pMapN), the relative length of objects. It is linear in the row:
+0.26 at the top, 1.14 at the bottom. All frames are one sequence, so there are no groups; neighbouring frames are
+very similar.
 
 Protocols in use
 ----------------
-Results of different protocols cannot be compared. Frames are numbered from 1.
+Do not compare results of different protocols. Frames are numbered from 1.
 `train_test_indices(protocol)` of the loaded data gives the indices.
 
-- "standard": frames 1-800 for training, 801-2000 for the test.
-- "article": frames 1-1500 for training, 1501-2000 for the test.
+- "standard": frames 1-800 for training, 801-2000 for testing.
+- "article": frames 1-1500 for training, 1501-2000 for testing.
 
 Published mean absolute errors under "standard": bi-ConvLSTM 2.10, E3D 1.64, DecideNet 1.52, LA-Batch 1.34, SAAN 1.28.
-The mean of the training frames, which looks at no image: 4.94 under "standard", 4.79 under "article".
+Predicting the mean of the training frames for every frame: 4.94 under "standard", 4.79 under "article".
 """
 
 
@@ -61,19 +62,19 @@ The mean of the training frames, which looks at no image: 4.94 under "standard",
 def fetch_mall(*, data_home=None, archive=None, return_X_y=False, download_if_missing=True):
     """Load the Mall data (2,000 frames, 62,315 pedestrians).
 
-    Frames of one webcam with a dot on each head, a region of interest and a map of perspective [1]_. The first call
-    turns the published archive into one HDF5 file in the cache folder (1.4 GB, in a quarter of a minute), where a
-    frame is read faster than a JPEG is decoded; later calls open that file and need no archive.
+    The data are frames of one webcam with a dot on each head, a region of interest and a perspective map [1]_. The
+    first call converts the published archive into one HDF5 file in the cache folder (1.4 GB, about 15 seconds), from
+    which a frame is read faster than a JPEG is decoded. Later calls open that file and need no archive.
 
     Parameters
     ----------
     data_home : str, path-like or None, default=None
         The cache folder, see :func:`get_data_home`.
     archive : str, path-like, list of them, or None, default=None
-        The archive as published, with ``frames/seq_000001.jpg`` and so on, ``mall_gt.mat`` and
-        ``perspective_roi.mat``, which must exist: a cache file that was made from another is made anew. None takes the
-        cache file, or else looks for ``mall_dataset.zip`` in `data_home` and in the folder that the environment
-        variable SKCOUNT_DATA names.
+        The published archive, with ``frames/seq_000001.jpg`` and so on, ``mall_gt.mat`` and
+        ``perspective_roi.mat``. It must exist; a cache file that was made from another archive is replaced. If None,
+        use the cache file, or else look for ``mall_dataset.zip`` in `data_home` and in the folder named
+        by the environment variable SKCOUNT_DATA.
     return_X_y : bool, default=False
         Whether to return ``(images, points)`` instead of a `Bunch`.
     download_if_missing : bool, default=True
@@ -85,25 +86,25 @@ def fetch_mall(*, data_home=None, archive=None, return_X_y=False, download_if_mi
         A dictionary with attributes:
 
         images : ImageSet of shape (2000, 480, 640, 3), uint8
-            The frames in their order, lazily in the cache file. They carry `roi` and `perspective`.
+            The frames in their order, read lazily from the cache file, with `roi` and `perspective`.
         points : PointAnnotations
-            For each frame the heads as (row, col) in pixels.
+            The heads in each frame as (row, col) in pixels.
         groups : None
-            All frames are of one sequence.
+            All frames are from one sequence.
         roi : ndarray of shape (480, 640), bool
             The region of interest.
         perspective : ndarray of shape (480, 640), float32
-            The relative length of things, larger towards the camera.
+            The relative length of objects, larger towards the camera.
         train_test_indices : callable
             ``train_test_indices(protocol)`` returns the indices of the training and of the test frames of a published
             split: "standard" or "article".
         DESCR : str
-            Origin, citation, terms, the protocols in use, and which copy this is.
+            Origin, citation, terms, protocols, and which copy was read.
 
     Raises
     ------
     OSError
-        If the archive is not found, or cannot be downloaded; the message says where it was looked for and how to get it.
+        If the archive is not found or cannot be downloaded. The message says where skcount looked and how to get it.
     ValueError
         If the archive is damaged, unsafe, or does not hold exactly these data.
     ImportError
@@ -140,28 +141,23 @@ def _read(files, data_set):
     files.require("frame", frames)
     files.require("annotation", ["mall_gt.mat", "perspective_roi.mat"])
     with files.reading_mat("mall_gt.mat") as truth:
-        # MATLAB counts from 1, and x before y.
+        # In MATLAB, positions are (x, y) and start at 1.
         points = PointAnnotations.from_xy([frame["loc"][0, 0] - 1 for frame in truth["frame"].ravel()])
-        _check_counts(points, truth["count"].ravel(), data_set)
+        if not np.array_equal(points.counts, truth["count"].ravel()):
+            raise ValueError("the numbers of points differ from the counts in the same file")
+        if (len(points), len(points.coordinates)) != (data_set.n_images, data_set.n_points):
+            raise ValueError(f"it holds {len(points.coordinates)} points in {len(points)} frames")
     with files.reading_mat("perspective_roi.mat") as maps:
         roi = maps["roi"]["mask"][0, 0].astype(bool)
         perspective = (1 / np.sqrt(maps["pMapN"])).astype(np.float32)
         if {roi.shape, perspective.shape} != {data_set.image_shape[:2]}:
-            raise ValueError(f"the maps are of shape {roi.shape} and {perspective.shape}")
+            raise ValueError(f"the maps have shapes {roi.shape} and {perspective.shape}")
     images = (files.read_image(name, "RGB") for name in frames)
     return Content(images, points, numbers, roi=roi, perspective=perspective)
 
 
-def _check_counts(points, counts, data_set):
-    if not np.array_equal(points.counts, counts):
-        raise ValueError("the numbers of points are not the counts beside them")
-    if (len(points), len(points.coordinates)) != (data_set.n_images, data_set.n_points):
-        raise ValueError(f"it holds {len(points.coordinates)} points in {len(points)} frames")
-
-
 MALL = DataSet(
     name="mall",
-    version=1,
     title="the Mall data",
     descr=DESCR,
     n_images=2000,

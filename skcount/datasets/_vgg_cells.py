@@ -14,13 +14,13 @@ VGG synthetic fluorescent cells
 ===============================
 
 200 images of 256 x 256 pixels in RGB, uint8: simulated fluorescence microscopy of bacterial cells that
-overlap and are out of focus in varying degree. Every cell is annotated with one dot; 35,192 in all. Cells an
-image: 176 +- 61, from 74 to 317.
+overlap and are more or less out of focus. Every cell is annotated with one dot; 35,192 in all. Cells per image:
+176 +- 61, from 74 to 317.
 
 Origin
 ------
-Made and published by the Visual Geometry Group, University of Oxford, as "cells.zip", with the simulator of
-Lehmussola et al. Please cite:
+Made with the simulator of Lehmussola et al. and published by the Visual Geometry Group, University of Oxford, as
+"cells.zip". Please cite:
 
 V. Lempitsky and A. Zisserman. Learning to count objects in images. Advances in Neural Information Processing
 Systems 23, 2010.
@@ -31,24 +31,24 @@ simulating fluorescence microscope images with cell populations. IEEE Transactio
 
 Terms
 -----
-The archive states none. It is published for research: ask its authors before any other use.
+The archive states none. It is published for research. Ask its authors before any other use.
 
 Points
 ------
-In the published dot images every pixel whose red is above 0 is one cell; its centre is the point (row, col).
-Dots of crowded cells touch, so that joining neighbouring pixels to blobs would lose cells (451 of them).
+In the published dot images, every pixel whose red is above 0 is one cell; its centre is the point (row, col).
+Dots of crowded cells touch, so joining neighbouring pixels into blobs would lose 451 cells.
 
 Protocols in use
 ----------------
-Results of different protocols cannot be compared. Images are numbered from 1.
+Do not compare results of different protocols. Images are numbered from 1.
 `train_test_indices(protocol)` of the loaded data gives the indices.
 
-- "lz" (Lempitsky and Zisserman): images 1-100 are the pool, from which n_train = 32, 50 or 64 are drawn for
-  training; images 101-200 are the test. At least 5 draws; the spread is over draws.
-- "random": n_train = 64 drawn from all 200, the other 136 are the test.
-- "article": the first 150 for training, the last 50 for the test.
+- "lz" (Lempitsky and Zisserman): n_train = 32, 50 or 64 training images are drawn from images 1-100; the test images
+  are 101-200. Repeat with at least 5 draws; the spread is over draws.
+- "random": n_train = 64 training images are drawn from all 200; the other 136 are the test images.
+- "article": the first 150 images for training, the last 50 for testing.
 
-Published mean absolute errors, in cells an image, for n_train = 64: FCRN-A 2.9 +- 0.2 and, with n_train = 50,
+Published mean absolute errors, in cells per image, for n_train = 64: FCRN-A 2.9 +- 0.2 and, with n_train = 50,
 Count-ception 2.3 +- 0.4, both under "lz"; MSCA-UNet 2.0 +- 0.2 and PGC-Net 1.9 +- 0.1, probably under
 "random".
 """
@@ -58,18 +58,18 @@ Count-ception 2.3 +- 0.4, both under "lz"; MSCA-UNet 2.0 +- 0.2 and PGC-Net 1.9 
 def fetch_vgg_cells(*, data_home=None, archive=None, return_X_y=False, download_if_missing=True):
     """Load the VGG synthetic fluorescent cells (200 images, 35,192 cells).
 
-    Simulated fluorescence microscopy with one dot a cell, the standard of the field [1]_. The first call turns the
-    published archive into one HDF5 file in the cache folder (18 MB, in a second or two); later calls open that file and need
-    no archive.
+    The data are simulated fluorescence microscopy with one dot per cell, the standard benchmark of the field [1]_. The
+    first call converts the published archive into one HDF5 file in the cache folder (18 MB, one or two seconds). Later
+    calls open that file and need no archive.
 
     Parameters
     ----------
     data_home : str, path-like or None, default=None
         The cache folder, see :func:`get_data_home`.
     archive : str, path-like, list of them, or None, default=None
-        The archive as published, with ``001cell.png``, ``001dots.png`` and so on, which must exist: a cache file that
-        was made from another is made anew. None takes the cache file, or else looks for ``cells.zip`` and
-        ``vgg_cells.zip`` in `data_home` and in the folder that the environment variable SKCOUNT_DATA names.
+        The published archive, with ``001cell.png``, ``001dots.png`` and so on. It must exist; a cache file that was
+        made from another archive is replaced. If None, use the cache file, or else look for ``cells.zip`` and
+        ``vgg_cells.zip`` in `data_home` and in the folder named by the environment variable SKCOUNT_DATA.
     return_X_y : bool, default=False
         Whether to return ``(images, points)`` instead of a `Bunch`.
     download_if_missing : bool, default=True
@@ -81,21 +81,21 @@ def fetch_vgg_cells(*, data_home=None, archive=None, return_X_y=False, download_
         A dictionary with attributes:
 
         images : ImageSet of shape (200, 256, 256, 3), uint8
-            The images in the published order, lazily in the cache file.
+            The images in the published order, read lazily from the cache file.
         points : PointAnnotations
-            For each image the cells as (row, col) in pixels.
+            The cells of each image as (row, col) in pixels.
         groups, roi, perspective : None
-            There are none.
+            The data have none.
         train_test_indices : callable
             ``train_test_indices(protocol, n_train=None, random_state=None)`` returns the indices of the training and
             of the test images of a published split: "lz", "random" or "article".
         DESCR : str
-            Origin, citation, terms, the protocols in use, and which copy this is.
+            Origin, citation, terms, protocols, and which copy was read.
 
     Raises
     ------
     OSError
-        If the archive is not found, or cannot be downloaded; the message says where it was looked for and how to get it.
+        If the archive is not found or cannot be downloaded. The message says where skcount looked and how to get it.
     ValueError
         If the archive is damaged, unsafe, or does not hold exactly these data.
     ImportError
@@ -103,7 +103,7 @@ def fetch_vgg_cells(*, data_home=None, archive=None, return_X_y=False, download_
 
     See Also
     --------
-    load_hdf5 : Opens other data in the same way.
+    make_cells : Images that resemble these, without a download.
 
     References
     ----------
@@ -139,7 +139,6 @@ def _read(files, data_set):
 
 VGG_CELLS = DataSet(
     name="vgg_cells",
-    version=2,
     title="the VGG cells",
     descr=DESCR,
     n_images=200,

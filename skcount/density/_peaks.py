@@ -6,15 +6,14 @@ import numpy as np
 from scipy import ndimage
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skcount.density._gaussian import axis_reach, axis_windows, gaussian_density
+from skcount.density._gaussian import axis_reach, axis_windows, make_map
 
-# Places within a pixel at which a kernel is tried before a parabola finds the top between them.
+# Positions within a pixel at which a kernel is tried, before a parabola finds the maximum between them.
 _OFFSETS = np.arange(-7, 8) / 16
-
-# More objects on a pixel, on average, are no density: placing them would take for ever.
-_MOST_ON_A_PIXEL = 1000
-
-# Sigmas of one band of a perspective map differ by a factor of at most the square root of 2.
+# With more objects per pixel, on average, the array is probably not a density map, and placing them would take too
+# long.
+_MOST_PER_PIXEL = 1000
+# The sigmas in one band of a perspective map differ by at most a factor of sqrt(2).
 _BAND_WIDTH = np.log(2) / 2
 
 
@@ -29,48 +28,54 @@ _BAND_WIDTH = np.log(2) / 2
     prefer_skip_nested_validation=True,
 )
 def find_points(density, sigma, truncate=4.0, *, roi=None, perspective=None):
-    """Place as many points on a density map as its sum says.
+    """Place as many points on a density map as its rounded sum.
 
-    A matched filter (the map correlated with the kernel of an object at each place, over that kernel's norm)
-    is highest where an object is, at the image's border too, where kernels are one-sided. The peaks are taken,
-    highest first, their kernels are subtracted from the map, and what remains is searched again: so two
-    objects on one pixel give two points.
+    A matched filter (the map correlated with the kernel of an object at each position, divided by that kernel's norm)
+    is highest at the objects, even at the border of the image, where kernels are one-sided. The highest peaks become
+    points, their kernels are subtracted from the map, and the rest is searched again. So two objects on one pixel give
+    two points.
 
     Parameters
     ----------
     density : ndarray of shape (height, width)
         Objects per pixel.
     sigma : float
-        Standard deviation of the Gaussian that the map was made with, in pixels, > 0.
+        Standard deviation of the Gaussian kernels in the map, in pixels, > 0.
     truncate : float, default=4.0
         The kernel ends at this many standard deviations, >= 1.
     roi : ndarray of shape (height, width), bool, or None, default=None
-        The region of interest: points are placed inside, and the map is looked at there only.
+        The region of interest. Only this part of the map is used, and all points are inside it.
     perspective : ndarray of shape (height, width) or None, default=None
         Relative scale of the objects at each pixel, > 0.
 
     Returns
     -------
     ndarray of shape (n_points, 2), float64
-        (row, col) in pixels, sub-pixel, inside the image and the region; ``n_points = round(density.sum())``.
+        (row, col) in fractions of pixels, inside the image and the region; ``n_points = round(density.sum())``.
 
     Raises
     ------
     ValueError
-        If there are more than a thousand objects on a pixel, on average.
+        If the map holds more than a thousand objects per pixel, on average.
 
     Examples
     --------
+    >>> from skcount.density import find_points, gaussian_density
     >>> density = gaussian_density(np.array([[4.0, 5.0], [12.25, 9.0]]), (20, 20), sigma=1.5)
     >>> find_points(density, sigma=1.5).round(1) + 0.0
     array([[ 4. ,  5. ],
            [12.2,  9. ]])
     """
+    return place_points(density, sigma, truncate, roi, perspective)
+
+
+def place_points(density, sigma, truncate, roi, perspective):
+    """Return the points of `find_points`, without checking the arguments."""
     residual = density.astype(np.float64) if roi is None else np.where(roi, density, 0).astype(np.float64)
-    if residual.sum() > _MOST_ON_A_PIXEL * residual.size:
+    if residual.sum() > _MOST_PER_PIXEL * residual.size:
         raise ValueError(
-            f"The density adds up to {residual.sum():g} objects on {density.shape[0]} x {density.shape[1]} pixels; expected "
-            f"objects per pixel, at most {_MOST_ON_A_PIXEL} on average. Is this an image, and not a density map?"
+            f"`density` must hold at most {_MOST_PER_PIXEL} objects per pixel, on average; got {residual.sum():g} on "
+            f"{density.shape[0]} x {density.shape[1]} pixels. Is it an image instead of a density map?"
         )
     n_wanted = max(0, round(residual.sum()))
     scales = _Scales(density.shape, sigma, truncate, roi, perspective)
@@ -78,18 +83,12 @@ def find_points(density, sigma, truncate=4.0, *, roi=None, perspective=None):
     while len(found) < n_wanted:
         new = scales.find(residual, n_wanted - len(found))
         found = np.concatenate([found, new])
-        residual -= gaussian_density(new, density.shape, sigma, truncate, roi=roi, perspective=perspective)
+        residual -= make_map(new, density.shape, sigma, truncate, roi=roi, perspective=perspective)
     return found[np.lexsort(found.T[::-1])]
 
 
 class _Scales:
-    """Matched filters for the places of one image: one filter, or one for each band of a perspective map.
-
-    Parameters
-    ----------
-    shape, sigma, truncate, roi, perspective
-        As for `find_points`.
-    """
+    """The matched filters of one image: one filter, or one per band of its perspective map."""
 
     def __init__(self, shape, sigma, truncate, roi, perspective):
         self.truncate = truncate
@@ -101,7 +100,7 @@ class _Scales:
         self.filters = [_Filter(band_sigma, truncate, shape, roi) for band_sigma, _ in self.bands]
 
     def find(self, residual, n_wanted):
-        """Points (k, 2) at the highest peaks, at least one and at most `n_wanted` of them."""
+        """Return the points at the highest peaks, (k, 2), at least one and at most `n_wanted`."""
         lines = [(f.correlate(residual, 1), f.correlate(residual, 0)) for f in self.filters]
         heights = [f.heights(along_cols) for f, (along_cols, _) in zip(self.filters, lines, strict=True)]
         peaks, bands = self._highest_peaks(heights, n_wanted)
@@ -113,20 +112,20 @@ class _Scales:
         return new
 
     def _highest_peaks(self, heights, n_wanted):
-        """Pixels (k, 2) of the highest local maxima, and the band of each."""
+        """Return the pixels of the highest local maxima, (k, 2), and the band of each."""
         candidates = [
             np.argwhere(_is_peak(height, sigma) & places)
             for height, (sigma, places) in zip(heights, self.bands, strict=True)
         ]
         peaks = np.concatenate(candidates)
         bands = np.repeat(np.arange(len(candidates)), [len(c) for c in candidates])
-        if not len(peaks):  # a peak can lie just outside the region, or between two bands
+        if not len(peaks):  # the only maximum can be just outside the region, or between two bands
             places = [np.where(p, h, -np.inf) for h, (_, p) in zip(heights, self.bands, strict=True)]
             band, row, col = np.unravel_index(np.argmax(places), (len(places), *self.places.shape))
             return np.array([[row, col]]), np.array([band])
         values = np.array([heights[band][row, col] for band, (row, col) in zip(bands, peaks, strict=True)])
         order = np.argsort(-values, kind="stable")
-        # Noise has small peaks too: what is far below the highest one waits until the high ones are subtracted.
+        # Noise has small peaks too: a peak far below the highest one is skipped until the high ones are subtracted.
         high = order[values[order] >= 0.5 * values[order[0]]] if values[order[0]] > 0 else order[:1]
         sizes = np.array([_peak_size(sigma, self.places.shape) for sigma, _ in self.bands])
         kept = high[_apart(peaks[high], sizes[bands[high]] // 2)][:n_wanted]
@@ -134,7 +133,7 @@ class _Scales:
 
 
 def _bands(sigmas, places):
-    """Cut the places into bands of like sigma: pairs of a sigma and a mask."""
+    """Divide the places into bands of similar sigma: pairs of a sigma and a mask."""
     logarithms = np.log(sigmas)
     low, high = logarithms[places].min(), logarithms[places].max()
     n_bands = 1 + int((high - low) / _BAND_WIDTH)
@@ -143,15 +142,15 @@ def _bands(sigmas, places):
     for number in range(n_bands):
         mask = places & (band == number)
         if mask.any():
-            yield float(np.exp(low + (number + 0.5) * width)) if high > low else float(np.exp(low)), mask
+            middle = low + (number + 0.5) * width if high > low else low
+            yield float(np.exp(middle)), mask
 
 
 class _Filter:
-    """The matched filter of one sigma on an image.
+    """The matched filter of one sigma on an image."""
 
-    By the Cauchy-Schwarz inequality the correlation with the kernel of an object, over that kernel's norm, is highest
-    where the object is, also where the border cuts kernels.
-    """
+    # By the Cauchy-Schwarz inequality, the correlation with the kernel of an object, divided by that kernel's norm, is
+    # highest at the object, also if the border cuts the kernel.
 
     def __init__(self, sigma, truncate, shape, roi):
         self.sigma = sigma
@@ -161,18 +160,18 @@ class _Filter:
             kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2)
             self.kernels.append(kernel)
             self.norms.append(np.sqrt(ndimage.correlate1d(np.ones(size), kernel**2, mode="constant")))
-        # What the region cuts off a kernel, beyond what the border does.
+        # The fraction of a kernel's norm inside the region, in addition to the cut at the border.
         self.cut = None if roi is None else self._inside(roi)
 
     def correlate(self, array, axis):
-        """Correlate along one axis."""
+        """Correlate an array with the kernel along one axis, divided by the kernel's norm there."""
         lines = ndimage.correlate1d(array, self.kernels[axis], axis, mode="constant")
         return lines / np.expand_dims(self.norms[axis], 1 - axis)
 
     def heights(self, along_cols):
-        """How much of an object there is at each place, (height, width): the same for a large as for a small one."""
+        """Return the amount of an object at each place, (height, width): 1 for a large as for a small object."""
         response = self.correlate(along_cols, 0)
-        # The kernel of an object adds up to 1, and its norm is 1 / sum of the kernel of norm 1.
+        # The kernel of an object sums to 1, so its norm is 1 / sum of the kernel of norm 1.
         response = response * np.prod([k.sum() / np.sqrt((k**2).sum()) for k in self.kernels])
         return response if self.cut is None else response / self.cut
 
@@ -189,15 +188,13 @@ def _is_peak(heights, sigma):
 
 
 def _peak_size(sigma, shape):
-    """Side of the square that a peak is highest in, in pixels."""
+    """Return the side of the square in which a peak is the maximum, in pixels."""
     return 2 * max(1, round(min(sigma, max(shape)))) + 1
 
 
 def _apart(peaks, distances):
-    """Drop plateau pixels: of peaks closer than the smaller of their distances along both axes keep the first.
-
-    Returns the indices of those that are kept.
-    """
+    """Return the indices of the peaks to keep: of two peaks closer than the smaller of their distances, the first."""
+    # The pixels of a plateau are all maxima.
     if len(peaks) < 2:
         return np.arange(len(peaks))
     kept = []
@@ -216,7 +213,7 @@ def _apart(peaks, distances):
 
 
 def _refine(lines, along, across, sigma, truncate):
-    """Move peaks within their pixel, along the first axis of `lines`, to where the kernel fits best."""
+    """Move peaks within their pixel, along the first axis of `lines`, to the position that the kernel fits best."""
     size = len(lines)
     pixels = axis_windows(along.astype(np.float64), size, sigma, truncate)[0]
     profiles = lines[np.clip(pixels, 0, size - 1), across[:, None]]
@@ -225,14 +222,14 @@ def _refine(lines, along, across, sigma, truncate):
         weights = axis_windows(along + offset, size, sigma, truncate)[1]
         scores[:, k] = (profiles * weights).sum(axis=1) / np.sqrt((weights**2).sum(axis=1))
     best = scores.max(axis=1, keepdims=True)
-    # Where nothing tells the places apart the pixel's centre is the one to take.
+    # If several positions fit equally well, take the one nearest the pixel's centre.
     is_top = scores >= best - 1e-9 * np.abs(best)
     top = np.where(is_top, np.abs(_OFFSETS), np.inf).argmin(axis=1)
     return along + np.clip(_OFFSETS[top] + _parabola_shift(scores, top) / 16, -0.5, 0.499)
 
 
 def _parabola_shift(scores, top):
-    """Where the parabola through the logarithms around `top` is highest, in steps from there."""
+    """Return the maximum of the parabola through the logarithms around `top`, in steps from `top`."""
     inner = np.clip(top, 1, scores.shape[1] - 2)
     below, here, above = (
         np.log(np.maximum(scores[np.arange(len(top)), inner + k], np.finfo(float).tiny)) for k in (-1, 0, 1)

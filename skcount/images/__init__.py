@@ -1,17 +1,29 @@
-"""Images: a lazy sequence that scikit-learn can split, with the side data of each image."""
+"""Images: one lazy sequence that scikit-learn can split, with the side data of each image."""
 
-from skcount.images._checked import Images, as_pixels, check_finite, check_images, scale_pixels
-from skcount.images._image_set import ArraySource, ImageSet, ImageSource, check_image, image_kind
+from skcount.images._check import as_pixels, check_image, image_kind, is_table
+from skcount.images._image_set import ImageSet, ImageStore, MemoryStore, check_images
+from skcount.images._pixels import (
+    Familiarity,
+    OutOfDistributionWarning,
+    PixelStatistics,
+    bands,
+    channel_statistics,
+    image_statistics,
+)
 
 __all__ = [
-    "ArraySource",
+    "Familiarity",
     "ImageSet",
-    "ImageSource",
-    "Images",
+    "ImageStore",
+    "MemoryStore",
+    "OutOfDistributionWarning",
+    "PixelStatistics",
     "as_pixels",
-    "check_finite",
+    "bands",
+    "channel_statistics",
     "check_image",
     "check_images",
     "image_kind",
-    "scale_pixels",
+    "image_statistics",
+    "is_table",
 ]

@@ -1,8 +1,8 @@
-"""A sequence of images, in memory or in a file, that scikit-learn can index like an array.
+"""A sequence of images, in memory or in files, that scikit-learn can index like an array.
 
-An `ImageSet` is two things: a source, which reads one image at a time, and an index, which says
-which of the source's images are in the set, and in which order. Selecting touches the index alone,
-so a split of a data set larger than memory costs a few bytes an image.
+An `ImageSet` combines a store, which reads one image at a time, with an index, which lists the store's images that are
+in the set, in order. Selecting images changes only the index, so a split of a data set larger than memory costs a few
+bytes per image.
 
 >>> import numpy as np
 >>> images = ImageSet(np.arange(24, dtype=np.uint8).reshape(4, 2, 3))
@@ -15,65 +15,171 @@ array([[18, 19, 20],
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
-from skcount._check import check_groups, check_map, check_map_dtype, map_owner
-from skcount._html import table
-from skcount.images._checked import as_pixels, check_images
+from skcount._check import (
+    check_groups,
+    check_length,
+    check_side_map,
+    check_side_maps,
+    side_map,
+    side_map_dtype,
+)
+from skcount.images._check import open_images
+from skcount.images._describe import describe, describe_in_html, n_sizes
+from skcount.images._index import check_key, pack, read_only, unpack
 
-__all__ = ["ArraySource", "ImageSet", "ImageSource", "check_image", "image_kind"]
+
+class ImageStore(ABC):
+    """Images that are read one at a time, by number.
+
+    A new kind of storage is a new subclass. It must pickle without open files, and its pickle must change when its
+    images change, because :func:`joblib.hash` sees nothing else.
+
+    Attributes
+    ----------
+    shapes : ndarray of shape (n_images, 2) or (n_images, 3), int64
+        Shape of each image, known without reading it.
+    dtype : numpy.dtype
+        Type of the pixels of all images.
+    """
+
+    _last = None, None
+
+    @abstractmethod
+    def read(self, number):
+        """Return image `number`, an array of shape (height, width[, n_channels])."""
+
+    @abstractmethod
+    def describe(self):
+        """Return a few words that say where the images are, such as "in cells.h5"."""
+
+    def open(self, number):
+        """Return image `number` for reading windows of it; it is kept until another one is opened."""
+        if self._last[0] != number:
+            self._last = number, self.read(number)
+        return self._last[1]
+
+    @property
+    def checked(self):
+        """Numbers of the side maps that have passed their check."""
+        return vars(self).setdefault("_checked", set())
+
+    def pack(self, index):
+        """Return a store and an index for the images at `index` that are small when pickled."""
+        return self, index
+
+    def close(self):
+        """Close the files; the next read opens them again."""
+        self._last = None, None
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name not in {"_last", "_checked"}}
+
+
+class MemoryStore(ImageStore):
+    """Images in memory or in a user's own lazy sequence: an array, a list of arrays, or an object indexed like one.
+
+    Images are kept without a copy.
+    """
+
+    def __init__(self, images, checked=False):
+        if not checked:
+            images, self.shapes, self.dtype = open_images(images)
+        elif isinstance(images, np.ndarray):
+            shape = np.array(images.shape[1:], dtype=np.int64)
+            self.shapes, self.dtype = np.broadcast_to(shape, (len(images), len(shape))), images.dtype
+        else:
+            self.shapes = np.array([image.shape for image in images], dtype=np.int64)
+            self.dtype = np.result_type(*{image.dtype for image in images})
+        self._images = images
+
+    def read(self, number):
+        """Return image `number`: a read-only view, or a lazy object that reads pixels when it is sliced."""
+        image = self._images[number]
+        if isinstance(image, np.ndarray):
+            image = image.view()
+            image.setflags(write=False)
+        return image
+
+    open = read
+
+    def describe(self):
+        """Return "in memory"."""
+        return "in memory"
+
+    def pack(self, index):
+        """Return a store of only the images at `index`."""
+        # The whole set keeps its array, which joblib recognises and maps into workers only once.
+        in_memory = isinstance(self._images, np.ndarray | list)
+        if not in_memory or np.array_equal(index, np.arange(len(self.shapes))):
+            return self, index
+        kept = index if len(index) else [0]  # one image gives an empty set its shape and dtype
+        is_array = isinstance(self._images, np.ndarray)
+        images = self._images[kept] if is_array else [self._images[number] for number in kept]
+        return MemoryStore(images, checked=True), np.arange(len(index), dtype=np.int64)
+
+    def __getstate__(self):
+        return {"images": self._images}
+
+    def __setstate__(self, state):
+        self.__init__(state["images"], checked=isinstance(state["images"], np.ndarray | list))
 
 
 class ImageSet(Sequence):
     """A sequence of images, in memory or lazily in a file, that scikit-learn can split.
 
-    An immutable sequence. An integer index gives one image; a slice, an integer array, a boolean
-    mask or ``(key, Ellipsis)`` gives another `ImageSet`, without reading a pixel.
-    ``numpy.asarray(images)`` reads all images into one new array.
+    The set is an immutable sequence. An integer index gives one image; a slice, an integer array, a boolean mask or
+    ``(key, Ellipsis)`` gives another `ImageSet`, without reading any pixels. ``numpy.asarray(images)`` reads all images
+    into a new array.
 
-    What belongs to each image can stand beside it, and goes wherever the image goes: the region that
-    counts, the scale of objects, the group.
+    The side data of an image (region of interest, perspective and group) are always selected together with it.
 
     Parameters
     ----------
     images : array of shape (n_images, height, width[, n_channels]), sequence of images, or ImageSet
-        Images, channels last: one array, or a sequence of images of one or of many sizes, all of
-        one type and number of channels. Arrays are kept, not copied: do not change them after.
-        For images in a file, see :func:`load_hdf5`. An `ImageSet` brings along what it carries.
+        Images, channels last: one array, or a sequence of images of one or several sizes, all with one dtype and the
+        same number of channels. Arrays are kept without a copy: do not change them later. For images in files, see
+        :func:`skcount.io.load_hdf5` and :func:`skcount.io.load_folder`. An `ImageSet` keeps its side data.
     roi : array of shape (height, width), or one for each image, default=None
-        Region of interest, True where objects count: one boolean mask for all images, which are then
-        of one size, or an array (n_images, height, width), a sequence of masks, or an `ImageSet` of
-        masks. Integers 0 and 1 are taken as booleans.
+        Region of interest, True at pixels where objects are counted: one boolean mask for all images, which must then
+        have one size, or an array (n_images, height, width), a sequence of masks, or an `ImageSet` of masks. Integers 0
+        and 1 are accepted as booleans.
     perspective : array of shape (height, width), or one for each image, default=None
-        Linear scale of objects at each pixel, relative to elsewhere: finite and above 0. As for `roi`,
-        one map for all images, or one for each.
+        Relative size of objects at each pixel, finite and above 0. As for `roi`, one map for all images or one per
+        image.
     groups : array-like of shape (n_images,), default=None
-        One label an image, integers or strings: images of one group belong on one side of a split.
+        One label per image, integers or strings: images of one group stay on one side of a split.
 
     Attributes
     ----------
-    source : ImageSource
-        Where the images are read from. All selections from one set share it.
+    store : ImageStore
+        Reads the images. All selections from one set share it.
+    roi, perspective : ndarray of shape (height, width), ImageSet or None
+        Side data: one map for all images, or a set of one map per image.
+    groups : ndarray of shape (n_images,) or None
+        Group of each image.
 
     Raises
     ------
     ValueError
-        If there are no images, a single image lacks its sample axis, an image is no numeric
-        array or differs from the first in type or number of channels, or what it is to carry does
-        not fit it. Maps in a file are checked when they are read.
+        If there are no images, a single image lacks its sample axis, an image is not a numeric array or differs from
+        the first in dtype or number of channels, or side data do not match the images. Side data in a file are checked
+        when they are read.
 
     See Also
     --------
-    load_hdf5 : Opens a file as a lazy image set with its points.
-    save_hdf5 : Writes images and points to one file.
+    skcount.io.load_hdf5 : Opens a file as a lazy image set with its points.
+    skcount.io.save_hdf5 : Writes images and points to one file.
 
     Notes
     -----
-    An image in memory comes as a read-only view; an image from a file is a new array. A set in a
-    file pickles as the file's path, size and time of change, never as an open file or pixels: it
-    goes to other processes for free, and :class:`joblib.Memory` notices that the file was
-    written anew. A set in memory pickles the images that are selected, and no others.
+    An image in memory is returned as a read-only view, an image in a file as a new array. A set in a file is pickled as
+    the file's path, size and modification time, never as an open file or pixels. Sending it to other processes
+    therefore costs almost nothing, and :class:`joblib.Memory` notices when the file has changed. A set in memory
+    pickles only the selected images.
 
     Examples
     --------
@@ -96,7 +202,7 @@ class ImageSet(Sequence):
     >>> clips[1:4].groups
     array(['a', 'b', 'b'], dtype='<U1')
 
-    Images of many sizes stand in one set, too, each with its own mask:
+    A set can also contain images of several sizes, each with its own mask:
 
     >>> sizes = [(8, 10), (4, 4)]
     >>> mixed = ImageSet([np.zeros(s) for s in sizes], roi=[np.ones(s, dtype=bool) for s in sizes])
@@ -106,66 +212,123 @@ class ImageSet(Sequence):
 
     def __init__(self, images, roi=None, perspective=None, groups=None):
         if isinstance(images, ImageSet):
-            self.__dict__.update(images.__dict__)
+            self._build(images.store, images._index, images.roi, images.perspective, images.groups)
         else:
-            self.source = images if isinstance(images, ImageSource) else ArraySource(images)
-            self._index = np.arange(len(self.source.shapes), dtype=np.int64)
-            self._roi = self._perspective = self._groups = None
+            store = images if isinstance(images, ImageStore) else MemoryStore(images)
+            self._build(store, np.arange(len(store.shapes), dtype=np.int64), None, None, None)
         if roi is not None:
-            self._roi = _check_maps("roi", roi, self.shapes)
+            self.roi = self._check_maps("roi", roi)
         if perspective is not None:
-            self._perspective = _check_maps("perspective", perspective, self.shapes)
+            self.perspective = self._check_maps("perspective", perspective)
         if groups is not None:
-            self._groups = check_groups(groups, len(self))
+            self.groups = check_groups(groups, len(self))
 
-    @property
-    def roi(self):
-        """Regions of interest: None, ndarray (height, width) for all images, or ImageSet of masks."""
-        return self._roi
-
-    @property
-    def perspective(self):
-        """Scales of objects: None, ndarray (height, width) for all images, or ImageSet of maps."""
-        return self._perspective
-
-    @property
-    def groups(self):
-        """Group of each image: None, or ndarray of shape (n_images,)."""
-        return self._groups
+    def _build(self, store, index, roi, perspective, groups):
+        self.store = store
+        self._index = index
+        self.roi, self.perspective, self.groups = roi, perspective, groups
+        self._lazy_map = (
+            None  # "roi" or "perspective" in a set of maps that are checked when they are first read
+        )
 
     @property
     def shapes(self):
         """Shape of each image, ndarray of shape (n_images, 2) or (n_images, 3), int64."""
-        return self.source.shapes[self._index]
+        return self.store.shapes[self._index]
+
+    @cached_property
+    def sizes(self):
+        """Size of each image, list of (height, width) in pixels."""
+        return list(map(tuple, self.shapes[:, :2].tolist()))
 
     @property
     def shape(self):
         """``(n_images, height, width[, n_channels])``, or ``(n_images,)`` if sizes differ."""
-        shapes = self.shapes if len(self) else self.source.shapes
+        shapes = self.shapes if len(self) else self.store.shapes
         if len(shapes) == 0 or (shapes != shapes[0]).any():
             return (len(self),)
         return (len(self), *shapes[0].tolist())
 
     @property
     def ndim(self):
-        """Length of `shape`: 1 if the images are of many sizes."""
+        """Length of `shape`: 1 if the images have several sizes."""
         return len(self.shape)
 
     @property
     def dtype(self):
         """Type of the pixels as stored, a numpy dtype."""
-        return self.source.dtype
+        stored = self.store.dtype
+        return stored if self._lazy_map is None else side_map_dtype(self._lazy_map, stored)
 
-    @property
+    @cached_property
     def n_channels(self):
         """Number of channels of every image, int; 1 for images without a channel axis."""
-        shapes = self.source.shapes
+        shapes = self.store.shapes
         return int(shapes[0, 2]) if shapes.shape[1] == 3 else 1
 
+    def read(self, index, window=None, dtype=np.float32):
+        """Read one image, or a window of it, as floats with the channels first.
+
+        Parameters
+        ----------
+        index : int
+            Position of the image in the set.
+        window : (top, left, height, width) or None, default=None
+            The part to read, in pixels, inside the image. If None, read all of it.
+        dtype : dtype, default=float32
+            Type of the result.
+
+        Returns
+        -------
+        ndarray of shape (n_channels, height, width)
+            A new array: integer pixels scaled by their type's range (unsigned ones to [0, 1]), floats unchanged.
+        """
+        image = self.store.open(int(self._index[index]))
+        if window is not None:
+            top, left, height, width = window
+            image = image[top : top + height, left : left + width]
+        image = np.asarray(image)
+        image = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+        with np.errstate(over="ignore"):  # too large values become infinity, which PixelStatistics rejects
+            pixels = np.array(image, dtype=dtype, order="C")
+        if image.dtype.kind in "iu":
+            pixels /= np.iinfo(image.dtype).max
+        return pixels
+
+    def side_data(self, index):
+        """Return the region of interest and the perspective of image `index`.
+
+        Parameters
+        ----------
+        index : int
+            Position of the image in the set.
+
+        Returns
+        -------
+        dict
+            "roi" and "perspective": each an ndarray of shape (height, width), or None.
+        """
+        return {"roi": side_map(self.roi, index), "perspective": side_map(self.perspective, index)}
+
+    def take(self, indices):
+        """Select images by their positions.
+
+        Parameters
+        ----------
+        indices : array-like of int
+            Positions, in the order of the result.
+
+        Returns
+        -------
+        ImageSet
+            The images and their side data.
+        """
+        return self[np.asarray(indices, dtype=np.intp)]
+
     def close(self):
-        """Close the files behind this set and all selections from it; the next read reopens them."""
-        self.source.close()
-        for maps in (self._roi, self._perspective):
+        """Close the files of this set and of all selections from it; the next read opens them again."""
+        self.store.close()
+        for maps in (self.roi, self.perspective):
             if isinstance(maps, ImageSet):
                 maps.close()
 
@@ -173,33 +336,73 @@ class ImageSet(Sequence):
         return len(self._index)
 
     def __getitem__(self, key):
-        key = _check_key(key)
+        key = check_key(key)
         selected = self._index[key]
         if selected.ndim == 0:
-            return self.source.read(int(selected))
+            return self._stored(int(selected))
         view = type(self).__new__(type(self))
-        view.__dict__.update(
-            self.__dict__,
-            _index=selected,
-            _roi=_select_maps(self._roi, key),
-            _perspective=_select_maps(self._perspective, key),
-            _groups=None if self._groups is None else _read_only(self._groups[key].copy()),
-        )
+        roi, perspective = (m[key] if isinstance(m, ImageSet) else m for m in (self.roi, self.perspective))
+        groups = None if self.groups is None else read_only(self.groups[key].copy())
+        view._build(self.store, selected, roi, perspective, groups)
+        view._lazy_map = self._lazy_map
         return view
 
     def __iter__(self):
         for number in self._index.tolist():
-            yield self.source.read(number)
+            yield self._stored(number)
+
+    def _stored(self, number):
+        """Return an image of the store as it is stored; check a map in a file when it is first read."""
+        if self._lazy_map is None:
+            return self.store.read(number)
+        stored = self.store.open(number)  # a crop reads the map of its image more than once
+        if number not in self.store.checked:
+            check_side_map(self._lazy_map, stored, number, self.store.shapes[number])
+            self.store.checked.add(number)
+        return np.asarray(stored).astype(self.dtype, copy=False)
+
+    def _check_maps(self, name, maps):
+        """Return side data as one read-only array for all images, or as an `ImageSet` of one map per image."""
+        if len(self) == 0:
+            raise ValueError(f"`{name}` needs at least one image; got a set without images.")
+        is_dataset = not isinstance(maps, np.ndarray) and len(getattr(maps, "shape", ())) == 3
+        if isinstance(maps, ImageSet) and maps._lazy_map == name:
+            checked = maps
+        elif is_dataset or (isinstance(maps, ImageSet) and not isinstance(maps.store, MemoryStore)):
+            checked = ImageSet(maps)
+            checked._lazy_map = name
+            side_map_dtype(name, checked.store.dtype)
+        else:
+            given = maps
+            maps = check_side_maps(name, list(maps) if isinstance(maps, ImageSet) else maps, self.sizes)
+            if isinstance(maps, np.ndarray):
+                return read_only(np.array(maps, order="C"))
+            dtype = np.result_type(*{one.dtype for one in maps})
+            if isinstance(given, np.ndarray) and given.dtype != object:
+                return ImageSet(MemoryStore(given.astype(dtype, copy=False), checked=True))
+            return ImageSet(MemoryStore([one.astype(dtype, copy=False) for one in maps], checked=True))
+        check_length(len(self), len(checked), name)
+        wrong = [
+            i
+            for i, (size, own) in enumerate(zip(checked.shapes.tolist(), self.sizes, strict=True))
+            if tuple(size) != own
+        ]
+        if wrong:
+            shape, size = tuple(checked.shapes[wrong[0]].tolist()), self.sizes[wrong[0]]
+            raise ValueError(
+                f"`{name}` of image {wrong[0]} must have shape {size}, the (height, width) of the image; got {shape}."
+            )
+        return checked
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError(
-                "The images are read into a new array, so it cannot be had without a copy; pass copy=None."
+                "An ImageSet cannot become an array without a copy, because its images are read. Pass copy=None."
             )
         if self.ndim == 1:
             raise ValueError(
-                f"The {len(self)} images are of {_n_sizes(self.shapes)} sizes and fit in no single array; "
-                "iterate over the set, or select images of one size by its attribute shapes."
+                f"The {len(self)} images have {n_sizes(self.shapes)} sizes and do not fit in one array. Iterate over "
+                "the set, or select images of one size by `shapes`."
             )
         array = np.empty(self.shape, dtype=self.dtype if dtype is None else dtype)
         for row, image in zip(array, self, strict=True):
@@ -213,359 +416,27 @@ class ImageSet(Sequence):
         self.close()
 
     def __getstate__(self):
-        source, index = self.source.pack(self._index)
-        return {**self.__dict__, "source": source, "_index": _pack(index), "_groups": _pack(self._groups)}
+        store, index = self.store.pack(self._index)
+        state = {**self.__dict__, "store": store, "_index": pack(index), "groups": pack(self.groups)}
+        for name in ("sizes", "n_channels"):
+            state.pop(name, None)
+        return state
 
     def __setstate__(self, state):
-        self.__dict__.update(state, _index=_unpack(state["_index"]), _groups=_unpack(state["_groups"]))
-        for carried in (self._roi, self._perspective):
-            if isinstance(carried, np.ndarray):
-                _read_only(carried)
+        self.__dict__.update(state, _index=unpack(state["_index"]), groups=unpack(state["groups"]))
+        for maps in (self.roi, self.perspective):
+            if isinstance(maps, np.ndarray):
+                read_only(maps)
 
     def __repr__(self):
-        sizes = f"{_n_sizes(self.shapes)} sizes"
-        if self.ndim > 1:
-            sizes = " x ".join(map(str, self.shape[1:]))
-        plural = "s" * (len(self) != 1)
-        where = self.source.describe()
-        carried = [name for name in ("roi", "perspective", "groups") if getattr(self, name) is not None]
-        carried = f", with {', '.join(carried)}" * bool(carried)
-        return f"{type(self).__name__}({len(self)} image{plural} of {sizes}, {self.dtype}, {where}{carried})"
+        return describe(self)
 
     def _repr_html_(self):
-        groups = None if self.groups is None else f"{len(np.unique(self.groups))} of them"
-        rows = {
-            "images": len(self),
-            "size": _describe_sizes(self.shapes),
-            "type": self.dtype,
-            "pixels": f"{self.shapes.prod(axis=1).sum() * self.dtype.itemsize / 1e6:,.1f} MB",
-            "from": self.source.describe(),
-            "roi": _describe_maps(self.roi),
-            "perspective": _describe_maps(self.perspective),
-            "groups": groups,
-        }
-        return table(type(self).__name__, rows)
+        return describe_in_html(self)
 
 
-class ImageSource(ABC):
-    """Where the images of an `ImageSet` are: reads one at a time, by its number.
-
-    A new kind of storage is a new subclass. It must pickle, without open files; what it pickles is
-    what :func:`joblib.hash` sees, so it must change when the images do.
-
-    Attributes
-    ----------
-    shapes : ndarray of shape (n_images, 2) or (n_images, 3), int64
-        Shape of each image, known without reading it.
-    dtype : numpy.dtype
-        Type of the pixels of all images.
-    """
-
-    @abstractmethod
-    def read(self, number):
-        """Return image `number`, an ndarray (height, width[, n_channels])."""
-
-    @abstractmethod
-    def describe(self):
-        """Return where the images are, in a few words, for the repr of a set."""
-
-    def pack(self, index):
-        """Return a source and an index that give the images at `index` and are light to pickle."""
-        return self, index
-
-    def close(self):
-        """Let go of open files; the next read opens them again."""
-        return
-
-
-class ArraySource(ImageSource):
-    """Images in memory: one array, or a list of arrays.
-
-    Parameters
-    ----------
-    images : array of shape (n_images, height, width[, n_channels]), or sequence of images
-        The images, kept without a copy.
-    """
-
-    def __init__(self, images):
-        self._store(_check_stack(images) if _is_stack(images) else _check_list(images))
-
-    @classmethod
-    def of_checked(cls, images):
-        """Make a source of images that need no check.
-
-        Parameters
-        ----------
-        images : ndarray of shape (n_images, height, width[, n_channels]), or list of ndarray
-            The images, kept without a copy; a list is not empty.
-
-        Returns
-        -------
-        ArraySource
-            The source.
-        """
-        source = cls.__new__(cls)
-        source._store(images)
-        return source
-
-    def _store(self, images):
-        if isinstance(images, np.ndarray):
-            shape = np.array(images.shape[1:], dtype=np.int64)
-            self.shapes = np.broadcast_to(shape, (len(images), len(shape)))
-            self.dtype = images.dtype
-        else:
-            self.shapes = np.array([image.shape for image in images], dtype=np.int64)
-            self.dtype = images[0].dtype
-        self._images = images
-
-    def read(self, number):
-        """Return image `number` as a read-only view."""
-        image = self._images[number].view()
-        image.setflags(write=False)
-        return image
-
-    def describe(self):
-        """Return "in memory"."""
-        return "in memory"
-
-    def pack(self, index):
-        """Leave the images that are not selected behind."""
-        # The whole set keeps its array, which joblib recognises and maps into workers only once.
-        if np.array_equal(index, np.arange(len(self.shapes))):
-            return self, index
-        kept = index if len(index) else [0]  # one image tells an empty set its shape and type
-        is_array = isinstance(self._images, np.ndarray)
-        images = self._images[kept] if is_array else [self._images[number] for number in kept]
-        return self.of_checked(images), np.arange(len(index), dtype=np.int64)
-
-    def __getstate__(self):
-        return {"images": self._images}
-
-    def __setstate__(self, state):
-        self._store(state["images"])
-
-
-class _MapSource(ImageSource):
-    """Regions of interest or perspective maps that another source reads: checked when they are read."""
-
-    def __init__(self, name, source):
-        self.name = name
-        self._source = source
-        self.shapes = source.shapes
-        self.dtype = check_map_dtype(name, source.dtype, map_owner(name, None))
-
-    def read(self, number):
-        return check_map(self.name, self._source.read(number), number, self.shapes[number])
-
-    def describe(self):
-        return self._source.describe()
-
-    def pack(self, index):
-        source, index = self._source.pack(index)
-        return _MapSource(self.name, source), index
-
-    def close(self):
-        self._source.close()
-
-
-def check_image(image, number, kind=None):
-    """Check one image of a sequence.
-
-    Parameters
-    ----------
-    image : array-like of shape (height, width) or (height, width, n_channels)
-        The image.
-    number : int
-        Its position in the sequence, for the message.
-    kind : tuple or None, default=None
-        What :func:`image_kind` says of the first image; this image must be of the same kind.
-
-    Returns
-    -------
-    ndarray
-        The image, not copied if it is an array.
-
-    Raises
-    ------
-    ValueError
-        If it has another number of axes, no pixels, a type that is not numeric, or is of another
-        kind than the first.
-
-    Examples
-    --------
-    >>> check_image([[0, 1]], 0).shape
-    (1, 2)
-    """
-    image = as_pixels(image, f"Image {number}")
-    if image.ndim not in {2, 3} or image.size == 0:
-        raise ValueError(
-            f"Image {number} has shape {image.shape}; expected (height, width) or (height, width, "
-            "n_channels), none of them 0."
-        )
-    if image.dtype.kind not in "buif":
-        raise ValueError(
-            f"Image {number} has dtype {image.dtype}; expected integers, booleans or real floats."
-        )
-    if kind is not None and image_kind(image) != kind:
-        raise ValueError(
-            f"Image {number} has {_describe_kind(image_kind(image))}, and image 0 has {_describe_kind(kind)}"
-            "; expected one type and one number of channels. Convert the images first."
-        )
-    return image
-
-
-def image_kind(image):
-    """Tell what all images of a set must share: the type and the channel axis.
-
-    Parameters
-    ----------
-    image : ndarray of shape (height, width[, n_channels])
-        An image.
-
-    Returns
-    -------
-    tuple
-        Its dtype and its shape after height and width.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> image_kind(np.zeros((4, 5, 3), dtype=np.uint8))
-    (dtype('uint8'), (3,))
-    """
-    return image.dtype.newbyteorder("="), image.shape[2:]
-
-
-def _describe_kind(kind):
-    dtype, channels = kind
-    return f"dtype {dtype} and {f'{channels[0]} channels' if channels else 'no channel axis'}"
-
-
-def _is_stack(images):
-    return isinstance(images, np.ndarray) and images.dtype != object
-
-
-def _check_stack(images):
-    check_images(images)
-    return images
-
-
-def _check_list(images):
-    no_images = isinstance(images, str | bytes | dict | set) or getattr(images, "shape", None) == ()
-    if no_images or not hasattr(images, "__iter__"):
-        raise ValueError(
-            f"images is a {type(images).__name__}; expected an array (n_images, height, width[, n_channels]) "
-            "or a sequence of images. Images in a file are opened by load_hdf5(path).images."
-        )
-    checked = []
-    for number, image in enumerate(images):
-        kind = image_kind(checked[0]) if checked else None
-        checked.append(check_image(image, number, kind))
-    if not checked:
-        raise ValueError("There are no images; expected at least one.")
-    return checked
-
-
-def _check_maps(name, maps, shapes):
-    """Check the maps of images of these shapes; return one array for all, or an `ImageSet` of one each."""
-    if len(shapes) == 0:
-        raise ValueError(f"There are no images that could have a {name}; give it before selecting none.")
-    sizes = shapes[:, :2]
-    if isinstance(maps, np.ndarray) and maps.ndim == 2 and maps.dtype != object:
-        if (sizes != sizes[0]).any():
-            raise ValueError(
-                f"{map_owner(name, None)} is one map, of shape {maps.shape}, for images of {_n_sizes(sizes)} sizes; "
-                "expected one map for each image."
-            )
-        return _read_only(np.array(check_map(name, maps, None, sizes[0]), order="C"))
-    not_maps = isinstance(maps, str | bytes | dict | set) or getattr(maps, "shape", None) == ()
-    if not_maps or hasattr(maps, "toarray") or not hasattr(maps, "__iter__"):
-        raise ValueError(
-            f"{map_owner(name, None)} is a {type(maps).__name__}; expected one array (height, width) for all images, "
-            "or one for each."
-        )
-    maps = maps if hasattr(maps, "__len__") else list(maps)
-    if len(maps) != len(sizes):
-        raise ValueError(
-            f"{map_owner(name, None)} has {len(maps)} maps and there are {len(sizes)} images; expected one map for "
-            "each image, or one array (height, width) for all."
-        )
-    if isinstance(maps, ImageSet) and not isinstance(maps.source, ArraySource):
-        return _check_lazy_maps(name, maps, sizes)
-    checked = [check_map(name, one, number, sizes[number]) for number, one in enumerate(maps)]
-    dtype = np.result_type(*{one.dtype for one in checked})
-    if isinstance(maps, np.ndarray) and maps.dtype != object:
-        return ImageSet(ArraySource.of_checked(maps.astype(dtype, copy=False)))
-    return ImageSet(ArraySource.of_checked([one.astype(dtype, copy=False) for one in checked]))
-
-
-def _check_lazy_maps(name, maps, sizes):
-    wrong = maps.shapes.shape[1] != 2 or (maps.shapes != sizes).any(axis=1)
-    if np.any(wrong):
-        number = int(np.argmax(wrong))
-        raise ValueError(
-            f"{map_owner(name, number)} has shape {tuple(maps.shapes[number].tolist())}; expected "
-            f"{tuple(sizes[number].tolist())}, the (height, width) of the image."
-        )
-    is_checked = isinstance(maps.source, _MapSource) and maps.source.name == name
-    checked = ImageSet(maps.source if is_checked else _MapSource(name, maps.source))
-    checked._index = maps._index
-    return checked
-
-
-def _select_maps(maps, key):
-    return maps[key] if isinstance(maps, ImageSet) else maps
-
-
-def _read_only(array):
-    array.setflags(write=False)
-    return array
-
-
-def _pack(array):
-    """Return type and bytes: joblib hashes an array's strides too, and those of equal selections can differ."""
-    return None if array is None else (array.dtype.str, array.tobytes())
-
-
-def _unpack(packed):
-    return None if packed is None else np.frombuffer(packed[1], dtype=packed[0])
-
-
-def _check_key(key):
-    """Check what selects images: an int, a slice, or a 1-D array of integers or booleans."""
-    if isinstance(key, tuple):  # scikit-learn indexes whatever has a shape with (key, Ellipsis)
-        if len(key) != 2 or key[1] is not Ellipsis:
-            raise IndexError(
-                f"{len(key)} indices came; expected one, for a set is indexed by image. Crop the images "
-                "themselves: images[i][rows, columns]."
-            )
-        key = key[0]
-    if isinstance(key, slice):
-        return key
-    key = np.asarray(key)
-    if key.size == 0 and key.ndim == 1:
-        return np.asarray(key, dtype=np.intp if key.dtype != bool else bool)  # [] is float to numpy
-    if key.ndim > 1 or key.dtype.kind not in "iub" or (key.ndim == 0 and key.dtype == bool):
-        raise IndexError(
-            f"The index has {key.ndim} dimensions and dtype {key.dtype}; expected an integer, a slice, or a "
-            "1-D array of integers or booleans."
-        )
-    return key
-
-
-def _n_sizes(shapes):
-    return len(np.unique(shapes, axis=0))
-
-
-def _describe_sizes(shapes):
-    if not len(shapes):
-        return None
-    by_area = shapes[np.argsort(shapes.prod(axis=1))]
-    smallest, largest = (" x ".join(map(str, shape.tolist())) for shape in (by_area[0], by_area[-1]))
-    return smallest if _n_sizes(shapes) == 1 else f"{_n_sizes(shapes)}, from {smallest} to {largest}"
-
-
-def _describe_maps(maps):
-    if maps is None:
-        return None
-    return "one for each image" if isinstance(maps, ImageSet) else "one for all images"
+def check_images(X, roi=None, perspective=None):
+    """Return `X` as an ImageSet, with the given side data or else its own; raise ValueError if `X` is not images."""
+    if isinstance(X, ImageSet) and roi is None and perspective is None:
+        return X
+    return ImageSet(X, roi=roi, perspective=perspective)

@@ -1,18 +1,8 @@
-"""Files in zip and tar archives, read in memory and never extracted: the door for archives from anywhere.
+"""Files in zip and tar archives, read in memory and never extracted, so that the archives need not be trusted.
 
-An archive is refused as a whole when one of its members could not be a plain file under a plain name below the
-archive's own folder, or when the members are more or larger than the caller expects. So nothing that is read here can
-name another file, run out of memory or stand for two things.
-
->>> import tempfile, zipfile
->>> folder = tempfile.TemporaryDirectory()
->>> path = Path(folder.name) / "pictures.zip"
->>> with zipfile.ZipFile(path, "w") as file:
-...     file.writestr("pictures/one.txt", "a picture")
->>> with open_archive(path, max_bytes=1000, max_member_bytes=100) as archive:
-...     archive.names, archive.read("pictures/one.txt")
-(['pictures/one.txt'], b'a picture')
->>> folder.cleanup()
+The whole archive is rejected if a member is not a plain file under a plain name below the archive's own folder, or if
+there are more or larger members than the caller expects. An archive can therefore neither refer to other files, nor
+exhaust the memory, nor contain two files of one name.
 """
 
 import bz2
@@ -24,15 +14,13 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from pathlib import Path
-
-__all__ = ["Archive", "ArchiveError", "check_magic", "open_archive"]
 
 MAX_MEMBERS = 100_000
 
 _DECOMPRESSORS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-# What damaged archives make zipfile, tarfile and the decompressors raise.
+# Errors that zipfile, tarfile and the decompressors raise for damaged archives.
 _DAMAGES = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, NotImplementedError, OSError, OverflowError, RecursionError, ValueError),
@@ -44,50 +32,13 @@ class ArchiveError(ValueError):
 
 
 def open_archive(path, max_bytes, max_member_bytes):
-    """Open an archive and check all that it lists.
-
-    Parameters
-    ----------
-    path : path-like
-        Name of a zip file, or of a tar file, compressed or not.
-    max_bytes : int
-        The most that all members may hold together when uncompressed, in bytes.
-    max_member_bytes : int
-        The most that one of them may hold that is read.
-
-    Returns
-    -------
-    Archive
-        The archive; a context manager that closes it.
-
-    Raises
-    ------
-    ArchiveError
-        If the file is no archive, is damaged, or holds an absolute name, a name with ``..``, a name twice, a link, a
-        device, an encrypted member, or too much.
-    """
-    kind = ZipArchive if check_magic(path) == "zip" else TarArchive
-    return kind(path, max_bytes, max_member_bytes)
+    """Open a zip or tar file and check its members; the limits are for all members together and for each one read."""
+    listing = _list_zip if check_magic(path) == "zip" else _list_tar
+    return Archive(path, listing, max_bytes, max_member_bytes)
 
 
 def check_magic(path):
-    """Tell a zip from a tar file by what it begins with, and refuse anything else.
-
-    Parameters
-    ----------
-    path : path-like
-        Name of the file.
-
-    Returns
-    -------
-    {"zip", "tar"}
-        The kind of archive.
-
-    Raises
-    ------
-    ArchiveError
-        If the file is neither.
-    """
+    """Return "zip" or "tar" (compressed or not) from the first bytes of a file; reject anything else."""
     if Path(path).exists() and not Path(path).is_file():
         kind = "a folder" if Path(path).is_dir() else "a device or a pipe"
         raise ArchiveError(f"{path} is {kind}; expected a zip or tar file, as it was published.")
@@ -96,10 +47,8 @@ def check_magic(path):
         return "zip"
     if _decompressor(start) is not None:
         return "tar"
-    looks = f"it begins with {start[:8]!r}"
-    if start.lstrip().startswith(b"<"):
-        looks = "it looks like a page of the web"
-    raise ArchiveError(f"{path} is neither a zip nor a tar file ({looks}); get the archive again.")
+    found = "looks like a web page" if start.lstrip().startswith(b"<") else f"begins with {start[:8]!r}"
+    raise ArchiveError(f"{path} must be a zip or tar file; it {found}. Get the archive again.")
 
 
 def _read_start(path):
@@ -108,227 +57,133 @@ def _read_start(path):
 
 
 def _decompressor(start):
-    """Return what opens a tar file that begins so; None if it is none."""
+    """Return the function that opens a tar file with these first bytes; None if it is not one."""
     if start[257:262] == b"ustar":
         return open
     return next((opener for magic, opener in _DECOMPRESSORS.items() if start.startswith(magic)), None)
 
 
-class Archive(ABC):
-    """An open archive.
+class Archive:
+    """An open archive; a context manager that closes it. `names` are its files, with ``/`` between folders."""
 
-    Parameters
-    ----------
-    path : path-like
-        Name of the file.
-    max_bytes : int
-        The most that all members may hold together, in bytes.
-    max_member_bytes : int
-        The most that one of them may hold that is read.
-
-    Attributes
-    ----------
-    names : list of str
-        Names of the files in it, in the order of the archive, with ``/`` between folders.
-    """
-
-    def __init__(self, path, max_bytes, max_member_bytes):
+    def __init__(self, path, listing, max_bytes, max_member_bytes):
         self.path = path
-        self._max_bytes = max_bytes
-        self._max_member_bytes = max_member_bytes
-        self._members = {}
-        self._total = 0
-        try:
-            self._open()
-        except BaseException as error:
-            self.close()
-            if isinstance(error, _DAMAGES) and not isinstance(error, ArchiveError):
-                raise ArchiveError(f"{path} cannot be read as an archive ({error}); get it again.") from error
-            raise
-
-    @property
-    def names(self):
-        """Names of the files in the archive, list of str."""
-        return list(self._members)
-
-    def read(self, name):
-        """Return the content of a member, bytes.
-
-        Parameters
-        ----------
-        name : str
-            One of `names`.
-
-        Returns
-        -------
-        bytes
-            Its content.
-
-        Raises
-        ------
-        ArchiveError
-            If the member is damaged, too large, or of another size than the archive says.
-        """
-        member = self._members[name]
-        size = self._size(member)
-        if size > self._max_member_bytes:
-            self._refuse(
-                name, f"holds {size} bytes, more than the {self._max_member_bytes} of any file of these data"
-            )
-        try:
-            with self._stream(member) as stream:
-                content = stream.read(size + 1)
-        except _DAMAGES as error:
-            raise ArchiveError(
-                f"{self.path} holds a {name} that cannot be read ({error}); get it again."
-            ) from error
-        if len(content) != size:
-            raise ArchiveError(
-                f"{self.path} holds a {name} of another size than the {size} bytes that it lists; get it again."
-            )
-        return content
-
-    @abstractmethod
-    def close(self):
-        """Close the file."""
-
-    @abstractmethod
-    def _open(self):
-        """Open the file and give every member to `_add`."""
-
-    @abstractmethod
-    def _size(self, member):
-        """Return the number of bytes that the member holds by the archive's list."""
-
-    @abstractmethod
-    def _stream(self, member):
-        """Return a binary stream of the member's content."""
+        self._max_bytes, self._max_member_bytes = max_bytes, max_member_bytes
+        self._members, self._total = {}, 0
+        with ExitStack() as files:  # closed at once if the archive is rejected
+            try:
+                for name, is_file, oddity, size, opened in listing(path, files, max_bytes, max_member_bytes):
+                    self._add(name, is_file, oddity, size, opened)
+            except ArchiveError:
+                raise
+            except _DAMAGES as error:
+                raise ArchiveError(f"{path} cannot be read as an archive ({error}). Get it again.") from error
+            self._files = files.pop_all()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self.close()
+        self._files.close()
 
-    def _add(self, name, member, is_file, oddity):
-        """Check a member and list it if it is a file; `oddity` says what it is if neither file nor folder."""
+    @property
+    def names(self):
+        """Names of the files, list of str in the order of the archive."""
+        return list(self._members)
+
+    def read(self, name):
+        """Return the content of a file, bytes."""
+        size, opened = self._members[name]
+        if size > self._max_member_bytes:
+            self._refuse(
+                name, f"holds {size} bytes, more than {self._max_member_bytes}, the most of these data"
+            )
+        try:
+            with opened() as stream:
+                content = stream.read(size + 1)
+        except _DAMAGES as error:
+            raise ArchiveError(f"{name} in {self.path} cannot be read ({error}); get it again.") from error
+        if len(content) != size:
+            raise ArchiveError(f"{name} in {self.path} is of another size than {size} bytes; get it again.")
+        return content
+
+    def _add(self, name, is_file, oddity, size, opened):
+        """Check a member and keep it if it is a file; `oddity` says what it is if it is neither file nor folder."""
         plain = name.replace("\\", "/")
         if oddity:
             self._refuse(name, f"is {oddity}")
-        if (
-            plain.startswith("/")
-            or re.match(r"[A-Za-z]:", plain)
-            or ".." in plain.split("/")
-            or "\0" in plain
-            or not plain
-        ):
+        is_outside = plain.startswith("/") or re.match(r"[A-Za-z]:", plain) or ".." in plain.split("/")
+        if is_outside or "\0" in plain or not plain:
             self._refuse(name, "would lie outside the archive's own folder")
         if not is_file:
             return
         if plain in self._members:
             self._refuse(name, "is in it twice")
-        self._members[plain] = member
-        self._total += self._size(member)
+        self._members[plain] = size, opened
+        self._total += size
         if self._total > self._max_bytes or len(self._members) > MAX_MEMBERS:
             self._refuse(
-                name, f"goes beyond what these data hold ({self._max_bytes} bytes, {MAX_MEMBERS} files)"
+                name, f"goes beyond {self._max_bytes} bytes or {MAX_MEMBERS} files, the most of these data"
             )
 
     def _refuse(self, name, why):
         raise ArchiveError(
-            f"{self.path} is refused, for its member {name!r} {why}. Expected plain files under plain names, once each; "
-            "get the archive from its publisher."
+            f"{self.path} is refused because its member {name!r} {why}. Expected plain files under plain names, once each. "
+            "Get the archive from its publisher."
         )
 
 
-class ZipArchive(Archive):
-    """An open zip file."""
-
-    _file = None
-
-    def _open(self):
-        self._file = zipfile.ZipFile(self.path)
-        for info in self._file.infolist():
-            # Not `filename`, which zipfile cuts at a NUL.
-            name = info.orig_filename
-            self._add(name, info, not name.endswith("/"), _zip_oddity(info))
-
-    def _size(self, member):
-        return member.file_size
-
-    def _stream(self, member):
-        return self._file.open(member)
-
-    def close(self):
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+# Both yield for each member: name, whether it is a file, what it is if not a file or folder, size, function that opens it.
 
 
-def _zip_oddity(info):
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if info.flag_bits & 0x1:
-        return "encrypted"
-    if stat.S_ISLNK(kind):
-        return "a link"
-    if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-        return "a device or something else that is no file"
-    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        # zipfile hands the other methods' output over whole, however large it is.
-        return f"compressed by method {info.compress_type}, neither stored nor deflated"
-    return None
+def _list_zip(path, files, *_):
+    archive = files.enter_context(zipfile.ZipFile(path))
+    for info in archive.infolist():
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        oddity = None
+        if info.flag_bits & 0x1:
+            oddity = "encrypted"
+        elif stat.S_ISLNK(kind):
+            oddity = "a link"
+        elif kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+            oddity = "a device or another special file"
+        elif info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            # With other methods, zipfile returns the whole output, however large it is.
+            oddity = f"compressed by method {info.compress_type}, neither stored nor deflated"
+        name = info.orig_filename  # zipfile cuts `filename` at a NUL
+        yield name, not name.endswith("/"), oddity, info.file_size, lambda info=info: archive.open(info)
 
 
-class TarArchive(Archive):
-    """An open tar file, plain or compressed by gzip, bzip2 or xz."""
-
-    _file = _raw = None
-
-    def _open(self):
-        stream = _decompressor(_read_start(self.path))(self.path, "rb")
-        self._raw = _BoundedReader(stream, self._max_bytes, self._max_member_bytes)
-        self._file = tarfile.open(fileobj=self._raw, mode="r:")  # noqa: SIM115 - closed by `close`
-        for info in self._file:
-            self._add(info.name, info, not info.isdir(), _tar_oddity(info))
-        # The checksum of what is compressed comes at the end.
-        while self._raw.read(2**16):
-            pass
-
-    def _size(self, member):
-        return member.size
-
-    def _stream(self, member):
-        return self._file.extractfile(member)
-
-    def close(self):
-        """Close the file."""
-        for file in (self._file, self._raw):
-            if file is not None:
-                file.close()
-
-
-def _tar_oddity(info):
-    if info.issym() or info.islnk():
-        return "a link"
-    if info.issparse() or not (info.isreg() or info.isdir()):
-        return "a device or something else that is no plain file"
-    return None
+def _list_tar(path, files, max_bytes, max_read):
+    stream = files.enter_context(_decompressor(_read_start(path))(path, "rb"))
+    bounded = _BoundedReader(stream, max_bytes, max_read)
+    archive = files.enter_context(tarfile.open(fileobj=bounded, mode="r:"))  # noqa: SIM115 - `files` closes it
+    for info in archive:
+        oddity = None
+        if info.issym() or info.islnk():
+            oddity = "a link"
+        elif info.issparse() or not (info.isreg() or info.isdir()):
+            oddity = "a device or another special file"
+        yield info.name, not info.isdir(), oddity, info.size, lambda info=info: archive.extractfile(info)
+    # The checksum of the compressed data comes at the end.
+    while bounded.read(2**16):
+        pass
 
 
 class _BoundedReader:
-    """A stream that refuses to go further, or to read more at once, than a limit.
+    """A stream with a limit on its position and a limit on the bytes read at once.
 
-    tarfile reads long headers whole and skips members by reading them: a bomb would go off while it is listed.
+    tarfile reads long headers completely and skips members by reading them, so a decompression bomb would already
+    expand while its members are listed.
     """
 
-    # Beyond the files' content: headers of 512 bytes or some more each, and padding.
+    # In addition to the files' content: headers of 512 bytes or some more each, and padding.
     _OVERHEAD = MAX_MEMBERS * 2048
 
     def __init__(self, stream, max_bytes, max_read):
         self._stream = stream
         self._limit = max_bytes + self._OVERHEAD
         self._max_read = max(max_read, 2**16)  # tarfile reads headers and buffers of its own
-        self.close = stream.close
         self.tell = stream.tell
 
     def read(self, size):

@@ -1,12 +1,10 @@
-"""MATLAB files from memory, with a bound on what they expand to: published annotations come in them."""
+"""Read MATLAB files from memory, with a bound on their expanded size; published annotations often use this format."""
 
 import struct
 import warnings
 import zlib
 from io import BytesIO
 from math import prod
-
-__all__ = ["load_mat", "read_variables"]
 
 _HEADER = 128
 # Types of elements, and classes of matrices that hold others, by their numbers in the file format.
@@ -18,83 +16,26 @@ _MAX_MATRICES = 1_000_000
 
 
 def load_mat(content, max_bytes):
-    """Read the variables of a MATLAB file of version 5.
-
-    Parameters
-    ----------
-    content : bytes
-        The file.
-    max_bytes : int
-        The most that its variables may hold together when uncompressed, in bytes.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The variables, as :func:`scipy.io.loadmat` gives them.
-
-    Raises
-    ------
-    ValueError
-        If it is no such file, is damaged, or holds more.
-
-    Examples
-    --------
-    >>> from io import BytesIO
-    >>> from scipy.io import savemat
-    >>> file = BytesIO()
-    >>> savemat(file, {"count": [1, 2]}, do_compression=True)
-    >>> load_mat(file.getvalue(), max_bytes=1000)["count"]
-    array([[1, 2]])
-    """
-    if not content.startswith(b"MATLAB 5.0"):
-        raise ValueError(f"it begins with {content[:10]!r}; expected a MATLAB file of version 5")
-    try:
-        return read_variables(content, max_bytes)
-    except (NotImplementedError, ValueError) as error:
-        raise ValueError(f"it cannot be read as a MATLAB file ({error})") from error
-
-
-def read_variables(content, max_bytes):
-    """Read the variables of a MATLAB file of version 4 or 5.
-
-    Parameters
-    ----------
-    content : bytes
-        The file.
-    max_bytes : int
-        The most that the variables may hold together when uncompressed, in bytes.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The variables, as :func:`scipy.io.loadmat` gives them.
-
-    Raises
-    ------
-    NotImplementedError
-        If it is of version 7.3.
-    ValueError
-        If it is no such file, is damaged, or holds more than it may.
-    """
+    """Read the variables of a MATLAB file, as scipy.io.loadmat does; all together may expand to `max_bytes`."""
     from scipy.io import loadmat
     from scipy.io.matlab import matfile_version
 
     try:
-        if matfile_version(BytesIO(content))[0] == 1:
+        if matfile_version(BytesIO(content))[0] == 1:  # version 5; version 4 is never compressed
             _check_elements(content, max_bytes)
         with warnings.catch_warnings():
-            # As when a variable is there twice: which of the two is meant?
+            # For instance, a variable occurs twice, so it is not known which one is meant.
             warnings.simplefilter("error", UserWarning)
             warnings.simplefilter("error", RuntimeWarning)
             return loadmat(BytesIO(content))
     except NotImplementedError:
-        raise
-    except Exception as error:  # scipy has no base class for what a damaged file makes it raise
+        raise ValueError("it is of version 7.3; in MATLAB, save it by save(..., '-v7')") from None
+    except Exception as error:  # scipy has no base class for the errors that damaged files cause
         raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _check_elements(content, max_bytes):
-    """Refuse variables that expand beyond a limit, before they do, or that lie too deep in each other."""
+    """Reject variables that would expand beyond a limit or that are nested too deeply."""
     order = "<" if content[126:128] == b"IM" else ">"
     position, n_matrices = _HEADER, 0
     while position + 8 <= len(content):
@@ -102,35 +43,24 @@ def _check_elements(content, max_bytes):
         element, start = content, position
         position += 8 + size
         if kind == _COMPRESSED:
-            compressed = memoryview(content)[start + 8 : position]
             stream = zlib.decompressobj()
-            element, start = stream.decompress(compressed, max_bytes + 1), 0
+            element, start = stream.decompress(memoryview(content)[start + 8 : position], max_bytes + 1), 0
             max_bytes -= len(element)
             if max_bytes < 0:
                 raise ValueError("it expands beyond any file of these data")
-            if not stream.eof:  # where the checksum is compared
+            if not stream.eof:  # the checksum is compared at the end
                 raise ValueError("its compressed data have no end")
-        n_matrices += _Nesting(element, start, order).check(_MAX_MATRICES - n_matrices)
+        n_matrices += _Nesting(element, start, order).count(_MAX_MATRICES - n_matrices)
 
 
 class _Nesting:
-    """Follows a variable as scipy does, which crashes at unknown types and where matrices lie too deep in each other.
-
-    Parameters
-    ----------
-    content : bytes
-        What holds the variable.
-    position : int
-        Where it begins.
-    order : {"<", ">"}
-        Order of the bytes.
-    """
+    """Parse a variable as scipy does, which crashes on unknown types and on matrices that are nested too deeply."""
 
     def __init__(self, content, position, order):
         self._content, self._position, self._order = content, position, order
 
-    def check(self, most):
-        """Return the number of matrices; refuse more than `most` of them, or too deep ones."""
+    def count(self, most):
+        """Return the number of matrices; reject more than `most` of them, or a nesting that is too deep."""
         pending, n_matrices = [1], 0  # how many are still to come on each level
         while pending:
             if pending[-1] == 0:
@@ -139,7 +69,7 @@ class _Nesting:
             pending[-1] -= 1
             n_matrices += 1
             n_inside = self._enter()
-            # Each takes 8 bytes at least.
+            # Each takes at least 8 bytes.
             if n_matrices > most or n_inside > len(self._content) // 8:
                 raise ValueError("it holds more matrices than any file of points")
             if n_inside:
@@ -149,10 +79,10 @@ class _Nesting:
         return n_matrices
 
     def _enter(self):
-        """Go past a matrix, or to the first one in it; return how many are in it."""
+        """Skip a matrix, or move to the first one in it; return the number of matrices in it."""
         kind, size = self._integers(2)
         if kind != _MATRIX or size == 0:
-            return 0  # scipy refuses the one, and the other is empty
+            return 0  # scipy rejects the former, and the latter is empty
         _, _, flags, _ = self._integers(4)
         kind = flags & 0xFF
         if kind == _OPAQUE:
@@ -183,9 +113,9 @@ class _Nesting:
         return struct.unpack_from(f"{self._order}{number}I", self._content, start)
 
     def _skip(self):
-        """Go past an element, and return what it holds."""
+        """Skip an element, and return its content."""
         (kind,) = self._integers(1)
-        if kind >> 16:  # a small one: its size is where the kind of others is
+        if kind >> 16:  # a small element, with its size in the upper half of the kind
             size, room = kind >> 16, 4
         else:
             (size,) = self._integers(1)

@@ -1,4 +1,4 @@
-"""Measures of counting: errors of counts, and of counts in their places."""
+"""Metrics: errors of counts, and errors of counts in parts of the images."""
 
 from skcount.metrics._counts import (
     count_bias,

@@ -1,30 +1,27 @@
-"""Scorers: for `scoring=` in cross_val_score, GridSearchCV and their kin. Larger is better.
+"""Scorers for `scoring=` in cross_val_score, GridSearchCV and the like. Larger is better.
 
-Unlike scorers made of a metric alone they see the images, and so the region of interest that goes with them: what lies
-outside is counted neither in the prediction nor in the truth.
+Unlike scorers made from a metric alone, they see the images and therefore the region of interest. Objects outside it
+are counted neither in the prediction nor in the truth.
 """
 
 from numbers import Integral
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import UNUSED
 
-from skcount._check import as_array, entry_ndim, is_list_like, is_map, without_index
 from skcount.images import check_images
 from skcount.metrics._counts import (
-    check_counts,
     count_mean_absolute_error,
     count_normalized_absolute_error,
     count_root_mean_squared_error,
 )
 from skcount.metrics._game import grid_average_mean_absolute_error
-from skcount.points import PointAnnotations, check_points
+from skcount.points import Target, check_maps, check_target
 
 
 class _RegionScorer(BaseEstimator):
-    """A scorer by its method `score`, to which scikit-learn can route weights and regions."""
+    """Base class of scorers with a method `score`, to which scikit-learn can route weights and regions."""
 
     __metadata_request__score = {"estimator": UNUSED, "y_true": UNUSED}
 
@@ -32,12 +29,12 @@ class _RegionScorer(BaseEstimator):
         return self.score(estimator, X, y_true, sample_weight, roi)
 
     def _accept_sample_weight(self):
-        """Where several scorers get weights, scikit-learn asks each whether it takes them."""
+        """Return True: scikit-learn asks each of several scorers whether it accepts weights."""
         return True
 
 
 class CountScorer(_RegionScorer):
-    """Score an estimator by minus an error of its counts.
+    """Score an estimator by the negative error of its counts.
 
     Parameters
     ----------
@@ -50,8 +47,8 @@ class CountScorer(_RegionScorer):
 
     Notes
     -----
-    Where the images carry a region of interest, or one is passed as `roi`, only points inside are counted. With
-    metadata routing, ask for it by ``clone(count_mae_scorer).set_score_request(roi=True)``.
+    If the images have a region of interest, or one is passed as `roi`, only objects inside are counted. With metadata
+    routing, request it with ``clone(count_mae_scorer).set_score_request(roi=True)``.
 
     Examples
     --------
@@ -72,12 +69,12 @@ class CountScorer(_RegionScorer):
         return f"{type(self).__name__}({self.metric.__name__})"
 
     def score(self, estimator, X, y_true, sample_weight=None, roi=None):
-        """Count and compare.
+        """Predict the counts and compare them with the true counts.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted one.
+            A fitted estimator.
         X : sequence of images
             Images.
         y_true : points, density maps or counts
@@ -85,7 +82,7 @@ class CountScorer(_RegionScorer):
         sample_weight : array-like of shape (n_images,) or None, default=None
             Weight of each image.
         roi : array of shape (height, width), sequence of such arrays, or None, default=None
-            Regions of interest; None takes those that `X` carries.
+            Regions of interest. If None, use those of `X` if it is an `ImageSet`.
 
         Returns
         -------
@@ -94,11 +91,11 @@ class CountScorer(_RegionScorer):
         """
         self._validate_params()
         predicted = estimator.predict(X, **_given(roi))
-        return -self.metric(_counts(_inside(y_true, X, roi)), predicted, sample_weight=sample_weight)
+        return -self.metric(_inside(y_true, X, roi).counts, predicted, sample_weight=sample_weight)
 
 
 class GAMEScorer(_RegionScorer):
-    """Score an estimator by minus its grid average mean absolute error.
+    """Score an estimator by its negative grid average mean absolute error.
 
     Parameters
     ----------
@@ -107,7 +104,7 @@ class GAMEScorer(_RegionScorer):
 
     See Also
     --------
-    grid_average_mean_absolute_error : The measure.
+    grid_average_mean_absolute_error : The metric.
 
     Examples
     --------
@@ -131,94 +128,39 @@ class GAMEScorer(_RegionScorer):
         Parameters
         ----------
         estimator : estimator
-            A fitted one with `predict_density`.
+            A fitted estimator with `predict_density`.
         X : sequence of images
             Images.
         y_true : points or density maps
-            True places.
+            The truth.
         sample_weight : array-like of shape (n_images,) or None, default=None
             Weight of each image.
         roi : array of shape (height, width), sequence of such arrays, or None, default=None
-            Regions of interest; None takes those that `X` carries.
+            Regions of interest. If None, use those of `X` if it is an `ImageSet`.
 
         Returns
         -------
         float
-            Minus GAME(level), in objects an image.
+            Minus GAME(level), in objects per image.
         """
         self._validate_params()
-        predicted = list(estimator.predict_density(X, **_given(roi)))
+        maps = list(estimator.predict_density(X, **_given(roi)))
+        predicted = Target("maps", check_maps(maps, name="y_pred", signed=True))  # even those two pixels wide
         true = _inside(y_true, X, roi)
         return -grid_average_mean_absolute_error(true, predicted, self.level, sample_weight=sample_weight)
 
 
 def _given(roi):
-    """Pass a region only where there is one: other estimators know no such thing."""
+    """Return the region as a keyword only if there is one, because other estimators do not accept it."""
     return {} if roi is None else {"roi": roi}
 
 
 def _inside(y_true, X, roi):
-    """What of the truth lies inside the region of interest, if there is one."""
+    """Return the truth as a Target, restricted to the region of interest if there is one."""
+    target = check_target(y_true, "y_true")
     if roi is None and getattr(X, "roi", None) is None:
-        return y_true
-    images = check_images(X, roi=roi)
-    y = without_index(y_true)
-    in_places = any(map(entry_ndim, y)) if is_list_like(y) else np.ndim(y) == 3
-    if not in_places:
-        return y
-    if not isinstance(y, PointAnnotations) and all(map(is_map, y)):
-        return [np.where(images.roi.read(index), density, 0) for index, density in enumerate(y)]
-    return check_points(y, len(images)).inside(images.shapes, images.roi)
-
-
-def true_counts(y, X=None, roi=None, name="y"):
-    """Count the objects of any target, inside the region of interest if there is one.
-
-    Parameters
-    ----------
-    y : points, density maps or counts
-        The truth. Counts are taken as they are.
-    X : sequence of images or None, default=None
-        The images, which may carry a region of interest; None looks for none.
-    roi : array of shape (height, width), sequence of such arrays, or None, default=None
-        Regions of interest of the images; None takes those that `X` carries.
-    name : str, default="y"
-        What to call the target in messages.
-
-    Returns
-    -------
-    ndarray of shape (n_images,), float64
-        Objects in each image.
-
-    Raises
-    ------
-    ValueError
-        If `y` is none of the three, is empty, or is not finite.
-
-    Examples
-    --------
-    >>> true_counts([[(1, 2)], []])
-    array([1., 0.])
-    >>> true_counts(np.ones((2, 4, 5)))
-    array([20., 20.])
-    """
-    return check_counts(_counts(y if X is None else _inside(y, X, roi)), name)
-
-
-def _counts(y):
-    """Add up density maps; leave points and counts to the metric."""
-    in_turn = is_list_like(y) or entry_ndim(y) == 3
-    maps = in_turn and not isinstance(y, PointAnnotations) and len(y) > 0 and all(map(is_map, y))
-    return np.array([_sum(density, index) for index, density in enumerate(y)]) if maps else y
-
-
-def _sum(density, index):
-    density = as_array(density, f"Density map {index}", "objects per pixel, (height, width)")
-    if density.dtype.kind not in "buif":
-        raise ValueError(
-            f"Density map {index} has dtype {density.dtype}; expected real numbers, objects per pixel."
-        )
-    return density.sum(dtype=np.float64)
+        return target
+    return target.inside(check_images(X, roi=roi))
 
 
 count_mae_scorer = CountScorer(count_mean_absolute_error)

@@ -1,4 +1,4 @@
-"""The one module around every network: pixels in, objects per pixel out."""
+"""The module that wraps every network: pixels in, objects per pixel out."""
 
 from contextlib import nullcontext
 from numbers import Integral, Real
@@ -6,27 +6,26 @@ from numbers import Integral, Real
 import torch
 from sklearn.utils._param_validation import Interval, validate_params
 from torch import nn
+from torch.nn import functional
 
 from skcount.networks._blocks import rectify
-from skcount.networks._padding import pad_to_stride
-from skcount.networks._tiles import reach
 
-# The map of a network that does not say so is taken to move with its image in steps of this, in pixels.
+# A network without an attribute `stride` is assumed to move its map with the image in steps of this many pixels.
 UNKNOWN_STRIDE = 32
 
 
 class DensityNetwork(nn.Module):
-    """Standardise images, fit them to the network's stride, and make its map a density.
+    """Standardise images, pad them to the network's stride, and convert its output to a density.
 
-    Whatever network is inside sees standardised pixels and sides that are multiples of its stride; whatever
-    leaves is the size of the image and never negative. The map is computed the same way in training and in
-    prediction, with the channels of a pixel side by side in memory, where convolutions on CPUs are fastest.
+    The wrapped network gets standardised images whose sides are multiples of its stride; the map has the size of the
+    image and is never negative. Training and prediction compute it in the same way, with the channels of a pixel next
+    to each other in memory, which is the fastest layout for convolutions on CPUs.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Maps (n, n_channels, height, width) to (n, 1, height, width). An attribute `stride` says that it
-        needs sides that are multiples of it; without one, any size is passed on as it is.
+        Maps (n, n_channels, height, width) to (n, 1, height, width). If it needs sides that are multiples of some
+        number, its attribute `stride` gives that number; without one, images are passed on in any size.
     mean, std : array-like of shape (n_channels,)
         Mean and standard deviation of each channel of the training images.
     output_scale : float, default=1.0
@@ -41,9 +40,8 @@ class DensityNetwork(nn.Module):
     torch.Size([2, 1, 13, 1])
     """
 
-    _reach = None, None
-    # Whether training, or prediction, computes the network in bfloat16, but weights, gradients and densities as they are.
-    trains_mixed = predicts_mixed = False
+    # Whether the convolutions are computed in bfloat16 in training and in evaluation mode; weights never are.
+    bf16_training = bf16_evaluation = False
 
     @validate_params(
         {
@@ -57,7 +55,7 @@ class DensityNetwork(nn.Module):
     def __init__(self, network, mean, std, output_scale=1.0):
         super().__init__()
         self.network = network
-        # A lone convolution has a stride too, a tuple, which says something else.
+        # A single convolution also has a `stride`, a tuple, which means something else.
         stride = getattr(network, "stride", 1)
         self.stride = int(stride) if isinstance(stride, Integral) else 1
         self.statistics_frozen = False
@@ -72,7 +70,7 @@ class DensityNetwork(nn.Module):
         Parameters
         ----------
         images : tensor of shape (n, n_channels, height, width)
-            Pixels as the user has them, integers scaled by their type's range.
+            Pixels before standardisation, integers scaled by their type's range.
 
         Returns
         -------
@@ -85,47 +83,24 @@ class DensityNetwork(nn.Module):
             If the network's map does not have the size of its input.
         """
         height, width = images.shape[-2:]
-        # Faster in the layout that they come in, where the pixels of a channel follow one another.
+        # Standardising is faster in the layout that images come in, in which the pixels of a channel are contiguous.
         images = (images - self.mean) / self.std
         padded = pad_to_stride(images.contiguous(memory_format=torch.channels_last), self.stride)
-        with self._precision(images.device):
-            density = self.network(padded)
+        bf16 = self.bf16_training if self.training else self.bf16_evaluation
+        with torch.autocast(images.device.type, torch.bfloat16) if bf16 else nullcontext():
+            density = self.network(padded)  # (n, 1, padded height, padded width)
         if density.shape != (len(images), 1, *padded.shape[-2:]):
             raise ValueError(
-                f"The network maps {tuple(padded.shape)} to {tuple(density.shape)}; expected "
-                f"{(len(images), 1, *padded.shape[-2:])}, one density for each pixel. A network that needs sides that "
-                "are multiples of some number says so in an attribute `stride`."
+                f"The network must map {tuple(padded.shape)} to {(len(images), 1, *padded.shape[-2:])}, one density per "
+                f"pixel; got {tuple(density.shape)}. If it needs sides that are multiples of some number, give it an "
+                "attribute `stride`."
             )
         return rectify(density[..., :height, :width].to(images.dtype)) * self.output_scale
 
-    def _precision(self, device):
-        """What the network is computed in."""
-        if self.trains_mixed if self.training else self.predicts_mixed:
-            return torch.autocast(device.type, torch.bfloat16)
-        return nullcontext()
-
     @property
     def grid(self):
-        """Steps in which the map moves with the image, in pixels: the stride, or a multiple of most networks'."""
+        """Steps in which the map moves with the image, in pixels: the stride, or a multiple of most networks' strides."""
         return self.stride if self.stride > 1 else UNKNOWN_STRIDE
-
-    def reach(self):
-        """How far away a pixel of an image may be that a pixel of its map depends on.
-
-        Returns
-        -------
-        int
-            The distance along an axis, in pixels. Measured once, for it depends on no weight.
-
-        Raises
-        ------
-        ValueError
-            If the network looks at all of an image, however large.
-        """
-        layers = repr(self.network)
-        if self._reach[0] != layers:
-            self._reach = layers, reach(self.network, self.mean.shape[1], self.grid)
-        return self._reach[1]
 
     def freeze_statistics(self):
         """Use the running statistics of batch normalisations from now on, in training too.
@@ -139,7 +114,7 @@ class DensityNetwork(nn.Module):
         return self.train(self.training)
 
     def unfreeze_statistics(self):
-        """Let batch normalisations follow the batches again when training.
+        """Use the statistics of each batch again in training.
 
         Returns
         -------
@@ -150,7 +125,7 @@ class DensityNetwork(nn.Module):
         return self
 
     def train(self, mode=True):
-        """Switch between training and prediction; frozen statistics stay frozen.
+        """Switch between training and evaluation mode; frozen statistics stay frozen.
 
         Parameters
         ----------
@@ -168,3 +143,12 @@ class DensityNetwork(nn.Module):
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
         return self
+
+
+def pad_to_stride(images, stride):
+    """Repeat the last row and column until both sides are multiples of `stride`; cropping undoes it."""
+    height, width = images.shape[-2:]
+    bottom, right = -height % stride, -width % stride
+    if not bottom and not right:
+        return images
+    return functional.pad(images, (0, right, 0, bottom), mode="replicate")

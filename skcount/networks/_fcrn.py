@@ -2,7 +2,7 @@
 
 from numbers import Integral
 
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import nn
 
@@ -18,17 +18,17 @@ _CONSTRAINTS = {
 class FCRNA(nn.Module):
     """FCRN-A: small kernels, three poolings, and the widest block at the bottom.
 
-    32 - 64 - 128 - 512 filters on the way down, 128 - 64 - 1 on the way up, 3 x 3 kernels throughout. Maps an
-    image to a density, before it is made non-negative.
+    32 - 64 - 128 - 512 filters on the way down, 128 - 64 - 1 on the way up, 3 x 3 kernels throughout. It maps
+    images to densities, which may still be negative.
 
     Parameters
     ----------
     in_channels : int
         Number of channels of the images, >= 1.
     convolutions : int, default=1
-        Number of convolutions in each block, 1 to 100; the paper has one.
+        Number of convolutions in each block, 1 to 100; the paper uses one.
     normalization : {"batch", None}, default="batch"
-        What follows each convolution.
+        Layer after each convolution: batch normalisation, or none.
 
     References
     ----------
@@ -83,16 +83,16 @@ class FCRNB(nn.Module):
     """FCRN-B: fewer poolings and larger kernels than FCRN-A.
 
     32 - 64 - pool - 128 - 256 - pool - 256 - up 256 - up 1, with 3 x 3 kernels in the first three blocks and
-    5 x 5 ones after them. Maps an image to a density, before it is made non-negative.
+    5 x 5 kernels in the others. It maps images to densities, which may still be negative.
 
     Parameters
     ----------
     in_channels : int
         Number of channels of the images, >= 1.
     convolutions : int, default=1
-        Number of convolutions in each block, 1 to 100; the paper has one.
+        Number of convolutions in each block, 1 to 100; the paper uses one.
     normalization : {"batch", None}, default="batch"
-        What follows each convolution.
+        Layer after each convolution: batch normalisation, or none.
 
     References
     ----------

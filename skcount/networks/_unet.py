@@ -1,9 +1,10 @@
-"""U-Net, with as many filters at every depth, or more of them further down."""
+"""U-Net."""
 
 from itertools import pairwise
 from numbers import Integral, Real
 
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows
+import numpy as np
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import nn
 
@@ -13,27 +14,27 @@ from skcount.networks._blocks import ConvBlock, UpConvBlock, density_layer
 class UNet(nn.Module):
     """U-Net for density maps.
 
-    A contracting path of `depth` blocks and poolings, a bottom block, and an expanding path of as many
-    upsamplings, each joined with the block of the same size. Maps an image to a density, before it is made
-    non-negative.
+    A contracting path of `depth` blocks and poolings, a bottom block, and an expanding path of the same number of
+    upsamplings and blocks, each with a skip connection from the contracting block of the same size. It maps images to
+    densities, which may still be negative.
 
     Parameters
     ----------
     in_channels : int
         Number of channels of the images, >= 1.
     filters : int, default=16
-        Number of filters of the blocks of the image's own size, 1 to 10,000.
+        Number of filters of the blocks at the size of the image, 1 to 10,000.
     growth : float, default=2
-        Each block has so many times the filters of the one that is twice its size, 1 to 10, rounded. The paper has 2; 1
-        gives every block the same number.
+        Factor between the numbers of filters of one level and the next one down, 1 to 10; the numbers are rounded. The
+        paper uses 2. With 1, all blocks have the same number.
     convolutions : int, default=2
         Number of 3 x 3 convolutions in each block, 1 to 100.
     normalization : {"batch", None}, default="batch"
-        What follows each convolution.
+        Layer after each convolution: batch normalisation, or none.
     depth : int, default=3
-        Number of poolings, 1 to 8. Each more lets the network look about twice as far around (51 pixels to each side with
-        3, 107 with 4), for objects that are large or are told by what is around them, and has four times the weights
-        where the filters double. The paper has 4.
+        Number of poolings, 1 to 8; the paper uses 4. Each additional pooling doubles the receptive field (51 pixels to
+        each side with 3, 107 with 4), which helps if objects are large or need context, and multiplies the number of
+        weights by about four if `growth` is 2.
 
     References
     ----------
@@ -61,7 +62,7 @@ class UNet(nn.Module):
     def __init__(self, in_channels, filters=16, growth=2, convolutions=2, normalization="batch", depth=3):
         super().__init__()
         self.depth, self.stride = depth, 2**depth
-        widths = [round(filters * growth**level) for level in range(depth + 1)]
+        widths = np.rint(filters * np.power(float(growth), range(depth + 1))).astype(int).tolist()
         shape = {"convolutions": convolutions, "normalization": normalization}
         for level, (before, after) in enumerate(pairwise([in_channels, *widths[:-1]]), start=1):
             self.add_module(f"down{level}", ConvBlock(before, after, **shape))
@@ -86,9 +87,14 @@ class UNet(nn.Module):
         """
         skips = []
         for level in range(1, self.depth + 1):
-            skips.append(getattr(self, f"down{level}")(x))  # (n, width, h, w) / 2 ** (level - 1)
-            x = F.max_pool2d(skips[-1], 2)
-        x = self.bottom(x)  # (n, width, h / stride, w / stride)
+            x = getattr(self, f"down{level}")(
+                x
+            )  # (n, widths[level - 1], h, w), both h and w halved at each level
+            skips.append(x)
+            x = F.max_pool2d(x, 2)
+        x = self.bottom(x)  # (n, widths[depth], h / stride, w / stride)
         for level in range(self.depth, 0, -1):
-            x = getattr(self, f"up{level}")(x, skips.pop())
+            x = getattr(self, f"up{level}")(
+                x, skips.pop()
+            )  # (n, widths[level - 1], h, w), both doubled at each level
         return self.density(x)  # (n, 1, h, w)

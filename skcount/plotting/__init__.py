@@ -1,4 +1,4 @@
-"""Pictures of counts, in the form of scikit-learn's displays."""
+"""Displays of counts, density maps, trainings and searches, in the form of scikit-learn's displays."""
 
 from skcount.plotting._count_error import CountErrorDisplay
 from skcount.plotting._density_map import DensityMapDisplay

@@ -1,26 +1,26 @@
-"""Predicted counts against true ones."""
+"""Predicted counts against true counts."""
 
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
 
 from skcount._check import check_length
+from skcount.images import check_images
 from skcount.metrics import count_bias, count_mean_absolute_error, count_root_mean_squared_error
-from skcount.metrics._scorers import true_counts
 from skcount.plotting._figure_mixin import FigureMixin
 from skcount.plotting._style import BLUE, GREY, SMALL, new_axes
+from skcount.points import check_target
 
 _LOOK = {
-    "kind": [StrOptions({"actual_vs_predicted", "error_by_count", "bland_altman"})],
+    "kind": [StrOptions({"actual_vs_predicted", "bland_altman"})],
     "ax": [HasMethods(["plot", "scatter"]), None],
 }
 
 
 class CountErrorDisplay(FigureMixin):
-    """Show how far predicted counts are from true ones, one point an image.
+    """Show predicted counts against true counts, one dot per image.
 
-    The constructor stores arrays; `plot` draws. Make one with `from_estimator` or `from_predictions`. Above the axes stand
-    the mean absolute error (MAE), the root of the mean squared error (RMSE) and the bias, positive where too many are
-    counted.
+    The title gives the mean absolute error (MAE), the root mean squared error (RMSE) and the bias, which is positive if the
+    counts are too high. Create a display with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
@@ -30,20 +30,21 @@ class CountErrorDisplay(FigureMixin):
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes that were drawn on.
+        Axes with the plot.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure that contains the axes.
     scatter_ : matplotlib PathCollection
-        The images.
+        One dot per image.
     lines_ : list of matplotlib Line2D
-        The identity, the line of no error, or the limits of agreement from below.
+        The line of equality, or the lower limit of agreement, the mean difference and the upper limit.
     agreement_ : (float, float, float) or None
-        Of kind "bland_altman" the lower limit, the mean difference and the upper limit, in objects; the limits are NaN of
-        a single image.
+        Lower limit of agreement, mean difference and upper limit, in objects, if `kind` is "bland_altman"; the limits are
+        NaN if there is only one image.
 
     See Also
     --------
-    skcount.metrics.count_mean_absolute_error : The MAE.
+    skcount.metrics.count_mean_absolute_error : Compute the MAE.
+    sklearn.metrics.PredictionErrorDisplay : Plot residuals against predictions.
 
     References
     ----------
@@ -70,83 +71,75 @@ class CountErrorDisplay(FigureMixin):
             **dict.fromkeys(["X", "y", "roi"], "no_validation"),
             **_LOOK,
         },
-        prefer_skip_nested_validation=False,  # the estimator is to validate its own parameters
+        prefer_skip_nested_validation=False,  # the estimator must validate its own parameters
     )
     def from_estimator(cls, estimator, X, y, *, kind="actual_vs_predicted", roi=None, ax=None):
-        """Count the objects of images and draw the counts against the true ones.
+        """Predict the counts of images and plot them against the true counts.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted one that predicts counts: a regressor, a Pipeline, a search.
+            Fitted estimator that predicts counts: a regressor, a pipeline or a search.
         X : sequence of images
             Images.
         y : points, density maps or counts
-            The truth.
-        kind : {"actual_vs_predicted", "error_by_count", "bland_altman"}, default="actual_vs_predicted"
-            What to draw, as for `plot`.
+            Ground truth.
+        kind : {"actual_vs_predicted", "bland_altman"}, default="actual_vs_predicted"
+            Type of plot, see `plot`.
         roi : array of shape (height, width), sequence of such arrays, or None, default=None
-            Regions of interest: only what is inside is counted, of points and maps too. None takes those that `X` carries.
+            Regions of interest; only objects inside them are counted, even in `y` if it holds points or maps. If None,
+            use the regions stored in `X` if it is an `ImageSet`.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes new axes.
+            Axes to plot on. If None, create a new figure.
 
         Returns
         -------
         CountErrorDisplay
-            The display, drawn.
-
-        Raises
-        ------
-        ValueError
-            If the truth is neither points nor maps nor counts, or not one an image.
+            Display that has been plotted.
         """
         predicted = estimator.predict(X, **({} if roi is None else {"roi": roi}))
-        return cls.from_predictions(true_counts(y, X, roi), predicted, kind=kind, ax=ax)
+        return cls.from_predictions(_true_counts(y, X, roi), predicted, kind=kind, ax=ax)
 
     @classmethod
     @validate_params(
         {"y_true": "no_validation", "y_pred": "no_validation", **_LOOK}, prefer_skip_nested_validation=True
     )
     def from_predictions(cls, y_true, y_pred, *, kind="actual_vs_predicted", ax=None):
-        """Draw counts that were predicted before.
+        """Plot counts that have already been predicted.
 
         Parameters
         ----------
         y_true, y_pred : points, density maps or counts of n_images images
-            Points of each image, of which the number counts; maps, which are added up; or counts, array-like of shape
-            (n_images,).
-        kind : {"actual_vs_predicted", "error_by_count", "bland_altman"}, default="actual_vs_predicted"
-            What to draw, as for `plot`.
+            Counts, array-like of shape (n_images,), or points or density maps, whose objects are counted.
+        kind : {"actual_vs_predicted", "bland_altman"}, default="actual_vs_predicted"
+            Type of plot, see `plot`.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes new axes.
+            Axes to plot on. If None, create a new figure.
 
         Returns
         -------
         CountErrorDisplay
-            The display, drawn.
-
-        Raises
-        ------
-        ValueError
-            If an argument is neither points nor maps nor counts, is empty, or the lengths differ.
+            Display that has been plotted.
         """
-        y_true, y_pred = true_counts(y_true, name="y_true"), true_counts(y_pred, name="y_pred")
+        y_true, y_pred = (
+            check_target(y_true, "y_true").counts,
+            check_target(y_pred, "y_pred", predicted=True).counts,
+        )
         check_length(len(y_true), len(y_pred), "y_pred", of="y_true")
         return cls(y_true, y_pred).plot(ax=ax, kind=kind)
 
     @validate_params(_LOOK, prefer_skip_nested_validation=True)
     def plot(self, ax=None, *, kind="actual_vs_predicted"):
-        """Draw one point an image.
+        """Plot one dot per image.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes new axes.
-        kind : {"actual_vs_predicted", "error_by_count", "bland_altman"}, default="actual_vs_predicted"
-            "actual_vs_predicted": true counts against predicted ones, with the line where they are the same;
-            "error_by_count": the difference, predicted minus true, against the true count;
-            "bland_altman": the difference against the mean of both, with its mean and the limits of agreement, 1.96
-            standard deviations from it.
+            Axes to plot on. If None, create a new figure.
+        kind : {"actual_vs_predicted", "bland_altman"}, default="actual_vs_predicted"
+            - "actual_vs_predicted" plots the true counts against the predicted counts, with the line of equality.
+            - "bland_altman" plots predicted minus true counts against the mean of both, with the mean difference and the
+              limits of agreement, 1.96 standard deviations below and above it.
 
         Returns
         -------
@@ -155,17 +148,20 @@ class CountErrorDisplay(FigureMixin):
         """
         ax = new_axes(ax, figsize=(4, 4) if kind == "actual_vs_predicted" else (4.8, 3.6))
         self.agreement_ = None
-        draw = {
-            "actual_vs_predicted": self._draw_counts,
-            "error_by_count": self._draw_errors,
-            "bland_altman": self._draw_agreement,
-        }[kind]
-        draw(ax)
-        ax.set_title(self._summary(), fontsize=SMALL)
+        if kind == "actual_vs_predicted":
+            self._plot_counts(ax)
+        else:
+            self._plot_agreement(ax)
+        both = self.y_true, self.y_pred
+        mae, rmse = count_mean_absolute_error(*both), count_root_mean_squared_error(*both)
+        title = f"MAE {_short(mae)}  RMSE {_short(rmse)}  bias {_signed(count_bias(*both))}"
+        ax.set_title(title, fontsize=SMALL)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _draw_counts(self, ax):
+    def _plot_counts(self, ax):
+        from matplotlib.ticker import MaxNLocator
+
         both = np.concatenate([self.y_true, self.y_pred])
         margin = 0.05 * np.ptp(both) or 1
         limits = both.min() - margin, both.max() + margin
@@ -173,70 +169,44 @@ class CountErrorDisplay(FigureMixin):
         self._scatter(ax, self.y_pred, self.y_true)
         ax.set(xlabel="predicted count", ylabel="true count", xlim=limits, ylim=limits)
         ax.set_aspect("equal", adjustable="box")
-        _whole_ticks(ax.xaxis, ax.yaxis)
-        ax.legend(loc="upper left", fontsize=SMALL, frameon=False)
-
-    def _draw_errors(self, ax):
-        self.lines_ = [ax.axhline(0, linestyle="--", color=GREY, label="no error")]
-        self._scatter(ax, self.y_true, self.y_pred - self.y_true)
-        ax.set(xlabel="true count", ylabel="predicted - true")
-        _whole_ticks(ax.xaxis)
+        for axis in (ax.xaxis, ax.yaxis):  # the same whole numbers on both
+            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
         ax.legend(loc="best", fontsize=SMALL, frameon=False)
 
-    def _draw_agreement(self, ax):
+    def _plot_agreement(self, ax):
         difference = self.y_pred - self.y_true
         self.agreement_ = limits_of_agreement(difference)
-        ax.margins(y=0.12)  # so that the name of the upper line stays clear of the title
-        named = zip(self.agreement_, ("-1.96 SD", "mean", "+1.96 SD"), ":-:", strict=True)
-        self.lines_ = [self._draw_level(ax, *each) for each in named]
+        ax.margins(y=0.12)  # keeps the upper line's label clear of the title
+        self.lines_ = [
+            ax.axhline(y, linestyle=s, color=GREY) for y, s in zip(self.agreement_, ":-:", strict=True)
+        ]
+        lower, mean, upper = self.agreement_
+        self._label_line(ax, mean, "mean")
+        if upper > mean:  # otherwise all labels would be in one place; also False if the limits are NaN
+            self._label_line(ax, lower, "-1.96 SD")
+            self._label_line(ax, upper, "+1.96 SD")
         self._scatter(ax, (self.y_pred + self.y_true) / 2, difference)
         ax.set(xlabel="mean of predicted and true", ylabel="predicted - true")
 
-    def _draw_level(self, ax, value, name, style):
-        """Draw a line and name it at its end, beside the axes, where no image is hidden."""
-        if (
-            name == "mean" or abs(value - self.agreement_[1]) > 0
-        ):  # not where there is no deviation, or one of 0
-            ax.annotate(
-                f"{name}\n{_signed(value)}",
-                xy=(1, value),
-                xycoords=("axes fraction", "data"),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=SMALL,
-            )
-        return ax.axhline(value, linestyle=style, color=GREY)
-
-    def _scatter(self, ax, x, y):
-        self.scatter_ = ax.scatter(
-            x, y, s=24, color=BLUE, alpha=0.7, edgecolor=ax.get_facecolor(), linewidth=0.5, zorder=2.5
+    def _label_line(self, ax, y, name):
+        """Write the name and the value of a horizontal line next to the axes, where it hides no dot."""
+        ax.annotate(
+            f"{name}\n{_signed(y)}",
+            xy=(1, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=SMALL,
         )
 
-    def _summary(self):
-        both = self.y_true, self.y_pred
-        mae, rmse = count_mean_absolute_error(*both), count_root_mean_squared_error(*both)
-        return f"MAE {_short(mae)}  RMSE {_short(rmse)}  bias {_signed(count_bias(*both))}"
+    def _scatter(self, ax, x, y):
+        look = {"s": 24, "color": BLUE, "alpha": 0.7, "edgecolor": ax.get_facecolor(), "linewidth": 0.5}
+        self.scatter_ = ax.scatter(x, y, zorder=2.5, **look)
 
 
 def limits_of_agreement(difference):
-    """Return where 95 of 100 differences lie, if they are normally distributed.
-
-    Parameters
-    ----------
-    difference : ndarray of shape (n_images,)
-        Predicted minus true counts.
-
-    Returns
-    -------
-    lower, mean, upper : float
-        The mean, and 1.96 standard deviations below and above it; NaN of a single image, which has no deviation.
-
-    Examples
-    --------
-    >>> limits_of_agreement(np.array([1.0, 2.0, 3.0]))
-    (0.04..., 2.0, 3.96)
-    """
+    """Return mean - 1.96 SD, mean and mean + 1.96 SD; the SD of a single image is NaN."""
     mean = float(difference.mean())
     spread = 1.96 * float(difference.std(ddof=1)) if len(difference) > 1 else np.nan
     return mean - spread, mean, mean + spread
@@ -248,16 +218,15 @@ def _short(value):
 
 def _signed(value):
     digits = _digits(value)
-    return f"{round(value, digits) + 0.0:+.{digits}f}"  # which makes +0.00 of -0.00
+    return f"{round(value, digits) + 0.0:+.{digits}f}"  # adding 0.0 turns -0.00 into +0.00
 
 
 def _digits(value):
     return 2 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
 
 
-def _whole_ticks(*axes):
-    """Put ticks at whole counts, at the same ones on each axis."""
-    from matplotlib.ticker import MaxNLocator
-
-    for axis in axes:
-        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
+def _true_counts(y, X, roi):
+    """Return the counts of a target, inside the region of interest if there is one."""
+    target = check_target(y)
+    has_region = roi is not None or getattr(X, "roi", None) is not None
+    return (target.inside(check_images(X, roi=roi)) if has_region else target).counts

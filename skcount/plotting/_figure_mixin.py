@@ -1,29 +1,28 @@
-"""What all displays share: a notebook shows their figure."""
+"""Show the figure of a display in notebooks."""
 
 import sys
 from io import BytesIO
 
 
 class FigureMixin:
-    """Show the figure of a display where a notebook shows the display."""
+    """Show the figure of a display in notebooks."""
 
     def _repr_png_(self):
-        """PNG of the figure; None before `plot`, and where the notebook is about to show the figure by itself."""
+        """Return the figure as PNG, or None if there is none yet or the notebook shows it by itself."""
         figure = getattr(self, "figure_", None)
         if figure is None or _shown_anyway(figure):
             return None
         buffer = BytesIO()
-        figure.canvas.figure.savefig(
-            buffer, format="png"
-        )  # that of the canvas is whole, where ours is a part of one
+        # If `figure` is a subfigure, the figure of its canvas is the whole one.
+        figure.canvas.figure.savefig(buffer, format="png")
         return buffer.getvalue()
 
 
 def _shown_anyway(figure):
-    """Whether the figure is pyplot's, of which notebooks show all that are new at the end of a cell."""
+    """Return whether the notebook shows the figure at the end of the cell, as it does with pyplot's new figures."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None or "inline" not in pyplot.get_backend():
         return False
-    from matplotlib._pylab_helpers import Gcf  # pyplot's public functions make a figure the current one
+    from matplotlib._pylab_helpers import Gcf  # pyplot's public functions would make a figure the current one
 
     return figure.canvas.manager in Gcf.get_all_fig_managers()

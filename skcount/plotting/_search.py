@@ -4,84 +4,72 @@ from numbers import Real
 from textwrap import shorten
 
 import numpy as np
-from sklearn.pipeline import Pipeline
-from sklearn.utils._param_validation import HasMethods, StrOptions, validate_params
+from sklearn.utils._param_validation import HasMethods, validate_params
 from sklearn.utils.validation import check_is_fitted
 
-from skcount.metrics import CountScorer, GAMEScorer
 from skcount.plotting._figure_mixin import FigureMixin
 from skcount.plotting._style import SMALL, new_axes, series_style
 
 _AX = [HasMethods(["errorbar", "plot"]), None]
-_WHAT = {
-    "x": [str, None],
-    "hue": [str, None],
-    "metric": [str, None],
-    "score_name": [str, None],
-    "negate_score": ["boolean", StrOptions({"auto"})],
-    "ax": _AX,
-}
-_SHORT = {
-    "mean absolute error": "MAE",
-    "root mean squared error": "RMSE",
-    "normalized absolute error": "NAE",
-}
 _NOT_SET = "not set"
-_LOG_FROM = (
-    4  # a largest value so many times the smallest: sigma=1, 2, 4 is equally spaced on a logarithmic axis
-)
-_MOST_TICKS = 8  # of more values than these not each gets its tick
-_MOST_LETTERS = 24  # of names that stand side by side
-_MOST_LINES = 4  # that are named inside the axes
+_LOG_FROM = 4  # largest / smallest value: sigma=1, 2, 4 is equally spaced on a logarithmic axis
+_MOST_TICKS = 8  # with more values, matplotlib chooses the ticks
+_MOST_LETTERS = 24  # of tick labels that fit next to each other
+_MOST_LINES = 4  # in a legend inside the axes
 
 
 class SearchDisplay(FigureMixin):
-    """Show the scores of a search against one parameter, with a line for each value of another.
+    """Show the scores of a search against one parameter, with one line for each value of another.
 
-    The constructor stores arrays; `plot` draws. Make one with `from_estimator` or `from_results`. The bars are one standard
-    deviation over the folds to each side, and a ring is around the best of the scores that are drawn.
+    The bars are one standard deviation over the folds to each side, and a ring marks the best score. Create a display with
+    `from_estimator`.
 
     Parameters
     ----------
     x_values : ndarray of shape (n_x,), float, or list of str
-        Values of the parameter along the axis: numbers, or names.
+        Values of the parameter on the x axis: numbers, or names.
     hue_values : list of str
-        Values of the parameter that has a line each; one entry where there is no such parameter.
+        Values of the parameter that has one line per value; a single entry if there is no such parameter.
     mean, std : ndarray of shape (n_hue, n_x)
-        Mean and standard deviation over the folds; NaN where a pair of values was not tried.
-    x : str, default="parameter"
-        Name of the parameter along the axis.
+        Mean and standard deviation of the score over the folds; NaN for pairs of values that were not tried.
+    x : str
+        Name of the parameter on the x axis.
     hue : str or None, default=None
-        Name of the other one; None where there is none.
+        Name of the parameter that has one line per value.
     score_name : str, default="score"
-        What was measured.
+        Name of the score.
     smaller_is_better : bool, default=False
-        Whether it is an error.
+        Whether the score is an error.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes that were drawn on.
+        Axes with the plot.
     figure_ : matplotlib Figure
-        Their figure.
+        Figure that contains the axes.
     errorbars_ : list of matplotlib ErrorbarContainer
-        The lines with their bars.
+        One line with bars per value of `hue`.
     best_ : matplotlib Line2D
-        The ring around the best.
+        Ring around the best score.
+
+    See Also
+    --------
+    sklearn.model_selection.ValidationCurveDisplay : Fit for each value of one parameter and plot the scores.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.tree import DecisionTreeRegressor
     >>> from skcount.plotting import SearchDisplay
-    >>> results = {
-    ...     "params": [{"architecture": a, "sigma": s} for a in ("fcrn_a", "unet") for s in (1, 2, 4)],
-    ...     "mean_test_score": [-3.1, -2.2, -2.8, -2.9, -1.8, -1.9],
-    ...     "std_test_score": [0.4, 0.3, 0.4, 0.5, 0.2, 0.3],
-    ... }
-    >>> display = SearchDisplay.from_results(results, score_name="MAE of the counts")
-    >>> display.x, display.hue, display.hue_values
-    ('sigma', 'architecture', ['fcrn_a', 'unet'])
-    >>> display.mean[1]
-    array([2.9, 1.8, 1.9])
+    >>> X = np.random.default_rng(0).uniform(size=(60, 2))
+    >>> grid = {"max_depth": [1, 2, 4], "criterion": ["squared_error", "absolute_error"]}
+    >>> search = GridSearchCV(DecisionTreeRegressor(), grid, scoring="neg_mean_absolute_error").fit(X, X[:, 0])
+    >>> display = SearchDisplay.from_estimator(
+    ...     search, x="max_depth", hue="criterion", negate_score=True, score_name="MAE"
+    ... )
+    >>> display.mean.shape
+    (2, 3)
     """
 
     @validate_params(
@@ -98,16 +86,7 @@ class SearchDisplay(FigureMixin):
         prefer_skip_nested_validation=True,
     )
     def __init__(
-        self,
-        x_values,
-        hue_values,
-        mean,
-        std,
-        *,
-        x="parameter",
-        hue=None,
-        score_name="score",
-        smaller_is_better=False,
+        self, x_values, hue_values, mean, std, *, x, hue=None, score_name="score", smaller_is_better=False
     ):
         self.x_values = x_values
         self.hue_values = hue_values
@@ -119,129 +98,83 @@ class SearchDisplay(FigureMixin):
         self.smaller_is_better = smaller_is_better
 
     @classmethod
-    @validate_params({"estimator": [HasMethods("fit")], **_WHAT}, prefer_skip_nested_validation=True)
+    @validate_params(
+        {
+            "estimator": [HasMethods("fit")],
+            "x": [str],
+            **{name: [str, None] for name in ("hue", "metric", "score_name")},
+            "negate_score": ["boolean"],
+            "ax": _AX,
+        },
+        prefer_skip_nested_validation=True,
+    )
     def from_estimator(
-        cls, estimator, *, x=None, hue=None, metric=None, score_name=None, negate_score="auto", ax=None
+        cls, estimator, *, x, hue=None, metric=None, negate_score=False, score_name=None, ax=None
     ):
-        """Draw the scores of a fitted search.
+        """Plot the scores of a fitted search.
+
+        If several candidates differ only in parameters that are not shown, the best one is plotted; after successive
+        halving, the best of those with the most resources.
 
         Parameters
         ----------
         estimator : GridSearchCV, or another search with `cv_results_`
-            A fitted one.
-        x, hue : str or None, default=None
-            Names of the parameter along the axis and of the one that has a line for each of its values. None chooses from
-            those with more than one value: for `x` one of numbers, if there is one, with the most values; for `hue` the
-            first of the others. Of what else was searched, the best shows.
+            Fitted search.
+        x : str
+            Name of the parameter on the x axis.
+        hue : str or None, default=None
+            Name of the parameter that has one line per value.
         metric : str or None, default=None
-            Which of several scorers; None takes the only one, or the one that `refit` names.
+            Name of the scorer, if there are several. If None, use the one that `refit` names.
+        negate_score : bool, default=False
+            Whether to plot the negative score, so that the score of a regressor or a scorer ``neg_*`` is shown as an
+            error.
         score_name : str or None, default=None
-            What to call the score; None names it after the scorer.
-        negate_score : bool or "auto", default="auto"
-            Whether to show minus the score. "auto" does so where the scorer is minus an error, so that the error shows, and
-            where a scorer of which nothing is known gives no score above 0.
+            Label of the y axis. If None, use `metric`.
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes new axes.
+            Axes to plot on. If None, create a new figure.
 
         Returns
         -------
         SearchDisplay
-            The display, drawn.
-
-        Raises
-        ------
-        NotFittedError
-            If the search is not fitted.
-        ValueError
-            If a parameter or scorer is not among those searched, or no score is a number.
+            Display that has been plotted.
         """
-        check_is_fitted(
-            estimator, "cv_results_", msg="This %(name)s has no cv_results_; expected a fitted search."
+        message = "`estimator` must be a fitted search with `cv_results_`; got a %(name)s without it."
+        check_is_fitted(estimator, "cv_results_", msg=message)
+        results = estimator.cv_results_
+        metric = _choose_metric(results, metric, getattr(estimator, "refit", None))
+        mean, std = (
+            np.asarray(results[f"{what}_test_{metric}"], dtype=np.float64) for what in ("mean", "std")
         )
-        metric = _choose_metric(estimator.cv_results_, metric, getattr(estimator, "refit", None))
-        known_name, is_error = _describe(estimator, metric)
-        if is_error is not None and negate_score == "auto":
-            negate_score = is_error
-        if known_name is not None and score_name is None and negate_score == is_error:
-            score_name = known_name
-        return cls.from_results(
-            estimator.cv_results_,
-            x=x,
-            hue=hue,
-            metric=metric,
-            score_name=score_name,
-            negate_score=negate_score,
-            ax=ax,
-        )
-
-    @classmethod
-    @validate_params({"cv_results": "no_validation", **_WHAT}, prefer_skip_nested_validation=True)
-    def from_results(
-        cls, cv_results, *, x=None, hue=None, metric=None, score_name=None, negate_score="auto", ax=None
-    ):
-        """Draw the results of a search.
-
-        Parameters
-        ----------
-        cv_results : dict of array-like
-            `cv_results_` of a search: params, mean_test_score, std_test_score.
-        x, hue : str or None, default=None
-            Names of the parameter along the axis and of the one that has a line for each of its values. None chooses from
-            those with more than one value: for `x` one of numbers, if there is one, with the most values; for `hue` the
-            first of the others. Of what else was searched, the best shows.
-        metric : str or None, default=None
-            Which of several scorers; None takes the only one.
-        score_name : str or None, default=None
-            What to call the score; None takes its name in the results.
-        negate_score : bool or "auto", default="auto"
-            Whether to show minus the score. "auto" does so where the name begins with ``neg_`` or no score is above 0.
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes new axes.
-
-        Returns
-        -------
-        SearchDisplay
-            The display, drawn.
-
-        Raises
-        ------
-        ValueError
-            If the results lack what is drawn, a parameter or scorer is not among those searched, or no score is a
-            number.
-        """
-        metric = _choose_metric(cv_results, metric)
-        mean, std = _scores(cv_results, metric)
-        if negate_score == "auto":
-            negate_score = metric.startswith("neg_") or bool(np.nanmax(mean) <= 0)
-        if score_name is None:
-            score_name = (
-                _words(metric) if metric.startswith("neg_") == negate_score else f"minus {_words(metric)}"
+        if not np.isfinite(mean).any():
+            raise ValueError(
+                "All scores of `estimator` are NaN. Scorers of scikit-learn take points as PointAnnotations, not as lists; "
+                "a search with error_score='raise' shows why its fits fail."
             )
-        params = [dict(candidate) for candidate in cv_results["params"]]
-        x, hue = _choose_parameters(params, x, hue)
-        x_levels, hue_levels = _levels(params, x), _levels(params, hue)
-        resources = cv_results.get("n_resources", np.zeros(len(mean)))
-        table = _best_rows(params, x, hue, mean, resources, x_levels, hue_levels)
+        if x == hue:
+            raise ValueError(f"`x` and `hue` must be different parameters; got {x!r} for both.")
+        x_levels, hue_levels = _levels(results["params"], x, "x"), _levels(results["params"], hue, "hue")
+        table = _best_candidates(results, mean, {hue: list(hue_levels), x: list(x_levels)})
         display = cls(
-            _x_values(x_levels),
-            list(map(_label, hue_levels.values())),
-            _pick(-mean if negate_score else mean, table),
-            _pick(std, table),
+            _x_values(list(x_levels.values())),
+            [_label(value) for value in hue_levels.values()],
+            np.where(table < 0, np.nan, (-mean if negate_score else mean)[table]),
+            np.where(table < 0, np.nan, std[table]),
             x=x,
             hue=hue,
-            score_name=score_name,
+            score_name=score_name or (f"minus {metric}" if negate_score else metric),
             smaller_is_better=bool(negate_score),
         )
         return display.plot(ax=ax)
 
     @validate_params({"ax": _AX}, prefer_skip_nested_validation=True)
     def plot(self, ax=None):
-        """Draw a line for each value of the second parameter.
+        """Plot one line for each value of `hue`.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to draw; None makes new axes.
+            Axes to plot on. If None, create a new figure.
 
         Returns
         -------
@@ -249,32 +182,27 @@ class SearchDisplay(FigureMixin):
             The display itself.
         """
         ax = new_axes(ax, figsize=(4.8, 3.6))
-        positions = self._draw_x(ax)
-        self.errorbars_ = [self._draw_line(ax, positions, index) for index in range(len(self.hue_values))]
-        self.best_ = self._ring(ax, positions)
+        positions = self._prepare_x_axis(ax)
+        self.errorbars_ = [self._plot_line(ax, positions, index) for index in range(len(self.hue_values))]
+        self.best_ = self._plot_ring(ax, positions)
         ax.margins(x=0.1)
         ax.set(xlabel=self.x, ylabel=self.score_name)
         best = float(self.best_.get_ydata()[0])
         ax.set_title(f"mean ± SD of the folds, ring: best {best:.3g}", fontsize=SMALL)
         if self.hue is not None:
-            self._name_lines(ax)
+            look = {"fontsize": SMALL, "title_fontsize": SMALL, "handlelength": 2.5, "framealpha": 0.6}
+            if len(self.hue_values) > _MOST_LINES:
+                look |= {"loc": "upper left", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
+            ax.legend(title=self.hue, **look)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _name_lines(self, ax):
-        look = {"fontsize": SMALL, "title_fontsize": SMALL, "handlelength": 2.5, "framealpha": 0.6}
-        if len(self.hue_values) > _MOST_LINES:
-            look |= {"loc": "upper left", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
-        ax.legend(title=self.hue, **look)
-
-    def _draw_x(self, ax):
-        """Prepare the axis, and return where the values of the parameter are on it."""
+    def _prepare_x_axis(self, ax):
+        """Set scale and ticks of the x axis, and return the positions of the parameter's values on it."""
         if isinstance(self.x_values, list):
-            long = sum(map(len, self.x_values)) > _MOST_LETTERS
-            slanted = (
-                {"rotation": 30, "ha": "right", "rotation_mode": "anchor", "fontsize": SMALL} if long else {}
-            )
-            ax.set_xticks(range(len(self.x_values)), self.x_values, **slanted)
+            slanted = {"rotation": 30, "ha": "right", "rotation_mode": "anchor", "fontsize": SMALL}
+            fit = sum(map(len, self.x_values)) <= _MOST_LETTERS
+            ax.set_xticks(range(len(self.x_values)), self.x_values, **({} if fit else slanted))
             return np.arange(len(self.x_values))
         first, last = self.x_values[[0, -1]]
         if last >= _LOG_FROM * first > 0:
@@ -284,171 +212,85 @@ class SearchDisplay(FigureMixin):
             ax.minorticks_off()
         return self.x_values
 
-    def _draw_line(self, ax, positions, index):
+    def _plot_line(self, ax, positions, index):
         tried = np.isfinite(self.mean[index])
         x, mean, std = positions[tried], self.mean[index, tried], np.nan_to_num(self.std[index, tried])
-        # What is drawn aside of its data does not count for the limits by itself.
-        ax.update_datalim(
-            np.concatenate([np.column_stack([x, mean - std]), np.column_stack([x, mean + std])])
-        )
-        return ax.errorbar(
-            x,
-            mean,
-            std,
-            transform=self._aside(ax, index),
-            label=self.hue_values[index] if self.hue is not None else None,
-            **series_style(index),
-            markersize=5,
-            capsize=3,
-        )
+        # Without these two lines, artists with a transform of their own are left out of the limits of the axes.
+        ends = np.concatenate([mean - std, mean + std])
+        ax.update_datalim(np.column_stack([np.tile(x, 2), ends]))
+        look = {"markersize": 5, "capsize": 3, **series_style(index)}
+        label = None if self.hue is None else self.hue_values[index]
+        return ax.errorbar(x, mean, std, transform=self._shifted(ax, index), label=label, **look)
 
-    def _aside(self, ax, index):
-        """Move each line by some points, so that bars at one value do not hide each other."""
+    def _plot_ring(self, ax, positions):
+        best = np.nanargmin if self.smaller_is_better else np.nanargmax
+        row, column = np.unravel_index(best(self.mean), self.mean.shape)
+        look = {"color": ax.xaxis.label.get_color(), "markerfacecolor": "none", "markersize": 12}
+        place = positions[column], self.mean[row, column]
+        return ax.plot(*place, "o", transform=self._shifted(ax, row), **look)[0]
+
+    def _shifted(self, ax, index):
+        """Return a transform that moves a line sideways by some points, so that bars at one value do not overlap."""
         from matplotlib.transforms import ScaledTranslation
 
         n = len(self.hue_values)
         points = (index - (n - 1) / 2) * min(5, 20 / n)
         return ax.transData + ScaledTranslation(points / 72, 0, ax.figure.dpi_scale_trans)
 
-    def _ring(self, ax, positions):
-        best = np.nanargmin if self.smaller_is_better else np.nanargmax
-        row, column = np.unravel_index(best(self.mean), self.mean.shape)
-        return ax.plot(
-            positions[column],
-            self.mean[row, column],
-            "o",
-            transform=self._aside(ax, row),
-            color=ax.xaxis.label.get_color(),
-            markerfacecolor="none",
-            markersize=12,
-        )[0]
 
-
-def _choose_metric(results, metric, refit=None):
-    """Return the name of the scorer, as in the keys of the results."""
-    if not isinstance(results, dict) or "params" not in results:
-        raise ValueError(
-            f"cv_results is a {type(results).__name__} without params; expected cv_results_ of a fitted search."
-        )
-    start = "mean_test_"
-    there = [key.removeprefix(start) for key in results if key.startswith(start)]
+def _choose_metric(results, metric, refit):
+    """Return the name of the scorer, as in the keys of `cv_results_`."""
+    prefix = "mean_test_"
+    known = [key.removeprefix(prefix) for key in results if key.startswith(prefix)]
     if metric is None:
-        metric = refit if refit in there else there[0] if len(there) == 1 else None
-    if metric not in there:
-        raise ValueError(
-            f"metric is {metric!r}; expected one of those that the search has scores of: {there}."
-        )
+        metric = refit if refit in known else known[0] if len(known) == 1 else None
+    if metric not in known:
+        raise ValueError(f"`metric` must be one of the scorers of the search, {known}; got {metric!r}.")
     return metric
 
 
-def _choose_parameters(params, x, hue):
-    """Return the names of the two parameters, the second None where there is none to show."""
-    names = list(dict.fromkeys(name for candidate in params for name in candidate))
-    for which, name in (("x", x), ("hue", hue)):
-        if name is not None and name not in names:
-            raise ValueError(
-                f"{which} is {name!r}; expected one of the parameters that were searched: {names}."
-            )
-    if x is not None and x == hue:
-        raise ValueError(f"x and hue are both {x!r}; expected two parameters.")
-    varied = [name for name in names if len(_levels(params, name)) > 1 and name not in {x, hue}]
-    if x is None:
-        free = varied or [name for name in names if name != hue]
-        if not free:
-            raise ValueError(f"The search has the parameters {names}; expected one to draw against.")
-        x = max(free, key=lambda name: _number_of_numbers(params, name))
-    if hue is None:
-        hue = next((name for name in varied if name != x), None)
-    return x, hue
-
-
-def _levels(params, name):
-    """Return the values of a parameter by their keys: numbers in order, then others as they came."""
+def _levels(params, name, argument):
+    """Return the values of a parameter by their keys: numbers in ascending order, then the others as found."""
+    names = list(dict.fromkeys(searched for candidate in params for searched in candidate))
+    if name is not None and name not in names:
+        raise ValueError(f"`{argument}` must be one of the parameters of the search, {names}; got {name!r}.")
     found = {_key(candidate, name): candidate.get(name, _NOT_SET) for candidate in params}
     numbers = sorted(key for key in found if isinstance(key, float))
     return {key: found[key] for key in [*numbers, *(key for key in found if not isinstance(key, float))]}
 
 
 def _key(candidate, name):
-    """What tells a value from others: estimators and lists cannot be hashed, or are new in each candidate."""
+    """Return a key of a value, because lists cannot be hashed and each candidate has its own copy of an estimator."""
     value = candidate.get(name, _NOT_SET)
     return float(value) if _is_number(value) else value if isinstance(value, str) else repr(value)
+
+
+def _best_candidates(results, mean, levels):
+    """Return the best candidate with the most resources for each pair of values, or -1 if none was tried."""
+    resources = results.get("n_resources", np.zeros(len(mean)))
+    table = np.full([len(keys) for keys in levels.values()], -1)
+    for candidate in np.flatnonzero(np.isfinite(mean)):
+        params = results["params"][candidate]
+        place = tuple(keys.index(_key(params, name)) for name, keys in levels.items())
+        other = table[place]
+        if other < 0 or (resources[candidate], mean[candidate]) > (resources[other], mean[other]):
+            table[place] = candidate
+    return table
+
+
+def _x_values(values):
+    return np.array(values, dtype=np.float64) if all(map(_is_number, values)) else [_label(v) for v in values]
 
 
 def _label(value):
     if _is_number(value):
         return f"{float(value):g}"
     if isinstance(value, dict):
-        words = ", ".join(f"{name}={_label(part)}" for name, part in value.items())
+        text = ", ".join(f"{name}={_label(part)}" for name, part in value.items())
     else:
-        words = value if isinstance(value, str) else getattr(value, "__name__", None) or repr(value)
-    return shorten(words, 30, placeholder="...")
-
-
-def _number_of_numbers(params, name):
-    values = list(_levels(params, name).values())
-    return len(values) if all(map(_is_number, values)) else 0
+        text = value if isinstance(value, str) else getattr(value, "__name__", None) or repr(value)
+    return shorten(text, 30, placeholder="...")
 
 
 def _is_number(value):
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-
-
-def _scores(results, metric):
-    """Return the means and deviations over the folds."""
-    mean, std = (np.asarray(results[f"{what}_test_{metric}"], dtype=np.float64) for what in ("mean", "std"))
-    if not np.isfinite(mean).any():
-        raise ValueError(
-            "No score of the search is a number. Stock scorers do not take plain lists of points: hold the target as "
-            "PointAnnotations, or pass error_score='raise' to the search to see what failed."
-        )
-    return mean, std
-
-
-def _x_values(levels):
-    values = list(levels.values())
-    return np.array(values, dtype=np.float64) if all(map(_is_number, values)) else list(map(_label, values))
-
-
-def _best_rows(params, x, hue, mean, resources, x_levels, hue_levels):
-    """Return the candidate that stands for each pair of values: of those with the most resources the best; -1 for none."""
-    table = np.full((len(hue_levels), len(x_levels)), -1)
-    rows, columns = list(hue_levels), list(x_levels)
-    for candidate in np.flatnonzero(np.isfinite(mean)):
-        at = rows.index(_key(params[candidate], hue)), columns.index(_key(params[candidate], x))
-        other = table[at]
-        if other < 0 or (resources[candidate], mean[candidate]) > (resources[other], mean[other]):
-            table[at] = candidate
-    return table
-
-
-def _pick(values, table):
-    return np.where(table < 0, np.nan, values[table])
-
-
-def _describe(search, metric):
-    """Return the name of what a search measures, as an error if it is one, and whether it is; None where not known."""
-    scorer = getattr(search, "scorer_", None)
-    scorer = scorer.get(metric) if isinstance(scorer, dict) else scorer
-    if isinstance(scorer, GAMEScorer):
-        return f"GAME({scorer.level})", True
-    if isinstance(scorer, CountScorer):
-        return _words(scorer.metric.__name__), True
-    if hasattr(scorer, "_score_func"):
-        return _words(scorer._score_func.__name__), scorer._sign < 0
-    if getattr(search, "scoring", None) is None and _scores_by_mae(search):
-        return "MAE of the counts", True
-    return None, None
-
-
-def _scores_by_mae(search):
-    """Whether the estimator's own score is the one of skcount's regressors, which no picture may load for this."""
-    estimator = getattr(search, "estimator", None)
-    estimator = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    score = getattr(type(estimator), "score", None)
-    return getattr(score, "__module__", "").startswith("skcount.regressors.")
-
-
-def _words(name):
-    words = name.removeprefix("neg_").removeprefix("count_").replace("_", " ")
-    return _SHORT.get(words, words)

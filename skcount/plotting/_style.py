@@ -1,45 +1,24 @@
-"""Colours, markers and lines that everybody tells apart, in small pictures and on grey paper too.
+"""Colours, markers and lines that stay distinct in small pictures, in greyscale and for colour-blind readers.
 
-The colours are those of M. Okabe and K. Ito, "Color universal design", 2008, https://jfly.uni-koeln.de/color/; black and
-yellow are left out, which a dark and a light background would swallow. No series is told by its colour alone.
+The colours are those of M. Okabe and K. Ito, "Color universal design", 2008, https://jfly.uni-koeln.de/color/, without black
+and yellow, which disappear on a dark or a light background.
 """
 
-__all__ = ["BLUE", "GREY", "ORANGE", "SMALL", "new_axes", "series_style"]
+__all__ = ["BLUE", "GREY", "SMALL", "new_axes", "series_style"]
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 VERMILION, SKY = "#D55E00", "#56B4E9"
-GREY = "0.45"  # seen on white and on black
-PALE = {
-    "alpha": 0.7,
-    "linewidth": 0,
-    "pad": 1,
-}  # what is laid under a text, so that lines do not strike it out
+GREY = "0.45"  # visible on white and on black
 SMALL = "small"
 
 _COLOURS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE)
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINES = ("-", "--", "-.", ":")
 
 
 def series_style(index):
-    """Return how to draw one of several series: no two of 28 look alike.
-
-    Parameters
-    ----------
-    index : int
-        Which one.
-
-    Returns
-    -------
-    dict
-        Keywords for matplotlib's `plot`.
-
-    Examples
-    --------
-    >>> series_style(1)
-    {'color': '#E69F00', 'marker': 's', 'linestyle': '--'}
-    """
-    n = len(_COLOURS)
+    """Return matplotlib's line keywords for one of several series; the first 28 all differ."""
+    n = len(_COLOURS)  # as many as markers
     return {
         "color": _COLOURS[index % n],
         "marker": _MARKERS[(index + index // n) % n],
@@ -48,20 +27,7 @@ def series_style(index):
 
 
 def new_axes(ax, figsize):
-    """Return the axes that were given, or those of a new figure.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes or None
-        What the user passed.
-    figsize : (float, float)
-        Width and height of a new figure, in inches: small ones stay readable when the picture is scaled down.
-
-    Returns
-    -------
-    matplotlib Axes
-        Where to draw.
-    """
+    """Return `ax`, or the axes of a new figure of (width, height) inches if it is None."""
     if ax is None:
         import matplotlib.pyplot as plt
 

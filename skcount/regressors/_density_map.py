@@ -8,6 +8,7 @@ from torch import nn
 from skcount.networks import ARCHITECTURES
 from skcount.regressors._base import BaseDensityMapRegressor
 from skcount.regressors._docs import document
+from skcount.regressors._parameters import ParametersMixin
 
 
 @document
@@ -18,8 +19,8 @@ class DensityMapRegressor(BaseDensityMapRegressor):
     ----------
     architecture : {"unet", "fcrn_a", "fcrn_b"} or callable, default="unet"
         The network. A callable takes the number of channels, and `architecture_params` as keywords, and returns
-        a `torch.nn.Module` that maps (n, n_channels, height, width) to (n, 1, height, width); an attribute
-        `stride` says that it needs sides that are multiples of it.
+        a `torch.nn.Module` that maps (n, n_channels, height, width) to (n, 1, height, width). If it needs
+        sides that are multiples of some number, its attribute `stride` gives that number.
     architecture_params : dict or None, default=None
         Parameters for the architecture, for example ``{"filters": 16}``.
     {parameters}
@@ -30,7 +31,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
 
     See Also
     --------
-    UNetRegressor : The same with a U-Net, whose parameters are flat.
+    UNetRegressor : The same with a U-Net, whose parameters are those of the constructor.
     FCRNRegressor : The same with FCRN-A or FCRN-B.
     DensityMapTransformer : Makes the density maps.
 
@@ -51,7 +52,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
     """
 
     _parameter_constraints = {
-        **BaseDensityMapRegressor._parameter_constraints,
+        **ParametersMixin._parameter_constraints,
         "architecture": [StrOptions(set(ARCHITECTURES)), callable],
         "architecture_params": [dict, None],
     }
@@ -69,21 +70,15 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         lr=0.02,
         batch_size=8,
         patch_size="auto",
-        augment=True,
-        jitter=0.0,
-        test_time_augmentation=False,
+        augment="rotations",
         tile_size=None,
         validation_fraction=None,
         early_stopping=False,
-        n_iter_no_change=20,
         device="auto",
-        dtype="float32",
-        mixed_precision="auto",
+        precision="float32",
         warm_start=False,
-        out_of_range="warn",
-        on_divergence="raise",
-        net_params=None,
         callbacks=None,
+        net_params=None,
         random_state=None,
         verbose=0,
     ):
@@ -97,20 +92,14 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         self.batch_size = batch_size
         self.patch_size = patch_size
         self.augment = augment
-        self.jitter = jitter
-        self.test_time_augmentation = test_time_augmentation
         self.tile_size = tile_size
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
-        self.n_iter_no_change = n_iter_no_change
         self.device = device
-        self.dtype = dtype
-        self.mixed_precision = mixed_precision
+        self.precision = precision
         self.warm_start = warm_start
-        self.out_of_range = out_of_range
-        self.on_divergence = on_divergence
-        self.net_params = net_params
         self.callbacks = callbacks
+        self.net_params = net_params
         self.random_state = random_state
         self.verbose = verbose
 
@@ -118,8 +107,8 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         make = ARCHITECTURES[self.architecture] if isinstance(self.architecture, str) else self.architecture
         if isinstance(make, nn.Module):
             raise ValueError(
-                f"architecture is a {type(make).__name__}, a network that is built already; expected its class, or a "
-                "function that builds one from the number of channels, so that every fit starts afresh."
+                f"architecture is a {type(make).__name__}, a network that is already built; expected its class, or a "
+                "function that builds one from the number of channels, so that every fit starts with new weights."
             )
         params = self.architecture_params or {}
         _check_call(make, n_channels, params)
@@ -130,11 +119,11 @@ class DensityMapRegressor(BaseDensityMapRegressor):
 
 
 def _check_call(make, n_channels, params):
-    """Refuse parameters that an architecture does not have; errors inside it are its own."""
+    """Reject parameters that an architecture does not have, without hiding errors raised inside it."""
     name = getattr(make, "__name__", type(make).__name__)
     try:
         signature = inspect.signature(make)
-    except ValueError:  # of what is written in C nothing is known
+    except ValueError:  # nothing is known about a callable written in C
         return
     try:
         signature.bind(n_channels, **params)

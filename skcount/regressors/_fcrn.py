@@ -1,12 +1,11 @@
 """The regressor with FCRN-A or FCRN-B."""
 
-from numbers import Integral
-
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skcount.networks import FCRNA, FCRNB
 from skcount.regressors._base import BaseDensityMapRegressor
 from skcount.regressors._docs import document
+from skcount.regressors._parameters import ParametersMixin
 
 
 @document
@@ -16,12 +15,10 @@ class FCRNRegressor(BaseDensityMapRegressor):
     Parameters
     ----------
     variant : {"a", "b"}, default="a"
-        Which network of the paper: A with three poolings and 3 x 3 kernels, or B with two poolings and larger
-        kernels, three times the parameters and eleven times the operations.
-    convolutions : int, default=1
-        Number of convolutions in each block, 1 to 100.
+        Network of the paper: A with three poolings and 3 x 3 kernels, or B with two poolings, larger kernels, three
+        times the parameters and eleven times the operations.
     normalization : {"batch", None}, default="batch"
-        What follows each convolution.
+        Layer after each convolution.
     {parameters}
 
     Attributes
@@ -49,18 +46,16 @@ class FCRNRegressor(BaseDensityMapRegressor):
     """
 
     _parameter_constraints = {
-        **BaseDensityMapRegressor._parameter_constraints,
+        **ParametersMixin._parameter_constraints,
         "variant": [StrOptions({"a", "b"})],
-        "convolutions": [Interval(Integral, 1, 100, closed="both")],
         "normalization": [StrOptions({"batch"}), None],
     }
-    _network_param_names = ("variant", "convolutions", "normalization")
+    _network_param_names = ("variant", "normalization")
 
     def __init__(
         self,
         variant="a",
         *,
-        convolutions=1,
         normalization="batch",
         sigma=None,
         density=None,
@@ -69,26 +64,19 @@ class FCRNRegressor(BaseDensityMapRegressor):
         lr=0.02,
         batch_size=8,
         patch_size="auto",
-        augment=True,
-        jitter=0.0,
-        test_time_augmentation=False,
+        augment="rotations",
         tile_size=None,
         validation_fraction=None,
         early_stopping=False,
-        n_iter_no_change=20,
         device="auto",
-        dtype="float32",
-        mixed_precision="auto",
+        precision="float32",
         warm_start=False,
-        out_of_range="warn",
-        on_divergence="raise",
-        net_params=None,
         callbacks=None,
+        net_params=None,
         random_state=None,
         verbose=0,
     ):
         self.variant = variant
-        self.convolutions = convolutions
         self.normalization = normalization
         self.sigma = sigma
         self.density = density
@@ -98,23 +86,17 @@ class FCRNRegressor(BaseDensityMapRegressor):
         self.batch_size = batch_size
         self.patch_size = patch_size
         self.augment = augment
-        self.jitter = jitter
-        self.test_time_augmentation = test_time_augmentation
         self.tile_size = tile_size
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
-        self.n_iter_no_change = n_iter_no_change
         self.device = device
-        self.dtype = dtype
-        self.mixed_precision = mixed_precision
+        self.precision = precision
         self.warm_start = warm_start
-        self.out_of_range = out_of_range
-        self.on_divergence = on_divergence
-        self.net_params = net_params
         self.callbacks = callbacks
+        self.net_params = net_params
         self.random_state = random_state
         self.verbose = verbose
 
     def _make_network(self, n_channels):
         network = {"a": FCRNA, "b": FCRNB}[self.variant]
-        return network(n_channels, self.convolutions, self.normalization)
+        return network(n_channels, normalization=self.normalization)

@@ -1,4 +1,4 @@
-"""Fitted regressors in files that hold no code."""
+"""Save fitted regressors in files that contain no code, and load them."""
 
 import os
 import warnings
@@ -10,53 +10,31 @@ from sklearn.utils._param_validation import validate_params
 
 import skcount
 from skcount._files import check_target
+from skcount._plain_file import NotPlainError, encode, read, write
 from skcount.density import DensityMapTransformer
-from skcount.regressors._file import NotPlainError, encode, read, write
-from skcount.regressors._randomness import own_randomness
+from skcount.regressors._state import LEARNT
+from skcount.training import own_randomness
 
 KIND = "fitted regressor"
-# What makes a regressor a fitted one, beside its network and its transformer.
-FITTED = (
-    "n_channels_in_",
-    "n_features_in_",
-    "feature_names_in_",
-    "patch_size_",
-    "n_iter_",
-    "history_",
-    "_network_params",
-    "_seed",
-    "_seen",
-    "_random_stream",
-    "_training_state",
-)
-# Without these a regressor predicts all the same; they may hold objects and functions of the user's.
-DISPENSABLE = ("net_params", "callbacks", "_training_state")
-# How far the loaded network may be from the saved one, relative to its output: other machines round otherwise.
+# Parameters that prediction does not need; they may hold the user's own objects and functions.
+DISPENSABLE = {
+    "net_params": None,
+    "callbacks": None,
+    "_training_state": None,
+    "loss": "multiscale",
+    "augment": "rotations",
+}
+# Largest relative difference between the loaded and the saved network, because other machines round differently.
 TOLERANCE = 1e-2
 
 
 def save_regressor(regressor, path):
-    """Write a fitted regressor to a file, whole or not at all.
-
-    Parameters
-    ----------
-    regressor : regressor of skcount's
-        The fitted regressor.
-    path : str or path-like
-        The file.
-
-    Raises
-    ------
-    TypeError
-        If it can only be kept as code: a class of the user's, or parameters of a network that are no plain values.
-    ValueError
-        If a parameter is not valid: the file could not be loaded.
-    """
+    """Write a fitted regressor to a file completely or not at all; raise TypeError if this would need code."""
     path = check_target(path)
     name = _class_name(regressor)
     regressor._validate_params()
     state = vars(regressor)
-    fitted = {key: state[key] for key in FITTED if key in state}
+    fitted = {key: state[key] for key in LEARNT if key in state and key not in {"module_", "density_"}}
     params = _plain_params(regressor.get_params(deep=False))
     if callable(regressor._network_params.get("architecture")):
         _check_one_architecture(regressor)
@@ -79,33 +57,33 @@ def save_regressor(regressor, path):
     {"path": [str, os.PathLike], "architecture": [callable, None]}, prefer_skip_nested_validation=True
 )
 def load(path, *, architecture=None):
-    """Load a regressor that its method ``save`` wrote.
+    """Load a regressor that was written by its method ``save``.
 
-    Nothing in the file is run: it holds numbers and text, and only the regressors and networks of skcount's are built from
-    it. A digest over every byte says whether it is as it was written; it is no signature, and does not say who wrote it.
-    The network is on the device that the parameters name, or on the CPU where there is none such; that it computes what it
-    computed when it was saved is checked on one small image.
+    Nothing in the file is executed: it holds numbers and text, from which only regressors and networks of this package are
+    built. A digest of every byte shows whether the file has changed since it was written; it is not a signature, and
+    does not show who wrote it. The network is on the device that the parameters name, or on the CPU if that device does
+    not exist. A small test image is used to check that it gives the same result as when it was saved.
 
     Parameters
     ----------
     path : str or path-like
         The file.
     architecture : callable or None, default=None
-        The user's own network, where the regressor has one: what it was fitted with as `architecture`. The file knows
-        no more of it than its name, its parameters and its weights.
+        Your own network, if the regressor has one: the `architecture` with which it was fitted. The file holds only its
+        name, its parameters and its weights.
 
     Returns
     -------
     DensityMapRegressor, UNetRegressor or FCRNRegressor
-        The fitted regressor, with the parameters that it was saved with.
+        The fitted regressor, with the parameters with which it was saved.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is damaged, incomplete, of a later version, or no file of a regressor at all; if it needs an architecture
-        that was not passed; or if the network does not compute what it did.
+        If the file is damaged, incomplete, of a later version, or not a saved regressor; if it needs an architecture that
+        was not passed; or if the network gives another result than when it was saved.
 
     See Also
     --------
@@ -133,28 +111,26 @@ def load(path, *, architecture=None):
     try:
         regressor = _build(tree, architecture)
         _check_probe(regressor.module_, tree["probe"])
-    except Exception as error:  # whatever a crafted file or a user's network comes to
+    except Exception as error:  # a crafted file or a user's network may raise anything
         raise ValueError(
-            f"{path} holds no regressor that can be built ({type(error).__name__}: {error}); expected one that this skcount "
-            f"{skcount.__version__} or an older one wrote, and the architecture that it was fitted with."
+            f"{path} holds no regressor that can be built ({type(error).__name__}: {error}); expected one written by "
+            f"skcount {skcount.__version__} or older, and the architecture with which it was fitted."
         ) from error
     return regressor
 
 
 def _build(tree, architecture):
-    """Build a regressor from what a file holds."""
+    """Build a regressor from the content of a file."""
     from skcount import regressors
 
     make = {cls.__name__: cls for cls in _classes(regressors)}[tree["class"]]
     regressor = make(**_full_params(tree["params"], architecture))
     regressor._validate_params()
-    fitted = {name: value for name, value in tree["fitted"].items() if name in FITTED}
-    # What an older skcount did not know of was as it is by default.
-    of_fit = {**make()._get_network_params(), **fitted["_network_params"]}
-    fitted["_network_params"] = _full_params(of_fit, architecture)
+    fitted = {name: value for name, value in tree["fitted"].items() if name in LEARNT}
+    fitted["_network_params"] = _full_params(fitted["_network_params"], architecture)
     vars(regressor).update(fitted)
     regressor.density_ = _density(tree["density"])
-    # A user's network may draw its first weights; one of skcount's does not, and need not wait while a thread trains.
+    # A user's network may draw its initial weights; ours does not, and need not wait while another thread trains.
     with nullcontext() if architecture is None else own_randomness(0):
         regressor.module_ = regressor._rebuild(tree["weights"])
     _set_requests(regressor, tree["requests"])
@@ -166,24 +142,26 @@ def _classes(regressors):
 
 
 def _class_name(regressor):
-    """The class's name; a subclass of the user's is code."""
+    """Return the name of the class; reject a user's own subclass, which is code."""
     from skcount import regressors
 
     if type(regressor) not in _classes(regressors):
         raise TypeError(
-            f"{type(regressor).__name__} is a class of its own, which a file cannot hold; expected "
-            f"{', '.join(cls.__name__ for cls in _classes(regressors))}. Pickle it instead."
+            f"The regressor must be a {' or '.join(cls.__name__ for cls in _classes(regressors))}; got a "
+            f"{type(regressor).__name__}, a class of your own, which a file cannot hold. Pickle it instead."
         )
     return type(regressor).__name__
 
 
 def _plain_params(params):
-    """Parameters with names in the place of functions, and parameters in the place of a transformer."""
+    """Return parameters with names instead of functions and devices, and parameters instead of a transformer."""
     params = dict(params)
     if callable(params.get("architecture")):
         params["architecture"] = {"import": import_name(params["architecture"])}
     if type(params.get("density")) is DensityMapTransformer:
         params["density"] = params["density"].get_params()
+    if isinstance(params.get("device"), torch.device):
+        params["device"] = str(params["device"])
     return params
 
 
@@ -204,40 +182,36 @@ def _density(params):
 
 
 def import_name(architecture):
-    """Where a user's network comes from: the name that it would be imported by.
-
-    >>> import_name(torch.nn.Conv2d)
-    'torch.nn.modules.conv.Conv2d'
-    """
+    """Return the name under which a user's network would be imported."""
     named = architecture if hasattr(architecture, "__qualname__") else type(architecture)
     return f"{named.__module__}.{named.__qualname__}"
 
 
 def _check_one_architecture(regressor):
-    """A file gets one architecture handed over; refuse a regressor that was fitted with one and is set to another."""
+    """Reject a regressor that was fitted with one architecture and is set to another: `load` takes only one."""
     fitted, now = regressor._network_params["architecture"], regressor.architecture
     if callable(now) and now is not fitted and import_name(now) != import_name(fitted):
         raise TypeError(
-            f"The regressor was fitted with the architecture {import_name(fitted)} and is set to {import_name(now)} now; "
-            "expected the same for a file. Set it back, or fit again."
+            f"`architecture` must be the one that the regressor was fitted with, {import_name(fitted)}, to be saved; got "
+            f"{import_name(now)}. Set it back, or fit again."
         )
 
 
 def _check_handed_over(tree, architecture, path):
-    """See that a user's network is handed over where it is needed, and only there."""
+    """Check that a user's network is passed if it is needed, and only then."""
     try:
         of_fit, of_now = tree["fitted"]["_network_params"], tree["params"]
         names = [part["architecture"]["import"] for part in (of_fit, of_now) if _is_named(part)]
     except (KeyError, TypeError, AttributeError):
-        names = []  # building says what is wrong
+        names = []  # building the network shows the problem
     if names and architecture is None:
         raise ValueError(
-            f"{path} holds a network of {names[0]}, which load does not import by itself; expected that class or function: "
+            f"{path} holds a network of {names[0]}, which load does not import by itself. Pass that class or function: "
             f"load(path, architecture={str(names[0]).rpartition('.')[2]})."
         )
     if architecture is not None and not names:
         raise ValueError(
-            f"{path} holds a network of skcount's, and an architecture was passed; expected none: load(path)."
+            f"`architecture` must be None, because {path} holds a network of this package: load(path)."
         )
 
 
@@ -246,7 +220,7 @@ def _is_named(params):
 
 
 def _keep_plain(values, name):
-    """Leave out what a file cannot hold and prediction does not need, and say so."""
+    """Replace values that a file cannot hold and prediction does not need with their defaults, and warn about them."""
     kept = {}
     for key, value in values.items():
         try:
@@ -255,18 +229,18 @@ def _keep_plain(values, name):
             if key not in DISPENSABLE:
                 raise _is_code(name, error) from error
             warnings.warn(
-                f"{key} of this {name} is not saved, for a file cannot hold it ({error}); it is None when loaded. "
-                "Predictions do not need it; set it again before training on.",
+                f"`{key}` of this {name} is not saved because a file cannot hold it ({error}); the loaded regressor has "
+                f"{DISPENSABLE[key]!r}. Predictions do not need it. Set it again before training on.",
                 UserWarning,
                 stacklevel=4,
             )
-            value = None
+            value = DISPENSABLE[key]
         kept[key] = value
     return kept
 
 
 def _requests(regressor):
-    """Which metadata a user has asked to be routed here, by method."""
+    """Return the metadata requests that the user has set, by method."""
     request = vars(regressor).get("_metadata_request")
     if request is None:
         return None
@@ -285,14 +259,14 @@ def _set_requests(regressor, requests):
 
 
 def _probe(module):
-    """What a network makes of one small image, in two numbers; None where that is not always the same, or nothing."""
+    """Return two numbers that a network computes from a small image; None if it is random or rejects the image."""
     side, n_channels = 4 * module.grid, module.mean.shape[1]
     waves = np.sin(0.7 * np.arange(n_channels * side * (side + module.grid)) ** 1.1)
     waves = torch.from_numpy(waves.reshape(1, n_channels, side, -1)).to(module.mean)
     try:
         with torch.inference_mode(), torch.random.fork_rng(devices=[]):
             first, second = (_two_numbers(module, waves) for _ in range(2))
-    except Exception:  # a user's network may want images of one size, or raise what it likes
+    except Exception:  # a user's network may accept only images of one size, or raise anything
         return None
     return first if np.allclose(first, second, equal_nan=True) else None
 
@@ -303,14 +277,14 @@ def _two_numbers(module, waves):
 
 
 def _check_probe(module, expected):
-    """Refuse a network that does not compute what it did: its code has changed, or it is another one."""
+    """Reject a network that gives another result than when it was saved: its code has changed, or it is another one."""
     found = expected and _probe(module)
     if expected and not (found and np.allclose(found, expected, rtol=TOLERANCE, atol=1e-6, equal_nan=True)):
-        raise ValueError(f"a test image gave {expected} when it was saved, and gives {found} now")
+        raise ValueError(f"a test image gave {expected} when it was saved, but it gives {found} now")
 
 
 def _is_code(name, error):
     return TypeError(
-        f"This {name} cannot be saved without code: {error}; expected numbers, text, lists, dicts and arrays. Pickle it, or "
-        "build its network from such parameters."
+        f"This {name} cannot be saved without code ({error}): a file holds numbers, text, lists, dicts and arrays. Pickle "
+        "it, or build its network from such parameters."
     )

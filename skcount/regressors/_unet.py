@@ -1,12 +1,13 @@
 """The regressor with a U-Net."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skcount.networks import UNet
 from skcount.regressors._base import BaseDensityMapRegressor
 from skcount.regressors._docs import document
+from skcount.regressors._parameters import ParametersMixin
 
 
 @document
@@ -16,17 +17,12 @@ class UNetRegressor(BaseDensityMapRegressor):
     Parameters
     ----------
     filters : int, default=16
-        Number of filters of the blocks of the image's own size, 1 to 10,000.
-    growth : float, default=2
-        Each block has so many times the filters of the one that is twice its size, 1 to 10. With 1 every block has the same
-        number.
-    convolutions : int, default=2
-        Number of convolutions in each block, 1 to 100.
-    normalization : {"batch", None}, default="batch"
-        What follows each convolution.
+        Number of filters of the blocks at the size of the image, 1 to 10,000; each pooling doubles it.
     depth : int, default=3
-        Number of poolings, 1 to 8: each more lets the network look about twice as far around, and sides are padded to
+        Number of poolings, 1 to 8. Each additional pooling about doubles the receptive field. Sides are padded to
         multiples of ``2**depth`` pixels.
+    normalization : {"batch", None}, default="batch"
+        Layer after each convolution.
     {parameters}
 
     Attributes
@@ -53,23 +49,19 @@ class UNetRegressor(BaseDensityMapRegressor):
     """
 
     _parameter_constraints = {
-        **BaseDensityMapRegressor._parameter_constraints,
+        **ParametersMixin._parameter_constraints,
         "filters": [Interval(Integral, 1, 10_000, closed="both")],
-        "growth": [Interval(Real, 1, 10, closed="both")],
-        "convolutions": [Interval(Integral, 1, 100, closed="both")],
         "normalization": [StrOptions({"batch"}), None],
         "depth": [Interval(Integral, 1, 8, closed="both")],
     }
-    _network_param_names = ("filters", "growth", "convolutions", "normalization", "depth")
+    _network_param_names = ("filters", "depth", "normalization")
 
     def __init__(
         self,
         filters=16,
         *,
-        growth=2,
-        convolutions=2,
-        normalization="batch",
         depth=3,
+        normalization="batch",
         sigma=None,
         density=None,
         loss="multiscale",
@@ -77,29 +69,21 @@ class UNetRegressor(BaseDensityMapRegressor):
         lr=0.02,
         batch_size=8,
         patch_size="auto",
-        augment=True,
-        jitter=0.0,
-        test_time_augmentation=False,
+        augment="rotations",
         tile_size=None,
         validation_fraction=None,
         early_stopping=False,
-        n_iter_no_change=20,
         device="auto",
-        dtype="float32",
-        mixed_precision="auto",
+        precision="float32",
         warm_start=False,
-        out_of_range="warn",
-        on_divergence="raise",
-        net_params=None,
         callbacks=None,
+        net_params=None,
         random_state=None,
         verbose=0,
     ):
         self.filters = filters
-        self.growth = growth
-        self.convolutions = convolutions
-        self.normalization = normalization
         self.depth = depth
+        self.normalization = normalization
         self.sigma = sigma
         self.density = density
         self.loss = loss
@@ -108,20 +92,14 @@ class UNetRegressor(BaseDensityMapRegressor):
         self.batch_size = batch_size
         self.patch_size = patch_size
         self.augment = augment
-        self.jitter = jitter
-        self.test_time_augmentation = test_time_augmentation
         self.tile_size = tile_size
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
-        self.n_iter_no_change = n_iter_no_change
         self.device = device
-        self.dtype = dtype
-        self.mixed_precision = mixed_precision
+        self.precision = precision
         self.warm_start = warm_start
-        self.out_of_range = out_of_range
-        self.on_divergence = on_divergence
-        self.net_params = net_params
         self.callbacks = callbacks
+        self.net_params = net_params
         self.random_state = random_state
         self.verbose = verbose
 

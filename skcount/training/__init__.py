@@ -1,23 +1,32 @@
-"""Training: the only place that speaks skorch."""
+"""Training: one function, `train(plan)`. The only folder that imports skorch."""
 
 from skcount.training._blank import BlankPenalty, blank_shape
-from skcount.training._crops import Crops
-from skcount.training._jitter import Jitter
-from skcount.training._losses import LOSSES
-from skcount.training._net import DivergedError, train
-from skcount.training._precision import computes_bfloat16
-from skcount.training._targets import CountTarget, MapTarget, PointTarget
+from skcount.training._checkpoint import Checkpoint, describe, open_checkpoint
+from skcount.training._crops import AUGMENTATIONS, CountTarget, Crops, MapTarget, PointTarget
+from skcount.training._muon import Muon
+from skcount.training._net import CallbackSupportMixin, TaskTree, with_callbacks
+from skcount.training._train import CONVERGED, Plan, Result, Validation, own_randomness, random_stream, train
 
 __all__ = [
-    "LOSSES",
+    "AUGMENTATIONS",
+    "CONVERGED",
     "BlankPenalty",
+    "CallbackSupportMixin",
+    "Checkpoint",
     "CountTarget",
     "Crops",
-    "DivergedError",
-    "Jitter",
     "MapTarget",
+    "Muon",
+    "Plan",
     "PointTarget",
+    "Result",
+    "TaskTree",
+    "Validation",
     "blank_shape",
-    "computes_bfloat16",
+    "describe",
+    "open_checkpoint",
+    "own_randomness",
+    "random_stream",
     "train",
+    "with_callbacks",
 ]

@@ -1,55 +1,38 @@
-"""Archives and pictures for the tests of data sets."""
+"""Modules of this folder are found by their names, and the pages of a book are encoded."""
 
-import zipfile
-from io import BytesIO
+import sys
+from pathlib import Path
 
 import pytest
 
+from skcount.datasets import _files
 
-@pytest.fixture(scope="session")
-def encode():
-    """Return a function that encodes pixels as a picture, bytes."""
-    pillow = pytest.importorskip("PIL.Image", reason="pillow writes the pictures")
-
-    def encode(pixels, kind="png"):
-        buffer = BytesIO()
-        pillow.fromarray(pixels).save(buffer, format=kind)
-        return buffer.getvalue()
-
-    return encode
-
-
-@pytest.fixture(scope="session")
-def write_zip():
-    """Return a function that writes a zip file of members, dict of name to bytes; a None is left out."""
-
-    def write_zip(path, members):
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, content in members.items():
-                if content is not None:
-                    archive.writestr(name, content)
-        return path
-
-    return write_zip
-
-
-@pytest.fixture(scope="session")
-def write_mat():
-    """Return a function that writes variables to a MATLAB file, bytes."""
-    savemat = pytest.importorskip("scipy.io").savemat
-
-    def write_mat(**variables):
-        buffer = BytesIO()
-        savemat(buffer, variables, do_compression=True)
-        return buffer.getvalue()
-
-    return write_mat
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
-def nowhere(tmp_path, monkeypatch):
-    """No archive is found but where a test puts it: `home` is the cache folder, and no address is reached."""
-    monkeypatch.delenv("SKCOUNT_DATA", raising=False)
-    monkeypatch.setenv("SKCOUNT_CACHE", str(tmp_path / "home"))
-    (tmp_path / "home").mkdir()
-    return tmp_path / "home"
+def digests(monkeypatch):
+    """Return the digests of the tested files, which a test may fill."""
+    digests = {}
+    monkeypatch.setattr(_files, "read_digests", lambda name: digests)
+    return digests
+
+
+@pytest.fixture
+def pages(encode):
+    from book import PAGES
+
+    return {f"book/{number}.png": encode(page) for number, page in enumerate(PAGES, 1)}
+
+
+@pytest.fixture
+def other_pages(encode):
+    from book import PAGES
+
+    return {f"book/{number}.png": encode(page + 100) for number, page in enumerate(PAGES, 1)}
+
+
+@pytest.fixture
+def book_zip(nowhere, write_zip, pages):
+    """Return the archive in the cache folder."""
+    return write_zip(nowhere / "book.zip", pages)

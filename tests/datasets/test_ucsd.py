@@ -1,57 +1,45 @@
-import os
 import pickle
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skcount.datasets import _fetch, _ucsd
+from skcount.datasets import _files, _ucsd
 from skcount.datasets._protocols import Split
 from skcount.datasets._ucsd import UCSD, fetch_ucsd_pedestrians, ucsd_annotations
 
 pytest.importorskip("PIL.Image", reason="pillow reads the archive")
-
-DATA = os.environ.get("SKCOUNT_DATA")
-needs_data = pytest.mark.skipif(
-    not DATA or not (Path(DATA) / "ucsd_partial.zip").is_file(),
-    reason="SKCOUNT_DATA is not set to a folder that holds ucsd_partial.zip",
-)
 
 
 # --- The data as published, and the frames that the archive has ----------------------------------
 
 
 @pytest.fixture(scope="module")
-def annotations(tmp_path_factory):
-    return ucsd_annotations(data_home=tmp_path_factory.mktemp("home"), download_if_missing=False)
+def annotations(tmp_path_factory, published):
+    published("ucsd_partial.zip")
+    return ucsd_annotations(data_home=tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def home(tmp_path_factory, published):
     """A cache folder with the data in it, filled once."""
+    published("ucsd_partial.zip")
     home = tmp_path_factory.mktemp("home")
-    fetch_ucsd_pedestrians(data_home=home, download_if_missing=False)
+    fetch_ucsd_pedestrians(data_home=home)
     return home
 
 
-@needs_data
 def test_the_points_inside_the_region_are_the_official_counts_on_every_frame(annotations):
     inside = annotations.points.inside((158, 238), annotations.roi)
     assert_array_equal(inside.counts, annotations.counts)
     counts = annotations.counts
     assert (len(counts), counts.min(), counts.max()) == (2000, 11, 45)
     assert (round(counts.mean(), 2), round(counts.std(), 2)) == (24.75, 8.36)
-
-
-@needs_data
-def test_points_outside_the_frame_are_kept(annotations):
-    assert annotations.points.counts.sum() == 56_764
+    assert annotations.points.counts.sum() == 56_764  # those outside are kept
     assert annotations.points.inside((158, 238)).counts.sum() == 56_764 - 497
 
 
-@needs_data
 def test_the_perspective_is_linear_in_the_row_and_grows_towards_the_camera(annotations):
     assert annotations.perspective.dtype == np.float32
     assert (annotations.perspective == annotations.perspective[:, :1]).all()
@@ -60,7 +48,6 @@ def test_the_perspective_is_linear_in_the_row_and_grows_towards_the_camera(annot
     assert_allclose(scale[[0, -1]], [0.364, 1.132], atol=0.001)
 
 
-@needs_data
 def test_the_frames_that_are_there_stand_beside_their_points(home, annotations):
     ucsd = fetch_ucsd_pedestrians(data_home=home)
     assert_array_equal(ucsd.frames, np.arange(1, 601))
@@ -73,25 +60,16 @@ def test_the_frames_that_are_there_stand_beside_their_points(home, annotations):
         assert_array_equal(images.groups, ucsd.groups)
 
 
-@needs_data
-def test_each_frame_is_the_picture_of_its_number(home):
-    images, _ = fetch_ucsd_pedestrians(data_home=home, return_X_y=True)
-    with _fetch.open_files(UCSD, [Path(DATA) / "ucsd_partial.zip"]) as files, images:
+def test_each_frame_is_the_picture_of_its_number_and_absent_ones_are_named(home, published):
+    ucsd = fetch_ucsd_pedestrians(data_home=home)
+    with _files.open_files(UCSD, [published("ucsd_partial.zip")]) as files, ucsd.images as images:
         for number, name in [(1, "000_f001"), (200, "000_f200"), (201, "001_f001"), (600, "002_f200")]:
             assert_array_equal(images[number - 1], files.read_image(f"vidf1_33_{name}.png", "L"))
+    assert "Frames that are not in the archive: 601-2000." in ucsd.DESCR
+    assert "RECONSTRUCTED from a video" in ucsd.DESCR
 
 
-@needs_data
-def test_that_frames_are_reconstructed_or_absent_is_said(home):
-    text = fetch_ucsd_pedestrians(data_home=home).DESCR
-    assert "Frames that are not in the archive: 601-2000." in text
-    assert "RECONSTRUCTED from a video" in text
-
-
-@needs_data
-def test_protocols_that_need_absent_frames_are_refused_and_those_of_the_annotations_are_not(
-    home, annotations
-):
+def test_protocols_that_need_absent_frames_are_refused(home, annotations):
     ucsd = fetch_ucsd_pedestrians(data_home=home)
     with pytest.raises(ValueError, match="for training 601-1400, for testing 1401-2000"):
         ucsd.train_test_indices("standard")
@@ -99,7 +77,6 @@ def test_protocols_that_need_absent_frames_are_refused_and_those_of_the_annotati
     assert (len(train), len(test)) == (800, 1200)
 
 
-@needs_data
 def test_baselines_that_look_at_no_image_are_those_of_the_description(annotations):
     def errors(counts, protocol):
         train, test = annotations.train_test_indices(protocol)
@@ -112,13 +89,6 @@ def test_baselines_that_look_at_no_image_are_those_of_the_description(annotation
     assert errors(annotations.points.counts, "article") == {"mean": 7.84, "last": 1.62}
 
 
-@needs_data
-def test_the_digests_are_of_the_files_that_are_read():
-    with _fetch.open_files(UCSD, [Path(DATA) / "ucsd_partial.zip"]) as files:
-        read = {name: _fetch.digest(files.read(name)) for names in files.names.values() for name in names}
-    assert read == _fetch._read_digests("ucsd_pedestrians")
-
-
 # --- Archives of two clips of two small frames ---------------------------------------------------
 
 
@@ -129,13 +99,8 @@ INSIDE = [[2, 0], [0, 3]]
 
 @pytest.fixture
 def few(monkeypatch):
-    few = replace(
-        UCSD,
-        n_images=4,
-        image_shape=(3, 4),
-        n_points=8,
-        splits={"all": Split(train=[1, 2], test=[3, 4])},
-    )
+    split = {"all": Split(train=[1, 2], test=[3, 4])}
+    few = replace(UCSD, n_images=4, image_shape=(3, 4), n_points=8, splits=split)
     monkeypatch.setattr(_ucsd, "CLIP_LENGTH", 2)
     monkeypatch.setattr(_ucsd, "UCSD", few)
     annotations = replace(_ucsd._ANNOTATIONS, n_images=4, image_shape=(3, 4), n_points=8, splits=few.splits)
@@ -201,39 +166,34 @@ def assert_is_whole(ucsd):
 def test_frames_and_annotations_may_be_two_archives_or_one(few, nowhere, write_zip, frames, mats):
     write_zip(nowhere / "ucsdpeds.zip", frames)
     write_zip(nowhere / "vidf-cvpr.zip", mats)
-    assert_is_whole(fetch_ucsd_pedestrians(download_if_missing=False))
+    assert_is_whole(fetch_ucsd_pedestrians())
     both = write_zip(nowhere / "both.zip", frames | mats)
     assert_is_whole(fetch_ucsd_pedestrians(archive=both))
     parts = [nowhere / "vidf-cvpr.zip", nowhere / "ucsdpeds.zip"]
     assert_is_whole(fetch_ucsd_pedestrians(archive=parts))
 
 
-def test_all_that_was_published_is_said_to_be_neither_reconstructed_nor_absent(
-    few, nowhere, write_zip, frames, mats
-):
-    text = fetch_ucsd_pedestrians(archive=write_zip(nowhere / "both.zip", frames | mats)).DESCR
+@pytest.fixture
+def both(nowhere, write_zip, frames, mats):
+    """Return a function that fetches from one archive, with other members than these frames and annotations."""
+    return lambda **changes: fetch_ucsd_pedestrians(
+        archive=write_zip(nowhere / "both.zip", frames | mats | changes)
+    )
+
+
+def test_a_readme_or_digests_tell_of_reconstructed_frames(few, both, frames, monkeypatch):
+    text = both().DESCR
     assert "RECONSTRUCTED" not in text
     assert "not in the archive" not in text
-
-
-def test_a_readme_tells_that_frames_are_reconstructed(few, nowhere, write_zip, frames, mats):
-    readme = {"RECONSTRUCTED_FRAMES_README.txt": b"Read before use."}
-    text = fetch_ucsd_pedestrians(archive=write_zip(nowhere / "both.zip", frames | mats | readme)).DESCR
+    text = both(**{"RECONSTRUCTED_FRAMES_README.txt": b"Read before use."}).DESCR
     assert "RECONSTRUCTED from a video" in text
+    digests = {n.rpartition("/")[2]: _files.digest(page) for n, page in frames.items() if ".y/" in n}
+    monkeypatch.setattr(_files, "read_digests", lambda name: digests)
+    assert "RECONSTRUCTED from a video" in both(other=b"").DESCR
 
 
-def test_digests_tell_that_frames_are_reconstructed(few, nowhere, write_zip, frames, mats, monkeypatch):
-    digests = {
-        name.rpartition("/")[2]: _fetch.digest(content) for name, content in frames.items() if ".y/" in name
-    }
-    monkeypatch.setattr(_fetch, "_read_digests", lambda name: digests)
-    text = fetch_ucsd_pedestrians(archive=write_zip(nowhere / "both.zip", frames | mats)).DESCR
-    assert "RECONSTRUCTED from a video" in text
-
-
-def test_absent_frames_are_reported_and_the_others_keep_their_points(few, nowhere, write_zip, frames, mats):
-    frames["ucsdpeds/vidf/vidf1_33_000.y/vidf1_33_000_f002.png"] = None
-    ucsd = fetch_ucsd_pedestrians(archive=write_zip(nowhere / "both.zip", frames | mats))
+def test_absent_frames_are_reported_and_the_others_keep_their_points(few, both):
+    ucsd = both(**{"ucsdpeds/vidf/vidf1_33_000.y/vidf1_33_000_f002.png": None})
     assert "Frames that are not in the archive: 2." in ucsd.DESCR
     assert ucsd.frames.tolist() == [1, 3, 4]
     assert ucsd.points.counts.tolist() == [2, 2, 3]
@@ -245,51 +205,46 @@ def test_absent_frames_are_reported_and_the_others_keep_their_points(few, nowher
     assert (train.tolist(), test.tolist()) == ([0], [1, 2])
 
 
-def test_the_whole_archive_replaces_what_was_made_of_a_part(few, nowhere, write_zip, frames, mats):
-    part = {name: content for name, content in frames.items() if "_f002" not in name}
-    assert len(fetch_ucsd_pedestrians(archive=write_zip(nowhere / "part.zip", part | mats)).frames) == 2
-    assert_is_whole(fetch_ucsd_pedestrians(archive=write_zip(nowhere / "whole.zip", frames | mats)))
+def test_the_whole_archive_replaces_what_was_made_of_a_part(few, both, frames):
+    assert len(both(**{name: None for name in frames if "_f002" in name}).frames) == 2
+    assert_is_whole(both())
 
 
 def test_annotations_are_read_without_frames(few, nowhere, write_zip, mats):
     write_zip(nowhere / "vidf-cvpr.zip", mats)
-    ucsd = ucsd_annotations(download_if_missing=False)
+    ucsd = ucsd_annotations()
     assert ucsd.counts.tolist() == [2, 0, 0, 3]
     assert_array_equal(ucsd.points.inside((3, 4), ucsd.roi).counts, ucsd.counts)
     assert ucsd.frames.tolist() == [1, 2, 3, 4]
-    with pytest.raises(
-        ValueError, match="holds no frames \\(ucsd_annotations reads the annotations alone\\)"
-    ):
+    with pytest.raises(ValueError, match=r"holds no frames \(ucsd_annotations reads the annotations alone\)"):
         fetch_ucsd_pedestrians(archive=nowhere / "vidf-cvpr.zip")
 
 
 def test_missing_annotations_say_how_to_get_them(few, nowhere):
-    with pytest.raises(
-        FileNotFoundError, match=r'The annotations of .*looked for .*vidf-cvpr\.zip.*Get "vidf-cvpr'
-    ):
-        ucsd_annotations(download_if_missing=False)
+    message = r'The annotations of .*looked for .*vidf-cvpr\.zip.*Get "vidf-cvpr'
+    with pytest.raises(FileNotFoundError, match=message):
+        ucsd_annotations()
     with pytest.raises(FileNotFoundError, match=r'Get "ucsdpeds\.zip" and "vidf-cvpr\.zip" from http'):
-        fetch_ucsd_pedestrians(download_if_missing=False)
+        fetch_ucsd_pedestrians()
+
+
+LOCATED, TWO = {"loc": np.ones((1, 3))}, np.ones((1, 2))
 
 
 @pytest.mark.parametrize(
     ("name", "variables", "message"),
     [
-        ("000_frame_full", {"frame": cells([{"loc": np.ones((1, 3))}])}, "holds 6 points in 3 frames"),
-        (
-            "000_frame_full",
-            {"frame": cells([{"loc": np.ones((1, 3))}] * 2)},
-            "not those of the frames under which",
-        ),
-        ("000_frame_full", {"frame": 1}, "frame_full.mat of another content"),
+        ("000_frame_full", {"frame": cells([LOCATED])}, "holds 6 points in 3 frames"),
+        ("000_frame_full", {"frame": cells([LOCATED] * 2)}, "belong to other frames"),
+        ("000_frame_full", {"frame": 1}, "frame_full.mat with other content"),
         (
             "001_count_roi_mainwalkway",
-            {"count": cells([np.ones((1, 2))] * 2)},
-            r"not the official counts.*first: 3\)",
+            {"count": cells([TWO] * 2)},
+            r"differ from the official counts.*first: 3\)",
         ),
-        ("001_count_roi_mainwalkway", {"count": cells([np.ones((1, 2))])}, "of another content"),
-        ("roi_mainwalkway", {"roi": {"mask": np.ones((2, 2))}}, r"maps of shape \(2, 2\) and \(3, 4\)"),
-        ("dmap3", {"other": 1}, "dmap3.mat of another content"),
+        ("001_count_roi_mainwalkway", {"count": cells([TWO])}, "with other content"),
+        ("roi_mainwalkway", {"roi": {"mask": np.ones((2, 2))}}, r"maps of shapes \(2, 2\) and \(3, 4\)"),
+        ("dmap3", {"other": 1}, "dmap3.mat with other content"),
     ],
 )
 def test_annotations_of_another_content_are_refused(

@@ -25,18 +25,6 @@ def assert_inside(points, shape):
     assert (points < np.array(shape) - 0.5).all()
 
 
-@law
-@given(
-    arrays(np.float32, small_shapes, elements=st.floats(-1, 1.5, width=32)),
-    st.floats(-3, 4).map(lambda exponent: 10.0**exponent),
-    st.floats(1, 6),
-)
-def test_any_map_gives_as_many_points_as_its_rounded_sum_and_all_inside(density, sigma, truncate):
-    found = find_points(density, sigma, truncate)
-    assert len(found) == max(0, round(density.sum(dtype=np.float64)))
-    assert_inside(found, density.shape)
-
-
 @pytest.mark.parametrize("sigma", [0.1, 2.0, 1e6])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (11, 13)])
 @pytest.mark.parametrize("value", [0.0, 0.01, 1.0, 3.0, -1.0])
@@ -45,9 +33,8 @@ def test_a_plateau_gives_as_many_points_as_its_rounded_sum(value, shape, sigma):
     assert len(found) == max(0, round(value * shape[0] * shape[1]))
     assert_inside(found, shape)
 
-
-def test_the_only_pixel_holds_its_points_in_its_centre():
-    np.testing.assert_array_equal(find_points(np.full((1, 1), 2.0), sigma=2.0), np.zeros((2, 2)))
+    if shape == (1, 1):
+        np.testing.assert_array_equal(found, np.zeros_like(found))  # its centre
 
 
 @law
@@ -77,11 +64,7 @@ def test_well_separated_points_come_back_within_half_a_pixel(sigma, seed):
 
 
 @law
-@given(
-    st.integers(1, 5),
-    st.floats(0.7, 3),
-    st.tuples(st.floats(-0.5, 29.49), st.floats(-0.5, 24.49)),
-)
+@given(st.integers(1, 5), st.floats(0.7, 3), st.tuples(st.floats(-0.5, 29.49), st.floats(-0.5, 24.49)))
 def test_objects_on_one_place_all_come_back(copies, sigma, point):
     points = np.array([point] * copies)
     found = find_points(gaussian_density(points, (30, 25), sigma), sigma)
@@ -95,9 +78,7 @@ def test_points_commute_with_transposition(seed):
     points = np.array([[6, 8], [6, 30], [25, 9], [24, 31]]) + rng.uniform(-4, 4, (4, 2))
     density = gaussian_density(points, (33, 41), 2.0)
     np.testing.assert_allclose(
-        find_points(density.T, 2.0)[:, ::-1],
-        _by_col(find_points(density, 2.0)),
-        atol=1e-3,
+        find_points(density.T, 2.0)[:, ::-1], _by_col(find_points(density, 2.0)), atol=1e-3
     )
 
 
@@ -136,18 +117,17 @@ def test_faint_objects_are_placed_where_they_are(height, seed):
 @law
 @given(
     arrays(np.float32, small_shapes, elements=st.floats(-1, 1.5, width=32)),
-    st.floats(-2, 2).map(lambda exponent: 10.0**exponent),
+    st.floats(-3, 4).map(lambda exponent: 10.0**exponent),
+    st.floats(1, 6),
     st.integers(0, 2**32 - 1),
-    st.booleans(),
+    st.sampled_from([(), ("roi",), ("perspective",), ("roi", "perspective")]),
 )
-def test_any_map_gives_as_many_points_as_its_rounded_sum_in_the_region_and_all_inside(
-    density, sigma, seed, scaled
-):
+def test_any_map_gives_its_rounded_sum_of_points_and_all_inside(density, sigma, truncate, seed, given_maps):
     rng = np.random.default_rng(seed)
-    roi = rng.random(density.shape) < 0.6
+    roi = (rng.random(density.shape) < 0.6) | ("roi" not in given_maps)
     roi[tuple(rng.integers(0, density.shape))] = True
-    perspective = np.exp(rng.uniform(-2, 2, density.shape)) if scaled else None
-    found = find_points(density, sigma, roi=roi, perspective=perspective)
+    maps = {"roi": roi, "perspective": np.exp(rng.uniform(-2, 2, density.shape))}
+    found = find_points(density, sigma, truncate, **{name: maps[name] for name in given_maps})
     assert len(found) == max(0, round(density[roi].sum(dtype=np.float64)))
     assert_inside(found, density.shape)
     assert in_region(found, density.shape, roi).all()
@@ -163,7 +143,7 @@ def test_points_beside_the_border_of_a_region_come_back(seed):
     apart = [p for i, p in enumerate(points) if (np.abs(points[:i] - p).max(axis=1) > 12).all()]
     points = np.array(apart)
     found = find_points(gaussian_density(points, roi.shape, 1.5, roi=roi), 1.5, roi=roi)
-    assert largest_error(found, points) < 1.0
+    assert largest_error(found, points) < 1.5
 
 
 @law

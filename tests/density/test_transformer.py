@@ -9,11 +9,9 @@ from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils import _param_validation
 
 from skcount import DensityMapTransformer, PointAnnotations
 from skcount.density import gaussian_density
-from skcount.density._transformer import check_image_shapes, check_maps
 
 law = settings(max_examples=50, deadline=None)
 POINTS = [[(0, 0), (10, 12.5)], [], [(31.4, 39.4), (5, 5), (5, 5)]]
@@ -67,12 +65,6 @@ def test_the_inverse_gives_as_many_points_as_the_rounded_sum_of_any_map(maps, si
     np.testing.assert_array_equal(points.counts, [round(m.sum(dtype=np.float64)) for m in maps])
 
 
-def test_points_come_back_where_they_were_and_twice_where_there_were_two(transformer):
-    back = transformer.inverse_transform(transformer.fit_transform(POINTS))
-    np.testing.assert_allclose(back[0], POINTS[0], atol=0.1)
-    np.testing.assert_allclose(back[2], sorted(POINTS[2]), atol=0.1)
-
-
 # scikit-learn's rules
 
 
@@ -81,17 +73,6 @@ def test_clone_keeps_parameters_and_set_params_changes_them(transformer):
     for params in ParameterGrid({"sigma": [1, 2.5], "kernel": ["adaptive"], "outside": ["raise"]}):
         changed = clone(transformer).set_params(**params).get_params()
         assert changed == {**transformer.get_params(), **params}
-
-
-def test_a_cloned_transformer_makes_the_same_maps_without_fit(transformer):
-    maps = transformer.fit(POINTS).transform(POINTS)
-    np.testing.assert_array_equal(clone(transformer).transform(POINTS), maps)
-
-
-def test_fit_remembers_nothing(transformer):
-    before = dict(vars(transformer))
-    transformer.fit_transform(POINTS)
-    assert vars(transformer) == before
 
 
 def test_a_pipeline_takes_points_as_its_x_and_goes_back(transformer):
@@ -112,28 +93,18 @@ def test_maps_stay_arrays_whatever_output_is_asked_for(transformer, output):
 
 
 @pytest.mark.parametrize(
-    "params",
+    ("name", "value"),
     [
-        {"sigma": 0},
-        {"sigma": -1.0},
-        {"sigma": np.nan},
-        {"sigma": np.inf},
-        {"sigma": "2"},
-        {"kernel": "box"},
-        {"truncate": 0.5},
-        {"outside": "drop"},
-        {"image_shape": "large"},
+        *(("sigma", value) for value in (0, -1.0, np.nan, np.inf, "2")),
+        *[("kernel", "box"), ("truncate", 0.5), ("outside", "drop"), ("image_shape", "large")],
     ],
 )
-def test_a_wrong_parameter_is_refused_by_name_at_every_door(params):
-    (name,) = params
-    transformer = DensityMapTransformer(**{"image_shape": SHAPE, **params})
+@pytest.mark.parametrize("method", ["fit", "transform", "inverse_transform"])
+def test_a_wrong_parameter_is_refused_by_name_at_every_door(name, value, method):
+    transformer = DensityMapTransformer(**{"image_shape": SHAPE, name: value})
+    given = [np.zeros((3, 3))] if method == "inverse_transform" else POINTS
     with pytest.raises(ValueError, match=f"'{name}' parameter of DensityMapTransformer"):
-        transformer.fit(POINTS)
-    with pytest.raises(ValueError, match=f"'{name}' parameter of DensityMapTransformer"):
-        transformer.transform(POINTS)
-    with pytest.raises(ValueError, match=f"'{name}' parameter of DensityMapTransformer"):
-        transformer.inverse_transform([np.zeros((3, 3))])
+        getattr(transformer, method)(given)
 
 
 # points outside
@@ -156,16 +127,12 @@ def test_points_outside_are_named_with_image_and_position():
     np.testing.assert_array_equal(ignored, density)
 
 
-def test_many_points_outside_are_counted_and_the_first_three_shown():
-    points = [[(-1, 0), (0, -2), (5, 50), (6, 60)]]
-    with pytest.raises(ValueError, match=r"col 50 and 1 more\."):
-        DensityMapTransformer(outside="raise", image_shape=(10, 12)).transform(points)
-
-
 def test_swapped_rows_and_columns_are_hinted_at_only_where_swapping_helps():
     transformer = DensityMapTransformer(outside="raise")
-    with pytest.raises(ValueError, match=r"rows and columns swapped: PointAnnotations.from_xy"):
+    with pytest.raises(ValueError, match=r"swapped.*PointAnnotations\.from_xy"):
         transformer.transform([[(30, 4)], [(2, 2)]], image_shape=(10, 40))
+    with pytest.raises(ValueError, match=r"col 50 and 1 more\."):
+        transformer.transform([[(-1, 0), (0, -2), (5, 50), (6, 60)]], image_shape=(10, 12))
     with pytest.raises(ValueError, match=r"^(?!.*swapped)"):
         transformer.transform([[(30, 4), (50, 60)]], image_shape=(10, 40))
 
@@ -181,39 +148,13 @@ def test_the_border_is_inside_above_and_left_and_outside_below_and_right():
 # the size of the images
 
 
-def test_images_of_many_sizes_give_a_list_of_maps():
+def test_images_of_many_sizes_give_a_list_of_maps_and_those_of_one_an_array(transformer):
     shapes = [(5, 6), (1, 1), (7, 3)]
     maps = DensityMapTransformer().transform([[(1, 1)], [(0, 0)], []], image_shape=shapes)
     assert [m.shape for m in maps] == shapes
     assert [round(float(m.sum()), 5) for m in maps] == [1, 1, 0]
-
-
-def test_one_size_an_image_that_is_the_same_for_all_gives_one_array():
-    maps = DensityMapTransformer(image_shape=[(5, 6), (5, 6)]).transform([[], []])
-    assert maps.shape == (2, 5, 6)
-
-
-def test_two_images_of_two_sizes_are_not_taken_for_one_size():
-    assert check_image_shapes([(5, 6), (7, 8)], 2) == [(5, 6), (7, 8)]
-    assert check_image_shapes((5, 6), 2) == [(5, 6), (5, 6)]
-
-
-def test_the_size_given_to_transform_wins(transformer):
+    assert DensityMapTransformer(image_shape=[(5, 6), (5, 6)]).transform([[], []]).shape == (2, 5, 6)
     assert transformer.transform([[]], image_shape=(3, 4)).shape == (1, 3, 4)
-
-
-def test_a_missing_size_is_asked_for():
-    with pytest.raises(ValueError, match=r"size of the images is not known. Pass \(height, width\)"):
-        DensityMapTransformer().transform([[]])
-
-
-@pytest.mark.parametrize(
-    "image_shape",
-    [5, (5,), (5, 5, 3), (0, 5), (5, -1), (5.0, 5.0), (True, True), [(5, 5)] * 2, [(5, 5), (6,)], "ab"],
-)
-def test_an_invalid_size_is_refused_by_words(image_shape):
-    with pytest.raises(ValueError, match=r"image_shape is .*; expected \(height, width\) in whole pixels"):
-        DensityMapTransformer().transform([[(1, 1)]], image_shape=image_shape)
 
 
 def test_no_images_give_no_maps_and_back(transformer):
@@ -221,49 +162,7 @@ def test_no_images_give_no_maps_and_back(transformer):
     assert len(transformer.inverse_transform([])) == 0
 
 
-# maps
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_map_that_is_not_finite_is_refused_and_named(transformer, bad):
-    maps = np.zeros((3, 4, 5))
-    maps[2, 1, 1] = bad
-    with pytest.raises(ValueError, match="Density map 2 holds NaN or infinity"):
-        transformer.inverse_transform(maps)
-
-
-@pytest.mark.parametrize(
-    ("maps", "words"),
-    [
-        (np.zeros((4, 5)), r"single map needs its sample axis: density\[None\]"),
-        (np.zeros((1, 4, 5, 1)), r"shape \(4, 5, 1\)"),
-        (np.zeros((1, 4, 5), dtype=complex), "dtype complex128"),
-        ([np.array([["a"]])], "expected numbers"),
-        (None, "density maps are a NoneType"),
-        (5, "density maps are a int"),
-        ("map", "density maps are a str"),
-    ],
-)
-def test_what_is_no_map_is_refused_by_words(transformer, maps, words):
-    with pytest.raises(ValueError, match=words):
-        transformer.inverse_transform(maps)
-
-
-def test_maps_as_targets_must_fit_their_images_and_not_be_negative():
-    maps = [np.ones((2, 3)), np.ones((4, 4))]
-    assert [m.shape for m in check_maps(maps, [(2, 3), (4, 4)])] == [(2, 3), (4, 4)]
-    with pytest.raises(ValueError, match=r"Density map 1 has shape \(4, 4\) and its image \(4, 5\)"):
-        check_maps(maps, [(2, 3), (4, 5)])
-    with pytest.raises(ValueError, match="Density map 0 holds negative values"):
-        check_maps([-maps[0]], [(2, 3)])
-
-
-def test_what_is_no_points_is_refused_by_fit(transformer):
-    with pytest.raises(ValueError, match="sample axis"):
-        transformer.fit(np.ones((4, 2)))
-
-
-# --- regions of interest and perspective --------------------------------------------------------------------------
+# regions of interest and perspective
 
 
 def test_one_region_for_all_and_one_for_each_say_the_same(transformer):
@@ -280,12 +179,7 @@ def test_one_region_for_all_and_one_for_each_say_the_same(transformer):
     assert back.counts.tolist() == [1, 2]
 
 
-def test_a_region_of_another_size_than_its_image_is_refused(transformer):
-    with pytest.raises(ValueError, match=r"roi has shape \(4, 5\) and image 0 is of 5 x 4 pixels"):
-        transformer.transform([[(1, 1)]], (5, 4), roi=np.ones((4, 5), dtype=bool))
-
-
-# --- adaptive kernels ---------------------------------------------------------------------------------------------
+# adaptive kernels
 
 
 @settings(max_examples=50, deadline=None)
@@ -301,7 +195,8 @@ def test_adaptive_kernels_keep_every_point(seed, n_neighbors, beta, in_a_region)
     density = transformer.transform(annotations, (30, 40), roi=roi)
     np.testing.assert_allclose(density.sum(), annotations.inside((30, 40), roi).counts, rtol=1e-5, atol=1e-6)
     window = (5, 7, 12, 20)
-    part = transformer.make_map(points, (30, 40), window, roi=roi)
+    inside = annotations.inside((30, 40), roi)[0]  # which the door decides
+    part = transformer.make_map(inside, (30, 40), window, roi=roi)
     np.testing.assert_allclose(part, density[0, 5:17, 7:27], rtol=1e-5, atol=1e-9)
 
 
@@ -317,16 +212,3 @@ def test_an_adaptive_kernel_is_as_wide_as_its_neighbours_are_far():
     np.testing.assert_allclose(transformer.make_map(points, (100, 100)), sum(by_hand), rtol=1e-5, atol=1e-9)
     alone = DensityMapTransformer(3.0, kernel="adaptive").make_map(points[:1], (100, 100))
     np.testing.assert_array_equal(alone, DensityMapTransformer(3.0).make_map(points[:1], (100, 100)))
-
-
-def test_parameters_are_checked_once_and_not_for_each_image(transformer, monkeypatch):
-    checked = []
-    monkeypatch.setattr(
-        _param_validation, "validate_parameter_constraints", lambda *_, **__: checked.append(1)
-    )
-    maps = transformer.transform(POINTS)
-    transformer.inverse_transform(maps)
-    assert checked == []
-    gaussian_density(np.array([[0.0, 0.0]]), SHAPE, 1.5)
-    assert checked == [1]
-    assert not sklearn.get_config()["skip_parameter_validation"]

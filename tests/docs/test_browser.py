@@ -57,7 +57,7 @@ def open_page(address, home):
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
     said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     return done.stdout, [line for line in said if not re.search(CHATTER, line)]

@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from skcount.cli._commands import commands
+from skcount.training._net import CountingNet
 
 ROOT = Path(__file__).parents[2]
 MADE = {"_build", "api", "auto_examples"}  # by `make docs`
@@ -26,7 +27,7 @@ PAGES = sorted(ROOT.glob("*.md")) + sorted(
     path for path in (ROOT / "docs").rglob("*.md") if not MADE & {*path.relative_to(ROOT / "docs").parts}
 )
 OTHERS = {"", "bibtex", "csv", "json", "sh", "text", "toml", "yaml"}
-SLOW = {"docs/tutorial.md"}  # pages that take more than ten seconds
+LEARNS = {"docs/evaluation.md", "docs/tutorial.md"}  # show what takes a training of its full length
 BLOCK = re.compile(
     r"^<!-- set-up\n(?P<hidden>.*?)^-->"
     r"|(?:^[ ]*<!-- not run: (?P<reason>[^\n]+) -->\n\s*?)?"
@@ -86,15 +87,25 @@ def pages_that_run():
             block.language in {"python", "console"} and block.runs for block in blocks_of(page.read_text())
         ):
             name = name_of(page)
-            yield pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW))
+            if name not in LEARNS:
+                yield pytest.param(name, 2, id=f"{name}-brief")
+            yield pytest.param(name, 10**6, id=f"{name}-whole", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("page", list(pages_that_run()))
+@pytest.mark.parametrize(("page", "n_epochs"), list(pages_that_run()))
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")  # plt.show() without a window
-def test_the_code_of_a_page_runs(page, monkeypatch, tmp_path, capsys):
+def test_the_code_of_a_page_runs(page, n_epochs, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
-    # Where a page does not say how long to train, an epoch will do.
-    monkeypatch.setattr("skcount.regressors._base._auto_epochs", lambda *_: 1)
+    # Where a page does not say how long to train, an epoch will do; on every run, no page trains for long.
+    monkeypatch.setattr("skcount.regressors._fitting._auto_epochs", lambda *_: 1)
+    loop = CountingNet.fit_loop
+    monkeypatch.setattr(
+        CountingNet,
+        "fit_loop",
+        lambda net, X, y=None, epochs=None, **given: loop(
+            net, X, y, min(epochs or net.max_epochs, n_epochs), **given
+        ),
+    )
     names = {"__name__": page}
     for block in blocks_of((ROOT / page).read_text()):
         if block.runs and block.language == "python":

@@ -68,13 +68,8 @@ def run(reader, arguments):
                 parsers,
             ]
             command += ["--runs", str(arguments.runs - total), "--seed", str(arguments.seed + number)]
-            done = subprocess.run(  # noqa: S603 - it is this file
-                [*command, "--seconds", str(left)],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
+            command += ["--seconds", str(left)]
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - it is this file
             log = done.stderr
             total += max([0, *map(int, re.findall(r"^#(\d+)\t", log, re.MULTILINE))])
             edges = max([edges, *map(int, re.findall(r" cov: (\d+)", log))])
@@ -122,9 +117,9 @@ def fuzz(name, arguments):
     import atheris
 
     for module in [module for module in sys.modules if module.partition(".")[0] in {"json", "zipfile"}]:
-        del sys.modules[module]  # to be imported anew, and instrumented
+        del sys.modules[module]  # to be imported again, and instrumented
     parsers = arguments.parsers.split(",") if arguments.parsers else []
-    with atheris.instrument_imports(include=["skcount.datasets", *parsers]):
+    with atheris.instrument_imports(include=["skcount.datasets", "skcount.io", *parsers]):
         import readers
 
         for parser in parsers:

@@ -12,6 +12,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -21,12 +22,11 @@ import numpy as np
 import PIL.Image
 import seeds
 
-from skcount import PointAnnotations
-from skcount.datasets._fetch import DataSet, Files
-from skcount.io import load_folder, load_hdf5, read_points
-from skcount.io._archives import open_archive
-from skcount.io._matlab import load_mat
-from skcount.regressors import _checkpoint, _file, load
+from skcount import PointAnnotations, _plain_file, load
+from skcount.datasets._files import Files
+from skcount.datasets._mall import MALL
+from skcount.io import load_folder, load_hdf5, load_mat, open_archive, read_points
+from skcount.training import open_checkpoint
 
 __all__ = ["READERS", "Reader", "UnlawfulError", "check_law"]
 
@@ -37,21 +37,7 @@ MAX_PIXELS = 10**6
 
 
 class Reader(NamedTuple):
-    """A reader.
-
-    Parameters
-    ----------
-    name : str
-        What it is called by.
-    read : callable
-        Reads the bytes of a file, and asserts that what it finds is well formed.
-    make_seeds : callable
-        Returns some valid files, list of bytes.
-    words : sequence of bytes
-        What stands in such files.
-    parsers : sequence of str
-        Modules beneath it in which the fuzzer looks at what is covered.
-    """
+    """A reader: its name, what reads and checks bytes, valid files, words in them, and modules to look at."""
 
     name: str
     read: Callable
@@ -65,25 +51,7 @@ class UnlawfulError(AssertionError):
 
 
 def check_law(reader, content):
-    """Read a file, whatever it holds.
-
-    Parameters
-    ----------
-    reader : Reader
-        The reader.
-    content : bytes
-        The file.
-
-    Returns
-    -------
-    str or None
-        The message with which it was refused; None if it was read.
-
-    Raises
-    ------
-    UnlawfulError
-        If the law is broken; its cause is the reader's own error.
-    """
+    """Read a file, whatever it holds; return the message with which it was refused, or None if it was read."""
     refusal = None
     limited = patch.object(PIL.Image, "MAX_IMAGE_PIXELS", MAX_PIXELS)
     with limited, warnings.catch_warnings(record=True) as caught:
@@ -203,22 +171,10 @@ class _Given:
         return self._content
 
 
-_BOOK = DataSet(
-    name="mall",
-    version=1,
-    title="the book",
-    descr="",
-    n_images=1,
-    image_shape=seeds.GREY.shape,
-    n_points=1,
-    splits={},
-    archives=(),
-    urls={},
-    page="",
-    kinds={"any": r"1\.(png|jpg|mat)"},
-    read=None,
-    max_bytes=MAX_BYTES,
-    max_member_bytes=MAX_BYTES,
+_LIMITS = {"max_bytes": MAX_BYTES, "max_member_bytes": MAX_BYTES}
+_SHAPE = seeds.GREY.shape
+_BOOK = replace(
+    MALL, n_images=1, image_shape=_SHAPE, n_points=1, kinds={"any": r"1\.(png|jpg|mat)"}, **_LIMITS
 )
 
 
@@ -250,7 +206,7 @@ def _load_model(content):
 
 
 def _read_checkpoint(content):
-    with _checkpoint.checkpointing(_folder.write(".checkpoint", content), 1) as kept:
+    with open_checkpoint(_folder.write(".checkpoint", content), 1) as kept:
         assert isinstance(kept.state, dict)
         assert isinstance(kept.seed, int)
 
@@ -259,7 +215,7 @@ def _signed(read):
     """Return a reader that gets the right digest, whatever the rest is: what is behind it is found only so."""
 
     def read_signed(content):
-        found = _file._DIGEST.search(content)
+        found = _plain_file._DIGEST.search(content)
         if found:
             zeroed = content[: found.start(1)] + b"0" * 64 + content[found.end(1) :]
             digest = sha256(zeroed).hexdigest().encode()
@@ -289,50 +245,16 @@ def _check_images(images, most=8):
 _STACKS = ({}, {"slices": "split"}, {"slices": "merge"})
 _PILLOW = [f"PIL.{name}ImagePlugin" for name in ("Bmp", "Jpeg", "Mpo", "Png")]
 _XML = (b"<Marker_Type>", b"<MarkerX>", b"encoding=", b"<!DOCTYPE", b"<!ENTITY", b"&lt;", b"1e400", b"NaN")
-_JSON = (
-    b"null",
-    b"true",
-    b"1e400",
-    b"NaN",
-    b"[[[[",
-    b'{"',
-    b'"\\ud800"',
-    b"-1",
-    b'"id"',
-    b'"bbox"',
-    b'"points"',
-)
-_CSV = (
-    b"axis-0",
-    b"axis-1",
-    b"axis-2",
-    b"slice",
-    b"frame",
-    b"image",
-    b"Label",
-    b"1e308",
-    b"nan",
-    b"sep=",
-    b"\x00",
-    b'"',
-)
+_JSON = rb'null true 1e400 NaN [[[[ {" "\ud800" -1 "id" "bbox" "points"'.split()
+_CSV = b'axis-0 axis-1 axis-2 slice frame image Label 1e308 nan sep= \x00 "'.split()
 
 _PNG = (b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"acTL", b"iCCP", b"zTXt")
 _JPEG = (b"Exif\0\0", b"\xff\xe1", b"MPF\0", b"Adobe", b"ICC_PROFILE")
 _TIFF = (b"ImageJ=", b"OME>", b'{"shape": [', b"II*\0", b"MM\0*")
 _ZIP = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"../")
 _TAR = (b"ustar\0", b"ustar  ", b"GNU.sparse.map=", b"././@LongLink")
-_MODEL = (
-    b'{\\"!array\\":',
-    b'\\"!dict\\":',
-    b'\\"import\\":',
-    b"__metadata__",
-    b"data_offsets",
-    b"F64",
-    b"null",
-    b"1e400",
-)
-_MODELS = ["skcount.regressors._file", "skcount.regressors._save", "skcount.regressors._checkpoint"]
+_MODEL = rb"{\"!array\": \"!dict\": \"import\": __metadata__ data_offsets F64 null 1e400".split()
+_MODELS = ["skcount._plain_file", "skcount.regressors._save", "skcount.training._checkpoint"]
 _LABELS = ({}, {"labels": "cell"})
 
 READERS = {

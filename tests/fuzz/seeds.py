@@ -9,9 +9,13 @@ import json
 import tarfile
 import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from imagecodecs import png_encode
+from PIL import Image
+from tifffile import imwrite
 
 from skcount import UNetRegressor
 from skcount.io import save_hdf5, save_points
@@ -47,17 +51,15 @@ def hdf5():
     several = [GREY, GREY[:4, :5], GREY[:4, :5]]
     maps = [image > 20 for image in several]
     scales = [np.ones(image.shape, dtype=np.float32) for image in several]
-    settings = [
-        (several, {"compression": "zstd", "groups": ["a", "b", "a"], "description": "three images"}),
-        (np.stack([COLOUR] * 3), {"compression": "gzip", "roi": GREY > 20}),
-        (np.stack([DEEP] * 3), {"compression": "zstd", "groups": [1, 1, 2]}),
-        (np.stack([GREY] * 3).astype(np.float32), {"compression": None, "perspective": GREY + 1.0}),
-        (several, {"compression": "gzip", "roi": maps, "perspective": scales}),
+    groups = {"groups": ["a", "b", "a"], "description": "three images"}
+    saves = [
+        partial(save_hdf5, images=several, compression="zstd", **groups),
+        partial(save_hdf5, images=np.stack([COLOUR] * 3), compression="gzip", roi=GREY > 20),
+        partial(save_hdf5, images=np.stack([DEEP] * 3), compression="zstd", groups=[1, 1, 2]),
+        partial(save_hdf5, images=np.stack([GREY / 1.0] * 3), compression=None, perspective=GREY + 1.0),
+        partial(save_hdf5, images=several, compression="gzip", roi=maps, perspective=scales),
     ]
-    return [
-        _written(lambda path, X=X, options=options: save_hdf5(path, X, POINTS, **options), ".h5")
-        for X, options in settings
-    ]
+    return [_written(partial(save, points=POINTS), ".h5") for save in saves]
 
 
 # --- Points -----------------------------------------------------------------------------------------------
@@ -65,18 +67,15 @@ def hdf5():
 
 def napari():
     """Points layers, of one image and of a stack."""
-    return [
-        _written(lambda path, points=points: save_points(path, points), ".csv")
-        for points in (POINTS, POINTS[:1])
-    ]
+    return [_written(partial(save_points, points=points), ".csv") for points in (POINTS, POINTS[:1])]
 
 
 def csv():
     """Tables as programs write them."""
     return [
         *(
-            _written(lambda path, k=k: save_points(path, POINTS, format="imagej", **k), ".csv")
-            for k in ({}, {"names": ["a.png", "b.png", "c.png"]})
+            _written(partial(save_points, points=POINTS, format="imagej", names=names), ".csv")
+            for names in (None, ["a.png", "b.png", "c.png"])
         ),
         *napari(),
         b"row,col\n1,2\n3.5,4e1\n",
@@ -132,10 +131,7 @@ def cell_counter():
 
 def coco():
     """Annotations of COCO."""
-    images = [
-        {"id": 1, "file_name": "a.png", "height": 6, "width": 8},
-        {"id": "two", "file_name": "b.png"},
-    ]
+    images = [{"id": 1, "file_name": "a.png", "height": 6, "width": 8}, {"id": "two", "file_name": "b.png"}]
     annotations = [
         {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4.5], "iscrowd": 0},
         {"id": 2, "image_id": "two", "category_id": 1, "keypoints": [1, 2, 2], "num_keypoints": 1},
@@ -164,12 +160,7 @@ def mat():
     points = np.array([[1, 2], [3, 4.5]])
     cells = np.array([points, points[:1], np.empty((0, 2))], dtype=object)
     frames = np.array([{"loc": points}, {"loc": points[:1]}], dtype=object)
-    kinds = {
-        "name": "cells",
-        "valid": np.array([[True, False, True]]),
-        "z": np.array([1 + 2j]),
-        "n": np.int16(3),
-    }
+    kinds = {"name": "cells", "valid": np.array([[True, False]]), "z": np.array([1 + 2j]), "n": np.int16(3)}
     return [
         *(_saved(savemat, {"points": points, **kinds}, do_compression=c) for c in (False, True)),
         _saved(savemat, {"cells": cells}),
@@ -188,18 +179,17 @@ def dots():
     return [_picture(DOTS, "PNG"), _picture(DOTS > 0, "PNG"), _picture(DOTS, "BMP"), _tiff(DOTS)]
 
 
+def _palette(pixels):
+    """A picture with a palette of eight colours."""
+    palette = Image.fromarray(pixels)
+    palette.putpalette([channel for value in range(8) for channel in (value, 7 - value, 9)])
+    return palette
+
+
 def mask():
     """Label masks, one with a palette."""
-    from PIL import Image
-
-    palette = Image.fromarray(LABELS)
-    palette.putpalette([channel for value in range(8) for channel in (value, 7 - value, 9)])
-    return [
-        _picture(LABELS, "PNG"),
-        _picture(LABELS.astype(np.uint16), "PNG"),
-        _saved(palette.save, format="PNG"),
-        _tiff(LABELS.astype(np.float32)),
-    ]
+    pictures = [_picture(LABELS, "PNG"), _picture(LABELS.astype(np.uint16), "PNG")]
+    return [*pictures, _saved(_palette(LABELS).save, format="PNG"), _tiff(LABELS.astype(np.float32))]
 
 
 # --- Pictures ---------------------------------------------------------------------------------------------
@@ -207,52 +197,36 @@ def mask():
 
 def png():
     """PNG of each kind of colour."""
-    from imagecodecs import png_encode
-    from PIL import Image
-
-    opaque = np.dstack([COLOUR, np.full_like(GREY, 255)])
-    palette = Image.fromarray(GREY % 8)
-    palette.putpalette([channel for value in range(8) for channel in (value, 7 - value, 9)])
+    opaque, palette = np.dstack([COLOUR, np.full_like(GREY, 255)]), _palette(GREY % 8)
     return [
-        _picture(GREY, "PNG"),
-        _picture(COLOUR, "PNG"),
-        _picture(opaque, "PNG"),
-        _picture(GREY > 20, "PNG"),
-        _picture(DEEP, "PNG"),
+        *(_picture(pixels, "PNG") for pixels in (GREY, COLOUR, opaque, GREY > 20, DEEP)),
         _saved(palette.save, format="PNG"),
-        _saved(palette.save, format="PNG", transparency=0),
-        _saved(palette.save, format="PNG", transparency=bytes([255] * 8)),
-        png_encode(COLOUR.astype(np.uint16) * 257),
-        png_encode(opaque.astype(np.uint16) * 257),
+        *(_saved(palette.save, format="PNG", transparency=value) for value in (0, bytes([255] * 8))),
+        *(png_encode(pixels.astype(np.uint16) * 257) for pixels in (COLOUR, opaque)),
     ]
 
 
 def jpeg():
     """JPEG in grey and colour, and one that lies on its side."""
-    from PIL import Image
-
     exif = Image.Exif()
     exif[0x0112] = 6
-    turned = _saved(Image.fromarray(COLOUR).save, format="JPEG", exif=exif)
-    progressive = _saved(Image.fromarray(COLOUR).save, format="JPEG", progressive=True)
-    two = _saved(
-        Image.fromarray(COLOUR).save,
-        format="MPO",
-        save_all=True,
-        append_images=[Image.fromarray(COLOUR[:3])],
-    )
-    return [_picture(GREY, "JPEG"), _picture(COLOUR, "JPEG"), turned, progressive, two]
+    colour, smaller = Image.fromarray(COLOUR), Image.fromarray(COLOUR[:3])
+    kinds = [{"format": "JPEG", "exif": exif}, {"format": "JPEG", "progressive": True}]
+    kinds += [{"format": "MPO", "save_all": True, "append_images": [smaller]}]
+    return [
+        _picture(GREY, "JPEG"),
+        _picture(COLOUR, "JPEG"),
+        *(_saved(colour.save, **kind) for kind in kinds),
+    ]
 
 
 def bmp():
     """BMP of 1, 8 and 24 bits."""
-    return [_picture(GREY, "BMP"), _picture(COLOUR, "BMP"), _picture(GREY > 20, "BMP")]
+    return [_picture(pixels, "BMP") for pixels in (GREY, COLOUR, GREY > 20)]
 
 
 def tiff():
     """TIFF: types, compressions, layouts and dialects."""
-    from PIL import Image
-
     planes = COLOUR.transpose(2, 0, 1)
     return [
         _tiff(GREY),
@@ -266,8 +240,7 @@ def tiff():
         _tiff(DEEP, ome=True),
         _tiff(GREY[None], metadata={"axes": "ZYX"}),
         _tiff(GREY > 20),
-        _saved(Image.fromarray(COLOUR).save, format="TIFF", compression="packbits"),
-        _saved(Image.fromarray(COLOUR).save, format="TIFF", compression="jpeg"),
+        *(_saved(Image.fromarray(COLOUR).save, format="TIFF", compression=c) for c in ("packbits", "jpeg")),
     ]
 
 
@@ -296,14 +269,10 @@ def _json(content):
 
 
 def _picture(pixels, kind):
-    from PIL import Image
-
     return _saved(Image.fromarray(pixels).save, format=kind)
 
 
 def _tiff(pixels, **options):
-    from tifffile import imwrite
-
     return _saved(imwrite, pixels, **options)
 
 
@@ -329,27 +298,21 @@ def _tar(members, kind):
 
 
 def _regressors():
-    tiny = {"filters": 1, "growth": 1, "convolutions": 1, "max_epochs": 1, "random_state": 0}
-    return [
-        UNetRegressor(**tiny),
-        UNetRegressor(
-            **tiny, dtype="float64", normalization=None, net_params={"iterator_train__drop_last": False}
-        ),
-    ]
+    tiny = {"filters": 1, "depth": 1, "max_epochs": 1, "random_state": 0}
+    strict = {
+        "precision": "float64",
+        "normalization": None,
+        "net_params": {"iterator_train__drop_last": False},
+    }
+    return [UNetRegressor(**tiny), UNetRegressor(**tiny, **strict)]
 
 
 def models():
     """Files of `save`."""
-    fitted = [regressor.fit([GREY] * 3, POINTS) for regressor in _regressors()]
-    return [_written(regressor.save, ".skcount") for regressor in fitted]
+    return [_written(regressor.fit([GREY] * 3, POINTS).save, ".skcount") for regressor in _regressors()]
 
 
 def checkpoints():
     """Files that a fit keeps its state in."""
-    return [
-        _written(
-            lambda path, regressor=regressor: regressor.fit([GREY] * 3, POINTS, checkpoint=path),
-            ".checkpoint",
-        )
-        for regressor in _regressors()
-    ]
+    fits = [partial(regressor.fit, [GREY] * 3, POINTS) for regressor in _regressors()]
+    return [_written(lambda path, fit=fit: fit(checkpoint=path), ".checkpoint") for fit in fits]

@@ -4,10 +4,11 @@ import random
 from pathlib import Path
 
 import pytest
-from readers import READERS, Reader, UnlawfulError, check_law
 
 for package in ("PIL", "roifile", "tifffile", "imagecodecs", "defusedxml"):
     pytest.importorskip(package)
+
+from readers import READERS, Reader, UnlawfulError, check_law  # noqa: E402 - it needs them
 
 CRASHES = sorted(path for path in (Path(__file__).parent / "crashes").rglob("*") if path.is_file())
 N_DAMAGES = 300

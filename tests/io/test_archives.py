@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcount.io._archives import ArchiveError, check_magic, open_archive
+from skcount.io import ArchiveError, check_magic, open_archive
 
 LIMITS = {"max_bytes": 10_000, "max_member_bytes": 2000}
 KINDS = ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"]
@@ -26,7 +26,8 @@ contents = st.dictionaries(plain_names, st.binary(max_size=300), min_size=1, max
 def write(path, members):
     """Write an archive of the kind that its name says; a member is bytes, or a function that adds it oddly."""
     kind = path.name.partition(".")[2]
-    with open_to_write(path, kind) as archive:
+    form = (zipfile.ZipFile, "w") if kind == "zip" else (tarfile.open, "w:" + kind[4:])
+    with form[0](path, form[1]) as archive:
         for name, content in members.items():
             if callable(content):
                 content(archive, name)
@@ -37,12 +38,6 @@ def write(path, members):
                 info.size = len(content)
                 archive.addfile(info, io.BytesIO(content))
     return path
-
-
-def open_to_write(path, kind):
-    if kind == "zip":
-        return zipfile.ZipFile(path, "w")
-    return tarfile.open(path, "w:" + kind.removeprefix("tar").removeprefix("."))
 
 
 def read_all(path, **limits):
@@ -86,16 +81,13 @@ def test_separators_of_windows_are_read_as_folders(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["../a", "a/../../b", "/etc/a", "C:/a", "c:a", "..\\a", "\\a", "a/.."])
+@pytest.mark.parametrize(
+    "name", ["../a", "../a/", "a/../../b", "/etc/a", "C:/a", "c:a", "..\\a", "\\a", "a/.."]
+)
 def test_a_name_outside_the_archive_is_refused(tmp_path, kind, name):
     path = write(tmp_path / f"a.{kind}", {"good": b"", name: b""})
-    with pytest.raises(ArchiveError, match=r"refused, for its member .* would lie outside the archive's own"):
+    with pytest.raises(ArchiveError, match=r"refused because its member .* would lie outside"):
         read_all(path)
-
-
-def test_a_folder_outside_the_archive_is_refused(tmp_path):
-    with pytest.raises(ArchiveError, match=r"member '\.\./a/' would lie outside"):
-        read_all(write(tmp_path / "a.zip", {"../a/": b""}))
 
 
 def test_a_name_that_goes_on_after_a_nul_is_refused(tmp_path):
@@ -119,45 +111,27 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path, kind):
         read_all(write(tmp_path / f"a.{kind}", {"a": add_twice}))
 
 
-@pytest.mark.parametrize(
-    ("mode", "what"),
-    [
-        (stat.S_IFLNK, "a link"),
-        (stat.S_IFCHR, "a device"),
-        (stat.S_IFBLK, "a device"),
-        (stat.S_IFIFO, "a device"),
-        (stat.S_IFSOCK, "a device"),
-    ],
-)
+@pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK])
 @pytest.mark.parametrize("name", ["a", "a/"])
-def test_links_and_devices_in_a_zip_are_refused(tmp_path, name, mode, what):
-    def add_odd(archive, name):
-        info = zipfile.ZipInfo(name)
-        info.external_attr = (mode | 0o777) << 16
-        archive.writestr(info, b"/etc/passwd")
-
+def test_links_and_devices_in_a_zip_are_refused(tmp_path, name, mode):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = (mode | 0o777) << 16
+    path = write(tmp_path / "a.zip", {name: lambda archive, _: archive.writestr(info, b"/etc/passwd")})
+    what = "a link" if mode == stat.S_IFLNK else "a device"
     with pytest.raises(ArchiveError, match=f"member '{name}' is {what}"):
-        read_all(write(tmp_path / "a.zip", {name: add_odd}))
+        read_all(path)
 
 
-@pytest.mark.parametrize(
-    ("kind", "what"),
-    [
-        (tarfile.SYMTYPE, "a link"),
-        (tarfile.LNKTYPE, "a link"),
-        (tarfile.CHRTYPE, "a device"),
-        (tarfile.BLKTYPE, "a device"),
-        (tarfile.FIFOTYPE, "a device"),
-    ],
-)
-def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind, what):
-    def add_odd(archive, name):
-        info = tarfile.TarInfo(name)
-        info.type, info.linkname = kind, "/etc/passwd"
-        archive.addfile(info)
+LINKS = [tarfile.SYMTYPE, tarfile.LNKTYPE]
 
-    with pytest.raises(ArchiveError, match=f"member 'a' is {what}"):
-        read_all(write(tmp_path / "a.tar.gz", {"good": b"1", "a": add_odd}))
+
+@pytest.mark.parametrize("kind", [*LINKS, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
+    info = tarfile.TarInfo("a")
+    info.type, info.linkname = kind, "/etc/passwd"
+    path = write(tmp_path / "a.tar.gz", {"good": b"1", "a": lambda archive, _: archive.addfile(info)})
+    with pytest.raises(ArchiveError, match=f"member 'a' is {'a link' if kind in LINKS else 'a device'}"):
+        read_all(path)
 
 
 def test_a_sparse_member_is_refused(tmp_path):
@@ -168,7 +142,7 @@ def test_a_sparse_member_is_refused(tmp_path):
     content[148:156] = b" " * 8
     content[148:156] = b"%06o\0 " % sum(content[:512])
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match="member 'a' is a device or something else"):
+    with pytest.raises(ArchiveError, match="member 'a' is a device or another"):
         read_all(path)
 
 
@@ -196,7 +170,7 @@ def test_methods_without_a_bound_are_refused(tmp_path, method):
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_than_the_data_hold_is_refused_before_it_is_read(tmp_path, kind):
     path = write(tmp_path / f"a.{kind}", {str(n): b"0" * 1000 for n in range(11)})
-    with pytest.raises(ArchiveError, match=r"member '10' goes beyond what these data hold \(10000 bytes"):
+    with pytest.raises(ArchiveError, match=r"member '10' goes beyond 10000 bytes"):
         read_all(path)
 
 
@@ -205,37 +179,24 @@ def test_a_member_larger_than_any_file_of_the_data_is_not_read(tmp_path, kind):
     path = write(tmp_path / f"a.{kind}", {"small": b"1", "large": b"0" * 3000})
     with open_archive(path, **LIMITS) as archive:
         assert archive.read("small") == b"1"
-        with pytest.raises(ArchiveError, match="member 'large' holds 3000 bytes, more than the 2000"):
+        with pytest.raises(ArchiveError, match="member 'large' holds 3000 bytes, more than 2000"):
             archive.read("large")
 
 
-@pytest.mark.parametrize("declared", [16, 1999])
-def test_a_zip_member_larger_than_it_declares_is_refused_without_expanding_it(tmp_path, declared):
+@pytest.mark.parametrize(("size", "declared"), [(50_000_000, 16), (50_000_000, 1999), (3, 5)])
+def test_a_zip_member_of_a_wrong_size_is_refused_without_expanding_it(tmp_path, size, declared):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a", bytes(50_000_000))
+        archive.writestr("a", bytes(size))
     content = bytearray(path.read_bytes())
     struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 24, declared)
     path.write_bytes(content)
     tracemalloc.start()
-    with pytest.raises(ArchiveError, match=r"holds a a that cannot be read \(Bad CRC-32"):
+    with pytest.raises(ArchiveError, match=r"a in .* (is of another size than 5 bytes|cannot be read)"):
         read_all(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_000_000
-
-
-def test_a_zip_member_smaller_than_it_declares_is_refused(tmp_path):
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a", b"123")
-    content = bytearray(path.read_bytes())
-    struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 24, 5)
-    path.write_bytes(content)
-    with pytest.raises(
-        ArchiveError, match=r"holds a a (of another size than the 5 bytes|that cannot be read)"
-    ):
-        read_all(path)
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
@@ -268,7 +229,7 @@ def test_a_negative_size_in_a_tar_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"\n <!DOCTYPE html><html>", "it looks like a page of the web"),
+        (b"\n <!DOCTYPE html><html>", "it looks like a web page"),
         (b"", "it begins with b''"),
         (b"Rar!\x1a\x07\x00", r"it begins with b'Rar!"),
     ],
@@ -276,9 +237,7 @@ def test_a_negative_size_in_a_tar_is_refused(tmp_path):
 def test_what_is_no_archive_is_refused(tmp_path, content, what):
     path = tmp_path / "a.zip"
     path.write_bytes(content)
-    with pytest.raises(
-        ArchiveError, match=rf"a\.zip is neither a zip nor a tar file \({what}.*get the archive"
-    ):
+    with pytest.raises(ArchiveError, match=rf"a\.zip must be a zip or tar file; {what}"):
         check_magic(path)
 
 
@@ -300,29 +259,21 @@ def test_an_archive_that_is_not_there_is_not_found(tmp_path, kind):
 MEMBERS = {f"folder/{n}.bin": bytes(range(n, n + 150)) for n in range(6)}
 
 
-@settings(deadline=None, max_examples=300)
-@given(kind=st.sampled_from(KINDS), where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
-def test_a_flipped_byte_never_escapes_as_another_error(tmp_path_factory, kind, where, flip):
+@settings(deadline=None, max_examples=400)
+@given(
+    kind=st.sampled_from(KINDS), where=st.floats(0, 1, exclude_max=True), flip=st.none() | st.integers(1, 255)
+)
+def test_a_flipped_byte_or_a_lost_end_is_refused_or_harmless(tmp_path_factory, kind, where, flip):
     path = write(tmp_path_factory.mktemp("archive") / f"a.{kind}", MEMBERS)
     content = bytearray(path.read_bytes())
-    content[int(where * len(content))] ^= flip
+    place = int(where * len(content))
+    content[place:] = [content[place] ^ flip, *content[place + 1 :]] if flip else b""
     path.write_bytes(content)
     try:
         found = read_all(path)
     except ArchiveError:
         return
-    # A plain tar has no checksum of its content, and a zip none of the members' names.
-    assert kind == "tar" or set(found.values()) <= set(MEMBERS.values())
-
-
-@settings(deadline=None, max_examples=100)
-@given(kind=st.sampled_from(KINDS), where=st.floats(0, 1, exclude_max=True))
-def test_a_truncated_archive_never_holds_a_truncated_member(tmp_path_factory, kind, where):
-    path = write(tmp_path_factory.mktemp("archive") / f"a.{kind}", MEMBERS)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(where * len(content))])
-    try:
-        found = read_all(path)
-    except ArchiveError:
-        return
-    assert found.items() <= MEMBERS.items()
+    if flip:  # a plain tar has no checksum of its content, and a zip none of the members' names
+        assert kind == "tar" or set(found.values()) <= set(MEMBERS.values())
+    else:
+        assert found.items() <= MEMBERS.items()

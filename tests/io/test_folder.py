@@ -2,25 +2,16 @@ import json
 import os
 import pickle
 import zipfile
-from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.model_selection import GridSearchCV, KFold
 
 from skcount import ImageSet, PointAnnotations
-from skcount.io import load_folder, load_hdf5, save_hdf5, save_points
+from skcount.io import load_folder, save_points
 
 Image = pytest.importorskip("PIL.Image", reason="pillow reads pictures")
-
-DATA = os.environ.get("SKCOUNT_DATA")
-needs_vgg = pytest.mark.skipif(
-    not DATA or not (Path(DATA) / "vgg_cells.zip").is_file(),
-    reason="SKCOUNT_DATA is not set to a folder that holds vgg_cells.zip",
-)
 
 NAMES = ["img1.png", "img2.png", "img10.png"]
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 6, 9, 3)).astype(np.uint8)
@@ -112,34 +103,22 @@ def test_pictures_of_several_sizes_stand_in_one_set(folder):
     assert images.shapes.tolist() == [[6, 9, 3], [6, 9, 3], [4, 5, 3], [6, 9, 3]]
 
 
-@pytest.mark.parametrize(
-    ("pixels", "message"),
-    [
-        (PIXELS[0, :, :, 0], "img1.png has 3 channels of uint8, and .*img2b.png has 1 channels of uint8"),
-        (
-            PIXELS[0, :, :, 0].astype(np.uint16),
-            "img2b.png has 1 channels of uint16; expected pictures of one type",
-        ),
-    ],
-)
-def test_pictures_of_several_types_are_refused_by_name(folder, pixels, message):
-    picture(folder / "images" / "img2b.png", pixels)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pictures_of_several_types_are_refused_by_name(folder, dtype):
+    picture(folder / "images" / "img2b.png", PIXELS[0, :, :, 0].astype(dtype))
+    message = f"img1.png has 3 channels of uint8 and .*img2b.png has 1 channels of {dtype.__name__}"
     with pytest.raises(ValueError, match=message):
         load_folder(folder / "images")
 
 
 def test_what_is_not_there_is_said(folder):
-    with pytest.raises(FileNotFoundError, match=r"There is no folder .*none, and no file of that pattern"):
+    with pytest.raises(FileNotFoundError, match=r"There is no folder .*none"):
         load_folder(folder / "none")
-    with pytest.raises(
-        FileNotFoundError, match=r"There are no pictures in .*old; expected files with the suffix .png"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"There are no pictures in .*old; .* suffix .png"):
         load_folder(folder / "images" / "old")
     with pytest.raises(FileNotFoundError, match=r"There are no pictures in .*images; .* named '{}x'"):
         load_folder(folder / "images", image_pattern="{}x")
-    with pytest.raises(
-        FileNotFoundError, match=r"There is no file .*none.png; 1 of 2 in the list are missing"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*none.png; 1 of 2 are missing"):
         load_folder([folder / "images" / "img1.png", folder / "none.png"])
     with pytest.raises(
         FileNotFoundError, match=r"There are no annotations in .*Pictures need format='dots' or 'mask'"
@@ -172,7 +151,7 @@ def test_a_picture_that_changed_or_vanished_is_an_error(folder):
     os.utime(folder / "images" / "img1.png", ns=(1, 1))
     (folder / "images" / "img2.png").unlink()
     assert_array_equal(images[2], PIXELS[2])
-    with pytest.raises(OSError, match=r"img1.png has changed since it was loaded .*load it again"):
+    with pytest.raises(OSError, match=r"img1.png has changed since it was loaded"):
         images[0]
     with pytest.raises(FileNotFoundError, match=r"img2.png has vanished since it was loaded"):
         images[1]
@@ -180,49 +159,10 @@ def test_a_picture_that_changed_or_vanished_is_an_error(folder):
     assert joblib.hash(load_folder(folder / "images").images) != before
 
 
-def test_a_damaged_picture_is_named(folder):
-    path = folder / "images" / "img2.png"
-    path.write_bytes(path.read_bytes()[:60])
+def test_workers_read_a_folder_for_themselves(folder):
     images = load_folder(folder / "images").images
-    with pytest.raises(OSError, match=r"img2.png cannot be read as a picture: .*truncated"):
-        images[1]
-
-
-class Brightness(RegressorMixin, BaseEstimator):
-    """Counts by the mean of all pixels: fitted in a moment."""
-
-    def __init__(self, factor=1.0):
-        self.factor = factor
-
-    def fit(self, X, y):
-        self.ratio_ = np.asarray(y).mean() / np.asarray(X).mean()
-        return self
-
-    def predict(self, X):
-        return np.array([self.factor * self.ratio_ * image.mean() for image in X])
-
-
-def test_scikit_learn_splits_and_searches_a_folder_in_parallel(annotated):
-    X, y = load_folder(annotated / "images", annotated / "points", return_X_y=True)
-    search = GridSearchCV(
-        Brightness(),
-        {"factor": [0.5, 1.0]},
-        cv=KFold(3),
-        scoring="neg_mean_absolute_error",
-        n_jobs=2,
-        error_score="raise",
-    )
-    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
-
-
-def test_a_folder_is_saved_in_one_line(annotated, tmp_path):
-    save_hdf5(
-        tmp_path / "cells.h5", *load_folder(annotated / "images", annotated / "points", return_X_y=True)
-    )
-    cells = load_hdf5(tmp_path / "cells.h5")
-    with cells.images as images:
-        assert_array_equal(np.asarray(images), PIXELS)
-    assert cells.points == POINTS
+    found = joblib.Parallel(n_jobs=2)(joblib.delayed(np.asarray)(images[[i]]) for i in range(3))
+    assert_array_equal(np.concatenate(found), PIXELS)
 
 
 # --- A file of points for each picture ------------------------------------------------------------
@@ -263,61 +203,55 @@ def test_what_matches_the_pattern_of_masks_is_no_image(tmp_path):
     assert cells.points.counts.tolist() == [2, 2, 2]
 
 
-def test_a_pattern_may_stand_before_the_name(annotated):
-    for file in (annotated / "points").iterdir():
-        file.rename(file.with_name(f"GT_{file.name}"))
-    cells = load_folder(annotated / "images", annotated / "points", points_pattern="GT_{}")
-    assert cells.points == POINTS
-
-
 def test_a_picture_is_not_its_own_annotation(folder):
-    with pytest.raises(
-        ValueError, match=r"img1.png is an image and its own annotation; tell them apart by image_pattern"
-    ):
+    with pytest.raises(ValueError, match=r"img1.png is an image and its own annotation.*`image_pattern`"):
         load_folder(folder / "images", folder / "images", "dots")
 
 
 @pytest.mark.parametrize("pattern", ["cell", "{}{}"])
 def test_a_pattern_has_one_gap(folder, pattern):
-    with pytest.raises(ValueError, match=r"image_pattern=.*; expected text with one \{\}"):
+    with pytest.raises(ValueError, match=r"`image_pattern` must have \{\}"):
         load_folder(folder / "images", image_pattern=pattern)
 
 
 def test_what_has_no_partner_is_said_both_ways_before_anything_is_read(annotated):
     (annotated / "points" / "img2.csv").rename(annotated / "points" / "img3.csv")
     (annotated / "images" / "img1.png").write_text("no picture")
-    message = "no points for 1 image: img2.png .*; points, and no image, for 1 image: img3.csv"
+    message = "no points for 1 image: img2.png .*; points but no image for 1 image: img3.csv"
     with pytest.raises(ValueError, match=f"The images do not match the annotation files: {message}"):
         load_folder(annotated / "images", annotated / "points")
 
 
 def test_partners_can_be_done_without(annotated):
     (annotated / "points" / "img10.csv").rename(annotated / "points" / "img3.csv")
-    with pytest.raises(ValueError, match="files: points, and no image"):
+    with pytest.raises(ValueError, match="files: points but no image"):
         load_folder(annotated / "images", annotated / "points", missing="empty")
     cells = load_folder(annotated / "images", annotated / "points", missing="empty", extra="ignore")
     assert cells.points.counts.tolist() == [1, 0, 0]
 
 
-def test_names_that_never_match_are_refused_whatever_may_be_missing(annotated):
+def test_names_that_match_by_their_pattern_alone_are_refused_without_it(annotated):
     for file in (annotated / "points").iterdir():
         file.rename(file.with_name(f"GT_{file.name}"))
-    with pytest.raises(
-        ValueError, match=r"no points for 3 images: .*; points, and no image, for 3 images: GT_img1.csv"
-    ):
-        load_folder(annotated / "images", annotated / "points", missing="empty", extra="ignore")
+    paths = annotated / "images", annotated / "points"
+    assert load_folder(*paths, points_pattern="GT_{}").points == POINTS
+    message = "no points for 3 images: .*; points but no image for 3 images: GT_img1.csv"
+    with pytest.raises(ValueError, match=message):
+        load_folder(*paths, missing="empty", extra="ignore")
 
 
 def test_two_files_of_one_name_are_refused(annotated):
     (annotated / "points" / "img1.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"img1\.(csv|json) and .*img1\.(csv|json) share the name 'img1'"):
+    with pytest.raises(
+        ValueError, match=r"img1\.(csv|json) and .*img1\.(csv|json) have the same name 'img1'"
+    ):
         load_folder(annotated / "images", annotated / "points")
     assert load_folder(annotated / "images", annotated / "points", "napari").points == POINTS
 
 
 def test_a_file_of_a_stack_is_no_file_of_one_picture(annotated):
     (annotated / "points" / "img2.csv").write_text("X,Y,Slice\n1,1,1\n2,2,2\n")
-    with pytest.raises(ValueError, match=r"img2.csv has points of 2 images: 1, 2; expected those of one"):
+    with pytest.raises(ValueError, match=r"img2.csv has points of 2 images: 1, 2; expected one"):
         load_folder(annotated / "images", annotated / "points")
     cells = load_folder(annotated / "images", annotated / "points", slices="merge")
     assert cells.points.counts.tolist() == [1, 2, 2]
@@ -330,10 +264,7 @@ def test_labels_need_not_be_in_every_file(folder):
         (folder / "images" / name).with_suffix(".json").write_text(json.dumps(content))
     images = folder / "images"
     assert load_folder(images, images, labels="cell").points.counts.tolist() == [1, 0, 0]
-    with pytest.raises(
-        ValueError,
-        match="No point of the annotation files is labelled 'cells'; the labels there are 'cell', 'dust'",
-    ):
+    with pytest.raises(ValueError, match=r"`labels` .* 'cell', 'dust', .* the annotation files; got 'cells'"):
         load_folder(images, images, labels="cells")
 
 
@@ -367,7 +298,7 @@ def test_a_file_that_numbers_its_images_counts_pictures_in_their_order(folder, l
     assert load_folder(folder / "images", folder / "cells.csv", missing="empty").points == POINTS
     (folder / "images" / "img10.png").unlink()
     with pytest.raises(
-        ValueError, match=r"has points of [23], beyond the 2 pictures; expected all pictures of the series"
+        ValueError, match=r"has points of image [23], .* 2 pictures; expected all pictures of the series"
     ):
         load_folder(folder / "images", folder / "cells.csv", missing="empty", extra="ignore")
 
@@ -377,7 +308,7 @@ def test_of_one_picture_the_file_may_have_any_name(folder):
     assert load_folder(folder / "images" / "img1.png", folder / "cells.csv").points == POINTS[[2]]
     (folder / "cells.csv").write_text("image,x,y\nimg2.png,1,1\n")
     with pytest.raises(
-        ValueError, match=r"no points for 1 image: img1.png .* no image, for 1 image: img2.png"
+        ValueError, match=r"no points for 1 image: img1.png .* no image for 1 image: img2.png"
     ):
         load_folder(folder / "images" / "img1.png", folder / "cells.csv")
 
@@ -397,47 +328,37 @@ def test_points_are_checked_against_the_sizes_of_the_pictures(annotated):
     assert points.counts.tolist() == [1, 1, 2]
 
 
-def test_swapped_points_are_recognised(annotated):
-    for name, points in zip(NAMES, POINTS, strict=True):
-        save_points((annotated / "points" / name).with_suffix(".csv"), [points[:, ::-1]])
-    with pytest.raises(
-        ValueError, match="All would be inside with rows and columns swapped, if read with order='xy'"
-    ):
-        load_folder(annotated / "images", annotated / "points")
-    assert load_folder(annotated / "images", annotated / "points", order="xy").points == POINTS
-
-
 def test_annotations_of_another_size_are_refused(tmp_path):
     picture(tmp_path / "images" / "a.png", PIXELS[0])
     dots(tmp_path / "dots" / "a.png", [(1, 1)], shape=(12, 18))
     with pytest.raises(
-        ValueError,
-        match=r"The points of a.png in the annotation files were set in 12 x 18 pixels, and the image has 6 x 9",
+        ValueError, match=r"a.png must have 12 x 18 pixels, .* the annotation files; got 6 x 9"
     ):
         load_folder(tmp_path / "images", tmp_path / "dots", "dots")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"missing": "warn"}, "missing='warn'; expected"),
-        ({"extra": "empty"}, "extra='empty'; expected"),
-        ({"outside": "drop"}, "outside='drop'; expected"),
-        ({"format": "excel"}, "format='excel'; expected"),
-        ({"origin": "0"}, "origin='0'; expected the coordinate"),
-        ({"columns": "yx"}, "columns='yx'; expected \\(row column, column column\\)"),
-        ({"image_column": 1.5}, "image_column=1.5; expected a name"),
-        ({"variable": 3}, "variable=3; expected a name"),
-        ({"threshold": "high"}, "threshold='high'; expected a number"),
-        ({"labels": "a"}, "labels cannot be used with .*img1.csv, which is read as format='csv'"),
-    ],
+    ("name", "value"),
+    {
+        "missing": "warn",
+        "extra": "empty",
+        "outside": "drop",
+        "format": "excel",
+        "origin": "0",
+        "columns": "yx",
+        "image_column": 1.5,
+        "variable": 3,
+        "threshold": "high",
+    }.items(),
 )
-def test_arguments_are_checked(annotated, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        load_folder(annotated / "images", annotated / "points", **arguments)
+def test_arguments_are_checked(annotated, name, value):
+    with pytest.raises(ValueError, match=f"'{name}' parameter .* Got {value!r}"):
+        load_folder(annotated / "images", annotated / "points", **{name: value})
 
 
-def test_unknown_arguments_are_refused(annotated):
+def test_arguments_of_no_or_of_another_format_are_refused(annotated):
+    with pytest.raises(ValueError, match=r"labels cannot be used with .*img1.csv, .* format='csv'"):
+        load_folder(annotated / "images", annotated / "points", labels="a")
     with pytest.raises(TypeError, match="tolerance"):
         load_folder(annotated / "images", annotated / "points", tolerance=3)
 
@@ -445,9 +366,8 @@ def test_unknown_arguments_are_refused(annotated):
 # --- The data as published ------------------------------------------------------------------------
 
 
-@needs_vgg
-def test_the_vgg_cells_are_a_folder_of_dots(tmp_path):
-    with zipfile.ZipFile(Path(DATA) / "vgg_cells.zip") as archive:
+def test_the_vgg_cells_are_a_folder_of_dots(tmp_path, published):
+    with zipfile.ZipFile(published("vgg_cells.zip")) as archive:
         archive.extractall(tmp_path)
     X, y = load_folder(
         tmp_path, tmp_path, "dots", image_pattern="{}cell", points_pattern="{}dots", return_X_y=True

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
-from skcount.io._pictures import is_jpeg, read_header, read_picture
+from skcount.io._pictures import read_header, read_picture
 
 Image = pytest.importorskip("PIL.Image", reason="pillow reads pictures")
 tifffile = pytest.importorskip("tifffile", reason="tifffile reads TIFF")
@@ -44,9 +44,10 @@ def write_tiff(path, pixels, **options):
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp"])
-@pytest.mark.parametrize("pixels", [GREY, RGB], ids=["grey", "rgb"])
-def test_pixels_of_8_bits_come_back(tmp_path, pixels, suffix):
-    assert_array_equal(read(save(tmp_path / f"a.{suffix}", pixels)), pixels)
+@pytest.mark.parametrize("pixels", [GREY, RGB, GREY > 99], ids=["grey", "rgb", "one bit"])
+def test_pixels_of_8_bits_or_one_come_back(tmp_path, pixels, suffix):
+    expected = np.where(pixels, 255, 0) if pixels.dtype == bool else pixels
+    assert_array_equal(read(save(tmp_path / f"a.{suffix}", pixels)), expected)
 
 
 @given(channels=st.sampled_from([0, 2, 3, 4]), data=st.data())
@@ -59,10 +60,6 @@ def test_16_bits_stay_16_bits_in_every_channel(tmp_path_factory, channels, data)
     path.write_bytes(imagecodecs.png_encode(pixels))
     expected = {2: pixels[..., 0], 4: pixels[..., :3]}.get(channels, pixels)
     assert_array_equal(read(path), expected)
-
-
-def test_one_bit_is_black_or_white(tmp_path):
-    assert_array_equal(read(save(tmp_path / "a.png", GREY > 99)), np.where(GREY > 99, 255, 0))
 
 
 def test_a_palette_is_its_colours_or_its_indices(tmp_path):
@@ -94,28 +91,15 @@ def test_a_photograph_is_turned_upright(tmp_path, orientation):
     # What the camera stores, by what is to be seen: a bright upper left corner of a wide picture.
     seen = np.zeros((16, 32), dtype=np.uint8)
     seen[:8, :8] = 255
-    stored = {
-        1: seen,
-        2: seen[:, ::-1],
-        3: seen[::-1, ::-1],
-        4: seen[::-1],
-        5: seen.T,
-        6: np.rot90(seen),
-        7: seen[::-1, ::-1].T,
-        8: np.rot90(seen, -1),
-    }[orientation]
-    image = Image.fromarray(np.ascontiguousarray(stored))
+    turned = seen[::-1, ::-1]
+    stored = [seen, seen[:, ::-1], turned, seen[::-1], seen.T, np.rot90(seen), turned.T, np.rot90(seen, -1)]
+    image = Image.fromarray(np.ascontiguousarray(stored[orientation - 1]))
     exif = image.getexif()
     exif[0x0112] = orientation
     image.save(tmp_path / "a.jpg", exif=exif, quality=100)
     pixels = read(tmp_path / "a.jpg")
     assert pixels.shape == (16, 32)
     assert np.abs(pixels.astype(int) - seen).max() < 20
-
-
-def test_a_jpeg_is_told_by_its_contents(tmp_path):
-    assert is_jpeg(save(tmp_path / "a.png", RGB, format="jpeg"))
-    assert not is_jpeg(save(tmp_path / "b.jpg", RGB, format="png"))
 
 
 @pytest.mark.parametrize(
@@ -134,10 +118,9 @@ def test_other_pictures_are_refused(tmp_path, name, mode, message):
 
 
 def test_an_animation_is_refused(tmp_path):
-    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
-    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
-    with pytest.raises(ValueError, match="holds 2 pictures; expected one a file"):
-        read_header(tmp_path / "a.png")
+    path = save(tmp_path / "a.png", GREY, save_all=True, append_images=[Image.fromarray(255 - GREY)])
+    with pytest.raises(ValueError, match="holds 2 pictures; expected one"):
+        read_header(path)
 
 
 # --- TIFF -----------------------------------------------------------------------------------------
@@ -189,11 +172,7 @@ def test_channels_come_last(tmp_path, pixels, options, expected):
         (np.stack([RGB] * 2), {"photometric": "rgb"}, "is a stack of 2 x 5 x 7 x 3"),
         (GREY, {"photometric": "miniswhite"}, "is of the kind MINISWHITE; expected grey with 0 for black"),
         (GREY, {"photometric": "palette", "colormap": np.zeros((3, 256), dtype=np.uint16)}, "has a palette"),
-        (
-            GREY,
-            {"extratags": [(274, 3, 1, 6, True)]},
-            "is to be turned before it is shown \\(orientation 6\\)",
-        ),
+        (GREY, {"extratags": [(274, 3, 1, 6, True)]}, "has the orientation 6"),
         (GREY.astype(complex), {}, "holds pixels of type complex128"),
     ],
 )
@@ -228,15 +207,6 @@ def test_indices_of_a_palette_are_read_when_asked_for(tmp_path):
 
 
 # --- Damage ---------------------------------------------------------------------------------------
-
-
-def test_a_file_that_is_no_picture_is_named(tmp_path):
-    for content in (b"", b"no picture", b"II*\0", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"):
-        (tmp_path / "a.png").write_bytes(content)
-        with pytest.raises(OSError, match=r"a.png cannot be read as a picture: "):
-            read_header(tmp_path / "a.png")
-    with pytest.raises(FileNotFoundError):
-        read_header(tmp_path / "b.png")
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "bmp", "deep", "lzw"])

@@ -19,7 +19,6 @@ from skcount.metrics import (
     count_root_mean_squared_error,
     grid_average_mean_absolute_error,
 )
-from skcount.metrics._scorers import true_counts
 
 SHAPE = (16, 20)
 LEFT = np.repeat([[True] * 9 + [False] * 11], 16, axis=0)
@@ -32,7 +31,7 @@ every_scorer = pytest.mark.parametrize(("scorer", "measure"), SCORERS.items(), i
 
 
 class Shifted(RegressorMixin, BaseEstimator):
-    """Knows all points from X, whose pixels hold their density, and sees them `shift` columns to the right."""
+    """Know all points from X, whose pixels are their density, and see them `shift` columns to the right."""
 
     def __init__(self, shift=0):
         self.shift = shift
@@ -135,11 +134,11 @@ def test_scorers_go_through_pickle_and_several_at_once(images, points):
     assert repr(count_mae_scorer) == "CountScorer(count_mean_absolute_error)"
 
 
-# --- regions of interest ------------------------------------------------------------------------------------------
+# regions of interest
 
 
 class Masked(Shifted):
-    """Counts inside a region that is passed or that X carries, as our regressors do."""
+    """Count inside a region that is passed or that X has, as our regressors do."""
 
     def predict_density(self, X, roi=None):
         roi = getattr(X, "roi", None) if roi is None else roi
@@ -156,11 +155,11 @@ def test_what_lies_outside_the_region_counts_on_neither_side(scorer, kind, image
     beside = PointAnnotations([np.concatenate([p, [(5, 15), (6, 16)]]) for p in points])
     crowded = np.stack([gaussian_density(p, SHAPE, 0.1) for p in beside])
     y = crowded if kind == "maps" else kind(beside)
-    carried = ImageSet(crowded, roi=LEFT)
-    assert scorer(Masked(), carried, y) == pytest.approx(0, abs=1e-5)
+    with_roi = ImageSet(crowded, roi=LEFT)
+    assert scorer(Masked(), with_roi, y) == pytest.approx(0, abs=1e-5)
     assert scorer(Masked(), crowded, y, roi=LEFT) == pytest.approx(0, abs=1e-5)
-    assert scorer(Shifted(), carried, y) < -1.4
-    assert cross_val_score(Masked(), carried, y, scoring=scorer, cv=3) == pytest.approx([0] * 3, abs=1e-5)
+    assert scorer(Shifted(), with_roi, y) < -1.4
+    assert cross_val_score(Masked(), with_roi, y, scoring=scorer, cv=3) == pytest.approx([0] * 3, abs=1e-5)
 
 
 def test_counts_are_taken_as_those_of_the_region(images, points):
@@ -180,23 +179,3 @@ def test_a_region_can_be_routed_to_a_scorer(scorer, images, points):
             cv=2,
         )
     assert scores == pytest.approx([0, 0], abs=1e-5)
-
-
-@pytest.mark.parametrize("form", ["points", "list of points", "counts", "maps", "list of maps"])
-def test_true_counts_are_the_same_in_every_form(form, images, points):
-    y = {
-        "points": points,
-        "list of points": list(points),
-        "counts": points.counts,
-        "maps": images,
-        "list of maps": list(images),
-    }[form]
-    np.testing.assert_allclose(true_counts(y), points.counts, rtol=1e-6)
-    if form != "counts":
-        np.testing.assert_allclose(true_counts(y, images, ~LEFT), 0, atol=1e-6)
-        np.testing.assert_allclose(true_counts(y, ImageSet(images, roi=LEFT)), points.counts, rtol=1e-6)
-
-
-def test_true_counts_name_what_is_wrong():
-    with pytest.raises(ValueError, match="y_pred is a str"):
-        true_counts("many", name="y_pred")

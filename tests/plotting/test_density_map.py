@@ -32,7 +32,9 @@ def test_images_of_any_number_of_channels_and_an_empty_map(shape):
 
 
 def test_a_map_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="same size"):
+    with pytest.raises(
+        ValueError, match=r"`density` must have the shape of its image, \(5, 6\); got \(6, 5\)"
+    ):
         DensityMapDisplay.from_predictions(np.ones((5, 6)), np.zeros((6, 5)))
 
 
@@ -52,7 +54,7 @@ def drawn(line):
     return np.array(line.get_data()).T[:, ::-1]
 
 
-def test_predicted_points_are_drawn_beside_the_true_ones(noise):
+def test_predicted_points_are_drawn_with_the_true_ones(noise):
     X, points = noise
     regressor = UNetRegressor(4, max_epochs=1, random_state=0).fit(X, points)
     display = DensityMapDisplay.from_estimator(regressor, X[2], points[2], predicted_points=True)
@@ -78,7 +80,7 @@ def test_predicted_points_need_no_true_ones_and_may_be_none_at_all(points):
     display.figure_.canvas.draw()
 
 
-def test_predicted_points_beside_the_region_are_not_drawn():
+def test_predicted_points_outside_the_region_are_not_drawn():
     roi = np.zeros((5, 6), dtype=bool)
     roi[:, :3] = True
     display = DensityMapDisplay.from_predictions(
@@ -87,10 +89,10 @@ def test_predicted_points_beside_the_region_are_not_drawn():
     np.testing.assert_array_equal(drawn(display.predicted_points_), [(1, 2)])
 
 
-def test_a_regressor_that_places_no_points_is_refused_where_they_are_asked_for():
+def test_a_regressor_without_predict_points_is_refused_if_points_are_asked_for():
     class Flat:
         def predict_density(self, X):
             return [np.zeros(image.shape) for image in X]
 
-    with pytest.raises(ValueError, match=r"Flat has no predict_points.*predicted_points=False"):
+    with pytest.raises(ValueError, match=r"predict_points.*Flat.*predicted_points=False"):
         DensityMapDisplay.from_estimator(Flat(), np.zeros((5, 6)), predicted_points=True)

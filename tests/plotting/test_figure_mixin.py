@@ -1,4 +1,4 @@
-"""What holds of every display: it is seen in notebooks, and touches nothing of matplotlib but its own axes."""
+"""Every display is shown in notebooks, and changes nothing of matplotlib but its own axes."""
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -8,22 +8,19 @@ from matplotlib.figure import Figure
 
 from skcount import plotting
 
-HISTORY = [{"epoch": i, "train_loss": 1 / i, "count_mae": 2 / i, "valid_count_mae": 3.0} for i in (1, 2)]
-RESULTS = {
-    "params": [{"sigma": s, "network": n} for s in (1, 2) for n in "ab"],
-    "mean_test_score": [-4, -3, -2, -1],
-    "std_test_score": [1, 1, 1, 1],
-}
+HISTORY = [{"epoch": i, "train_loss": 1 / i, "crop_count_mae": 2 / i, "valid_count_mae": 3.0} for i in (1, 2)]
+SCORES = np.array([[4.0, 3.0], [2.0, 1.0]])
 COUNTS = [1, 2, 3], [1.5, 2, 2]
 DRAW = {
     "density": lambda **ax: plotting.DensityMapDisplay.from_predictions(
         np.eye(4), np.eye(4), [(1, 1)], predicted_points=[(2, 2)], **ax
     ),
     "actual": lambda **ax: plotting.CountErrorDisplay.from_predictions(*COUNTS, **ax),
-    "error": lambda **ax: plotting.CountErrorDisplay.from_predictions(*COUNTS, kind="error_by_count", **ax),
     "bland": lambda **ax: plotting.CountErrorDisplay.from_predictions(*COUNTS, kind="bland_altman", **ax),
     "history": lambda **ax: plotting.TrainingHistoryDisplay.from_history(HISTORY, **ax),
-    "search": lambda **ax: plotting.SearchDisplay.from_results(RESULTS, **ax),
+    "search": lambda **ax: plotting.SearchDisplay(
+        np.array([1.0, 2.0]), ["a", "b"], SCORES, np.ones((2, 2)), x="sigma", hue="network"
+    ).plot(**ax),
 }
 every_display = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
 
@@ -33,12 +30,8 @@ def test_every_public_display_is_tried_here():
 
 
 @every_display
-def test_a_notebook_sees_the_figure(draw):
+def test_a_notebook_sees_the_figure_and_of_a_part_of_a_figure_the_whole(draw):
     assert draw()._repr_png_().startswith(b"\x89PNG\r\n")
-
-
-@every_display
-def test_of_a_part_of_a_figure_a_notebook_sees_the_whole(draw):
     figure = Figure(figsize=(4, 2), dpi=50)
     display = draw(ax=figure.subfigures(1, 2)[0].subplots())
     width = int.from_bytes(display._repr_png_()[16:20], "big")  # where the header of a PNG holds it
@@ -60,15 +53,11 @@ def test_a_figure_that_the_notebook_shows_anyway_is_not_shown_twice(backend, mon
 
 
 @every_display
-def test_drawing_leaves_the_parameters_of_matplotlib_as_they_are(draw):
+def test_without_axes_one_figure_is_made_and_no_parameter_of_matplotlib_changed(draw):
     before = mpl.rcParams.copy()
-    draw()._repr_png_()
-    assert dict(mpl.rcParams) == dict(before)
-
-
-@every_display
-def test_without_axes_one_figure_is_made(draw):
     display = draw()
+    display._repr_png_()
+    assert dict(mpl.rcParams) == dict(before)
     assert [plt.figure(number) for number in plt.get_fignums()] == [display.figure_]
 
 

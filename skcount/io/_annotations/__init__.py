@@ -1,27 +1,20 @@
-"""Points <-> the files of people's tools. One module a format; `_read` chooses among them.
-
-A new format is a module with a reader from a path to `Contents`, and a row of the table in `_read`.
-"""
+"""Points <-> the files of annotation tools. `_formats` lists the formats, one file each; `_read` is the entry point."""
 
 from skcount.io._annotations._contents import ImagePoints
-from skcount.io._annotations._names import pair_by_name, refuse_unpaired
-from skcount.io._annotations._outside import check_inside
-from skcount.io._annotations._read import (
-    PointReader,
-    candidates,
-    check_choice,
-    check_shapes,
-    read_points,
-)
+from skcount.io._annotations._formats import FORMATS, find_files
+from skcount.io._annotations._match import check_inside, check_shapes, pair_by_name, refuse_unpaired
+from skcount.io._annotations._read import MATCH_PARAMETERS, READ_PARAMETERS, PointReader, read_points
 from skcount.io._annotations._save import save_points
 
 __all__ = [
+    "FORMATS",
+    "MATCH_PARAMETERS",
+    "READ_PARAMETERS",
     "ImagePoints",
     "PointReader",
-    "candidates",
-    "check_choice",
     "check_inside",
     "check_shapes",
+    "find_files",
     "pair_by_name",
     "read_points",
     "refuse_unpaired",

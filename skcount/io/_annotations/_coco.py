@@ -1,115 +1,100 @@
 """Format "coco": the JSON of COCO, (x, y), with the points of many images.
 
-An annotation is one object. Its point is its keypoint, if it has exactly one that is labelled, and else the
-centre of its bounding box. Whole keypoints are the centres of pixels, from 0; boxes are measured from the
-corner of the image, which is the centre of the first pixel minus one half.
+An annotation is one object. Its point is its keypoint if exactly one is labelled, and otherwise the centre of its
+bounding box. Whole-number keypoints are the centres of pixels, from 0; boxes are measured from the corner of the image,
+half a pixel before the centre of the first pixel.
 """
 
 import numpy as np
 
-from skcount.io._annotations._contents import Contents, ImagePoints
-from skcount.io._annotations._json import is_coco, read_json, read_pair, read_size, shown
-
-__all__ = ["read_coco"]
+from skcount.io._annotations._contents import Contents, Format
+from skcount.io._annotations._load import as_pair, as_size, load_json, shown
 
 
-def read_coco(path):
-    """Read annotations of COCO.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    Contents
-        Points as (x, y) of all images of the file, those without annotations too, with the names of their
-        categories for labels.
-
-    Raises
-    ------
-    ValueError
-        If it is no file of COCO, or an annotation has no place, no image, or is of a crowd.
-    """
-    content = read_json(path)
-    if not is_coco(content):
-        raise ValueError(f"{path} has no lists 'images' and 'annotations'; expected the annotations of COCO.")
-    images = {_key(image, "id", path): image for image in content["images"]}
+def read_coco(content):
+    """Return the points of all images of the file, including images without annotations; labels are category names."""
+    images = {_key(image, "id"): image for image in content["images"]}
     if len(images) != len(content["images"]):
-        raise ValueError(f"{path} has several images of one id; expected an id for each.")
-    categories = _categories(content, path)
-    found = {key: ([], [], []) for key in images}
+        raise ValueError("each image must have an id of its own.")
+    positions = {key: i for i, key in enumerate(images)}
+    categories = _read_categories(content)
+    points, origins, owners, labels = [], [], [], []
     for annotation in content["annotations"]:
-        key = _key(annotation, "image_id", path)
-        if key not in found:
-            raise ValueError(f"{path} has an annotation of image {key}, which is not among its images.")
-        points, origins, labels = found[key]
-        point, origin = _place(annotation, path)
+        key = _key(annotation, "image_id")
+        if key not in positions:
+            raise ValueError(f"an annotation belongs to image {key}, which is not among the images.")
+        point, origin = _place(annotation)
         points.append(point)
         origins.append(origin)
+        owners.append(positions[key])
         number = annotation.get("category_id")
         labels.append(categories.get(number if isinstance(number, int | str) else None, _text(number)))
     return Contents(
-        [_image(image, *found[key], path) for key, image in images.items()],
-        sorted({*categories.values(), *(label for _, _, labels in found.values() for label in labels)}),
+        np.array(points, dtype=np.float64).reshape(-1, 2),
+        [(_name(image), as_size(image.get("height"), image.get("width"))) for image in images.values()],
+        owners,
+        labels=labels,
+        known_labels=[*categories.values(), *labels],
+        origins=origins,
     )
 
 
-def _categories(content, path):
+def _read_categories(content):
     categories = content.get("categories") or []
     if not isinstance(categories, list):
-        raise ValueError(f"{path} has the categories {shown(categories)}; expected a list.")
-    return {
-        _key(category, "id", path): _text(category.get("name", category["id"])) for category in categories
-    }
+        raise ValueError(f"the categories must be a list; got {shown(categories)}.")
+    return {_key(category, "id"): _text(category.get("name", category["id"])) for category in categories}
 
 
 def _text(value):
-    """A name, or what stands in its place."""
     return str(value) if isinstance(value, str | int | float | None) else shown(value)
 
 
-def _key(entry, name, path):
+def _key(entry, name):
     if not isinstance(entry, dict) or type(entry.get(name)) not in {int, str}:
-        raise ValueError(f"{path} has an entry without {name!r}: {shown(entry)}.")
+        raise ValueError(f"an entry has no {name!r}: {shown(entry)}.")
     return entry[name]
 
 
-def _place(annotation, path):
-    """The point of an annotation, and what the centre of the first pixel is called."""
+def _name(image):
+    name = image.get("file_name")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"image {image['id']} has no 'file_name'.")
+    return name
+
+
+def _place(annotation):
+    """Return the point of an annotation, and the file's coordinate of the centre of the first pixel."""
     what = f"annotation {shown(annotation.get('id'))}"
     if annotation.get("iscrowd"):
         raise ValueError(
-            f"{path}: {what} is of a crowd (iscrowd=1), a region of objects that nobody counted; expected one object an "
-            "annotation. Remove it from the file, and its image if the count is to be right."
+            f"{what} describes a crowd (iscrowd=1), a region in which objects were not counted; expected one object "
+            "per annotation. Remove it from the file, and remove its image if the count must be right."
         )
     keypoints = annotation.get("keypoints") or []
     if not isinstance(keypoints, list):
-        raise ValueError(
-            f"{path}: {what} has the keypoints {shown(keypoints)}; expected [x, y, visibility, ...]."
-        )
+        raise ValueError(f"the keypoints of {what} must be [x, y, visibility, ...]; got {shown(keypoints)}.")
     labelled = [keypoints[i : i + 2] for i in range(0, len(keypoints), 3) if keypoints[i + 2 : i + 3] != [0]]
     if len(labelled) == 1:
-        return read_pair(labelled[0], path, f"the keypoint of {what}"), 0.0
+        return as_pair(labelled[0], f"the keypoint of {what}"), 0.0
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
         raise ValueError(
-            f"{path}: {what} has {len(labelled)} labelled keypoints and the bounding box {shown(box)}; expected a box "
-            "[x, y, width, height], or exactly one keypoint."
+            f"{what} must have a bounding box [x, y, width, height] or exactly one labelled keypoint; got the box "
+            f"{shown(box)} and {len(labelled)} keypoints."
         )
-    what = f"the bounding box of {what}"
-    return read_pair(box[:2], path, what) + read_pair(box[2:], path, what) / 2, 0.5
+    (x, y), (width, height) = (as_pair(pair, f"the bounding box of {what}") for pair in (box[:2], box[2:]))
+    return (x + width / 2, y + height / 2), 0.5
 
 
-def _image(image, points, origins, labels, path):
-    name = image.get("file_name")
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"{path}: image {image['id']} has no 'file_name'.")
-    return ImagePoints(
-        name,
-        np.array(points, dtype=np.float64).reshape(-1, 2),
-        labels,
-        np.array(origins).reshape(-1, 1),
-        read_size(image.get("height"), image.get("width")),
-    )
+COCO = Format(
+    "coco",
+    (".json",),
+    load_json,
+    read_coco,
+    order="xy",
+    origin=0.5,
+    options=("labels",),
+    matches=lambda content: all(isinstance(content.get(key), list) for key in ("images", "annotations")),
+    signs="the lists 'images' and 'annotations' of COCO",
+)

@@ -1,158 +1,100 @@
-"""What a reader of one format hands over: the points of each image that its file tells of."""
+"""A format, the contents that its reader returns, and the assignment of points to images."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Contents", "ImagePoints", "by_slice", "rows_by_number", "single_image"]
 
-
-@dataclass(frozen=True)
-class ImagePoints:
-    """Points of one image.
-
-    Parameters
-    ----------
-    name : str
-        What the file calls the image, or the file's own name where it does not say.
-    points : ndarray of shape (n_points, 2)
-        In the order, origin and unit of the file; in pixels, (row, col), once it is converted.
-    labels : list of str or None, default=None
-        The label of each point, in formats that have labels.
-    origin : float, ndarray of shape (n_points, 1) or None, default=None
-        Coordinate that the file gives to the centre of the first pixel; None leaves it to the format.
-    shape : (height, width) or None, default=None
-        Size of the image, if the file tells it.
-    """
+class Format(NamedTuple):
+    """A format of annotations: `load` turns a path into a content, `read` turns the content into `Contents`."""
 
     name: str
-    points: np.ndarray
-    labels: Sequence | None = None
-    origin: float | np.ndarray | None = None
-    shape: tuple | None = None
+    suffixes: tuple
+    load: Callable  # formats with `matches` share it with all other formats of their suffix
+    read: Callable  # gets the options except "labels" and "slices"; its errors need not name the file
+    order: str | None  # "xy", "rc", or None for pictures, which have no coordinates
+    origin: float | None  # the file's coordinate of the centre of the first pixel
+    options: tuple = ()  # parameters of `read_points` that the format has, beyond order, origin and scale
+    matches: Callable | None = (
+        None  # recognises the content; None accepts everything that no other format matches
+    )
+    signs: str = ""  # how the format is recognised, for messages
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds.
+    """The points of a file as they are written there, one row per object, with everything that distinguishes objects.
 
-    Parameters
-    ----------
-    images : list of ImagePoints
-        The images that it tells of.
-    labels : sequence of str, default=()
-        The labels that there may be, also those of no point.
-    first : int or None, default=None
-        Where images have numbers for names, as those of a stack do: the number of the first.
+    A reader only fills in the content of its file. Images, slices, labels and kinds are interpreted later, in one
+    place.
     """
 
-    images: list
-    labels: Sequence = field(default=())
-    first: int | None = None
+    points: np.ndarray  # (n_points, 2), in the file's order, origin and unit
+    images: Sequence = (
+        (None, None),
+    )  # (name, (height, width)) of all images, None if the file does not give them
+    owners: Sequence | None = None  # for each point the position of its image; None if there is only one
+    slices: Sequence | None = None  # for each point the number of its slice; below `first` if it is on none
+    is_stack: bool = False  # whether slices are images even if only the first has points
+    first: int | None = None  # the number of the first image or slice, if the file numbers them
+    labels: Sequence | None = None  # for each point its label, a str
+    known_labels: Sequence = ()  # all labels in the file, including labels without points
+    origins: Sequence | None = None  # for each point the file's coordinate of the centre of the first pixel
+    kinds: Sequence = ()  # for each point None, or the kind of a shape that is not a point
 
 
-def single_image(path, points, **known):
-    """Contents of a file that holds the points of one image.
+class ImagePoints(NamedTuple):
+    """The points of one image, (row, col) in pixels."""
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; the image has its name, without suffix, if `known` has no other.
-    points : array-like of shape (n_points, 2)
-        The points.
-    **known
-        Other fields of `ImagePoints`.
+    name: str
+    points: np.ndarray
+    shape: tuple | None = None  # (height, width) in pixels, if the file gives it
 
-    Returns
-    -------
-    Contents
-        Of one image, with the labels of its points.
 
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> single_image(Path("a/cells.csv"), [(1, 2)]).images[0].name
-    'cells'
+def assign(contents, name, slices):
+    """Return the images of a file as (name, shape), the image of each point, and the first image's number or None.
+
+    `name` is for an image that the file does not name. `slices` is the argument of `read_points`.
     """
-    name = known.pop("name", None) or path.stem
-    points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    return Contents([ImagePoints(name, points, **known)], sorted(set(known.get("labels") or ())))
+    if contents.slices is not None and slices != "merge" and _is_split(contents, slices):
+        found, owners = np.unique(_whole_slices(contents), return_inverse=True)
+        return [(str(number), None) for number in found], owners, contents.first
+    owners = np.zeros(len(contents.points)) if contents.owners is None else contents.owners
+    images = [(named or name, shape) for named, shape in contents.images]
+    return images, np.asarray(owners, dtype=np.int64), contents.first if contents.slices is None else None
 
 
-def by_slice(path, points, numbers, slices, labels=None, name=None):
-    """Contents of a file whose points may lie on the slices of a stack.
+def split(points, owners, images):
+    """Return the `ImagePoints` of each image, with its points in the order of the file."""
+    stops = np.cumsum(np.bincount(owners, minlength=len(images)))
+    pieces = np.split(points[np.argsort(owners, kind="stable")], stops[:-1]) if images else []
+    return [ImagePoints(name, piece, shape) for (name, shape), piece in zip(images, pieces, strict=True)]
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    points : ndarray of shape (n_points, 2)
-        All points.
-    numbers : array-like of shape (n_points,)
-        The slice of each, from 1; 0 if the file does not tell.
-    slices : {"split", "merge"} or None
-        Whether each slice is an image. None splits if a slice after the first has points.
-    labels : sequence of str or None, default=None
-        Their labels.
-    name : str or None, default=None
-        What to call a single image.
 
-    Returns
-    -------
-    Contents
-        Of one image, or of one image a slice that has points, with the slice's number for a name.
-
-    Raises
-    ------
-    ValueError
-        If slices are to be split and some points are on none, or a number is not whole.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> contents = by_slice(Path("cells.csv"), np.zeros((3, 2)), [1, 4, 4], None)
-    >>> [(image.name, len(image.points)) for image in contents.images]
-    [('1', 1), ('4', 2)]
-    """
-    points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    numbers = np.asarray(numbers)
-    if (numbers % 1 != 0).any() or (numbers > 2**31).any():
-        raise ValueError(f"{path} numbers slices by {numbers.max():g}; expected whole numbers from 1.")
-    numbers = numbers.astype(np.int64)
-    if slices == "merge" or (slices is None and (numbers <= 1).all()):
-        known = {} if labels is None else {"labels": labels}
-        return single_image(path, points, name=name, **known)
-    if (numbers < 1).any():
+def _is_split(contents, slices):
+    """Return whether the slices of a file are images."""
+    if contents.owners is None:
+        return slices == "split" or contents.is_stack or (np.asarray(contents.slices) > contents.first).any()
+    owners, numbers = np.asarray(contents.owners, dtype=np.int64), np.asarray(contents.slices)
+    any_slice = np.zeros(len(contents.images))
+    any_slice[owners] = numbers
+    differ = (any_slice[owners] != numbers).any()
+    if differ and len(contents.images) > 1:
         raise ValueError(
-            f"{path} holds {(numbers < 1).sum()} points on no slice beside points on slices; expected each on its slice. "
-            "slices='merge' takes all as points of one image."
+            "the file names several images and has points on several slices of one of them; expected several images or "
+            "one stack. Use slices='merge' to join the slices of each image."
         )
-    images = [
-        ImagePoints(str(number), points[chosen], None if labels is None else [labels[i] for i in chosen])
-        for number, chosen in rows_by_number(numbers)
-    ]
-    return Contents(images, sorted(set(labels or ())), first=1)
+    return len(contents.images) == 1 and (differ or slices == "split")
 
 
-def rows_by_number(numbers):
-    """List which rows have each number.
-
-    Parameters
-    ----------
-    numbers : ndarray of shape (n_rows,)
-        A whole number for each row.
-
-    Returns
-    -------
-    list of (int, ndarray)
-        The numbers in ascending order, each with the positions of its rows.
-
-    Examples
-    --------
-    >>> rows_by_number(np.array([4, 1, 4]))
-    [(1, array([1])), (4, array([0, 2]))]
-    """
-    order = np.argsort(numbers, kind="stable")
-    found, starts = np.unique(numbers[order], return_index=True)
-    return list(zip(map(int, found), np.split(order, starts[1:]) if len(found) else [], strict=True))
+def _whole_slices(contents):
+    numbers = np.asarray(contents.slices, dtype=np.float64)
+    odd = (numbers < contents.first) | (numbers % 1 != 0) | (numbers > 2**31)
+    if odd.any():
+        raise ValueError(
+            f"{odd.sum()} points are on no slice; slices must have whole numbers from {contents.first}; got "
+            f"{numbers[odd][0]:g}. Use slices='merge' to treat all points as points of one image."
+        )
+    return numbers.astype(np.int64)

@@ -1,16 +1,14 @@
 """Format "csv": a table with a row for each point, of one image or of many.
 
-Columns of coordinates are guessed by their names, or named by `columns`. A column of image names makes it a
-table of many images; a column of slice numbers, as ImageJ writes it, one of a stack.
+The columns of coordinates are found by their names, or named by `columns`. A column of image names makes it a table of
+many images; a column of slice numbers, as ImageJ writes it, makes it a table of a stack.
 """
 
 import numpy as np
 
-from skcount.io._annotations._contents import Contents, ImagePoints, by_slice
+from skcount.io._annotations._contents import Contents, Format
+from skcount.io._annotations._load import load_table
 from skcount.io._annotations._napari import is_napari, read_napari
-from skcount.io._annotations._table import read_numbers, read_table
-
-__all__ = ["read_csv"]
 
 # (row, col) by the names that programs give them, in lower case.
 _COORDINATES = [
@@ -29,142 +27,99 @@ _COORDINATES = [
     ("ym", "xm"),  # ImageJ's centre of mass
 ]
 _IMAGE_NAMES = (
-    "image",
-    "image_name",
-    "imagename",
-    "image name",
-    "img",
-    "file",
-    "filename",
-    "file_name",
-    "file name",
+    *("image", "image_name", "imagename", "image name", "img"),
+    *("file", "filename", "file_name", "file name"),
 )
 _SLICE_NAMES = ("slice", "frame")
 
 
-def read_csv(path, columns=None, image_column=None, slices=None):
-    """Read a table of points.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    columns : (str or int, str or int) or None, default=None
-        The columns of row and column, by name or by position from 0; None guesses by name.
-    image_column : str, int or None, default=None
-        The column of image names; None guesses by name.
-    slices : {"split", "merge"} or None, default=None
-        Whether the slices of a stack are images of their own, see :func:`by_slice`.
-
-    Returns
-    -------
-    Contents
-        Points as (row, col), in the order in which images first appear.
-
-    Raises
-    ------
-    ValueError
-        If the columns are not found or could be several, or a cell is not what its column needs.
-    """
-    table = read_table(path)
+def read_csv(table, columns=None, image_column=None):
+    """Return the points of a table, images in the order in which they first appear."""
     if columns is None and image_column is None and is_napari(table):
-        return read_napari(path, slices)
-    columns = _guess_coordinates(table) if columns is None else [_find(table, name) for name in columns]
-    image_column = _guess_image(table) if image_column is None else _find(table, image_column)
-    points = read_numbers(table, columns)
-    numbers = _slice_numbers(table, image_column)
+        return read_napari(table)
+    columns = _find_coordinates(table) if columns is None else [_find(table, name) for name in columns]
+    image_column = _find_image(table) if image_column is None else _find(table, image_column)
+    points = table.numbers(columns)
+    slices = _read_slices(table, image_column)
     if image_column is None:
-        return by_slice(path, points, numbers, slices)
-    return _by_image(table, image_column, points, numbers, slices)
+        return Contents(points, slices=slices, first=1)
+    names = _read_names(table, image_column)
+    positions = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    images = [(name, None) for name in positions]
+    return Contents(points, images, [positions[name] for name in names], slices, first=1)
 
 
 def _find(table, name):
-    """Position of a column that the user names."""
+    """Return the position of a column that the user names."""
     if isinstance(name, int):
         n_columns = len(table.header or table.rows[0])
         if not 0 <= name < n_columns:
-            raise ValueError(
-                f"{table.path} has {n_columns} columns; there is no column {name}, counted from 0."
-            )
+            raise ValueError(f"columns count from 0 to {n_columns - 1}; got {name}.")
         return name
     found = [i for i, header in enumerate(table.header or ()) if header == name]
     if len(found) != 1:
-        raise ValueError(
-            f"{table.path} has {table.describe_columns()}; expected one column {name!r}, found {len(found)}."
-        )
+        raise ValueError(f"one column must be called {name!r}; got {table.describe()}.")
     return found[0]
 
 
-def _guess_coordinates(table):
+def _find_coordinates(table):
     lower = [name.lower() for name in table.header or ()]
     pairs = [
         (lower.index(row), lower.index(col)) for row, col in _COORDINATES if row in lower and col in lower
     ]
     if len(pairs) != 1 or any(lower.count(lower[column]) > 1 for column in pairs[0]):
-        problem = "which of them are the coordinates cannot be told" if pairs else "none of them is known"
+        problem = "several of them may be coordinates" if pairs else "none of them is known as a coordinate"
         raise ValueError(
-            f"{table.path} has {table.describe_columns()}; {problem}. Name them: columns=(row column, column column), for "
-            "example columns=('y', 'x'), or by position from 0: columns=(1, 0)."
+            f"the table has {table.describe()}; {problem}. Name them as (row column, column column): columns=('y', 'x'), or "
+            "by position from 0: columns=(1, 0)."
         )
     return pairs[0]
 
 
-def _guess_image(table):
+def _find_image(table):
     header = table.header or []
     found = [
-        i for i, name in enumerate(header) if name.lower() in _IMAGE_NAMES or name == _imagej_label(header)
+        i for i, name in enumerate(header) if name.lower() in _IMAGE_NAMES or _is_imagej_label(header, i)
     ]
     if len(found) > 1:
         names = ", ".join(repr(header[i]) for i in found)
-        raise ValueError(
-            f"{table.path} has several columns that may name the image: {names}. Choose by image_column=..."
-        )
+        raise ValueError(f"several columns may name the image: {names}. Choose one with `image_column`.")
     return found[0] if found else None
 
 
-def _imagej_label(header):
-    """The column in which ImageJ writes the title of the image; elsewhere a label is a class."""
-    return "Label" if {"X", "Y"} <= set(header) else None
+def _is_imagej_label(header, column):
+    """Return whether a column holds the title of the image, as ImageJ writes it; in other files a label is a class."""
+    return header is not None and header[column] == "Label" and {"X", "Y"} <= set(header)
 
 
-def _slice_numbers(table, image_column):
-    """The slice of each row, from 1; 0 where there is no column that tells."""
+def _read_names(table, column):
+    names = [row[column] for row in table.rows]
+    if "" in names:
+        raise ValueError(f"line {table.lines[names.index('')]}: the column of image names is empty.")
+    if _is_imagej_label(table.header, column):  # image:selection, or stack:slice
+        return [name.partition(":")[0] for name in names]
+    return names
+
+
+def _read_slices(table, image_column):
+    """Return the slice of each point; 0 if there is no such column."""
     chosen = [
         i
         for i, name in enumerate(table.header or ())
         if name.lower() in _SLICE_NAMES and i != image_column and table.rows
     ]
-    numbers = [read_numbers(table, [i])[:, 0] for i in chosen]
-    numbers = [column for column in numbers if (column != column[0]).any()] or numbers[:1]
-    if not numbers:
+    columns = [table.numbers([i])[:, 0] for i in chosen]
+    columns = [column for column in columns if (column != column[0]).any()] or columns[:1]
+    if not columns:
         return np.zeros(len(table.rows))
-    if len(numbers) > 1 or (numbers[0] % 1 != 0).any():
+    if len(columns) > 1 or (columns[0] % 1 != 0).any():
+        names = ", ".join(repr(table.header[i]) for i in chosen)
         raise ValueError(
-            f"{table.path} numbers slices by {table.header[chosen[0]]!r} and others; expected one column of whole numbers. "
-            "Choose by image_column=..."
+            f"slices must be numbered by one column of whole numbers; got {names}. Choose one with `image_column`."
         )
-    return numbers[0]
+    return columns[0]
 
 
-def _by_image(table, image_column, points, numbers, slices):
-    cells = table.column(image_column)
-    if "" in cells:
-        raise ValueError(
-            f"{table.path}, line {table.lines[cells.index('')]}: the column of image names is empty."
-        )
-    if table.header and table.header[image_column] == _imagej_label(table.header):
-        cells = [cell.partition(":")[0] for cell in cells]  # image:selection, or stack:slice
-    rows = {}
-    for row, name in enumerate(cells):
-        rows.setdefault(name, []).append(row)
-    of_a_stack = slices != "merge" and any(
-        (numbers[chosen] != numbers[chosen[0]]).any() for chosen in rows.values()
-    )
-    if len(rows) == 1 and (of_a_stack or slices == "split"):
-        return by_slice(table.path, points, numbers, slices)
-    if of_a_stack:
-        raise ValueError(
-            f"{table.path} names several images, and one of them has points on several slices; expected images or a stack. "
-            "slices='merge' joins the slices of each image."
-        )
-    return Contents([ImagePoints(name, points[chosen]) for name, chosen in rows.items()])
+CSV = Format(
+    "csv", (".csv", ".tsv", ".txt"), load_table, read_csv, "rc", 0, ("columns", "image_column", "slices")
+)

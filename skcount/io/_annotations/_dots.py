@@ -2,44 +2,33 @@
 
 import numpy as np
 
-from skcount.io._annotations._contents import single_image
-from skcount.io._pictures import is_jpeg, read_picture
-
-__all__ = ["read_dots"]
+from skcount.io._annotations._contents import Contents, Format
+from skcount.io._pictures import SUFFIXES, is_jpeg, read_picture
 
 
-def read_dots(path, threshold=None):
-    """Read the dots of a dot image.
+def load_dots(path):
+    """Return the pixels of a picture, and whether it is a JPEG, regardless of its name."""
+    return read_picture(path), is_jpeg(path)
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The picture, of any size and type.
-    threshold : float or None, default=None
-        A pixel is a dot when its brightest channel is above this. None is 0, and refuses JPEG, which smears dots.
 
-    Returns
-    -------
-    Contents
-        The centres of the dots, as (row, col), and the picture's size.
-
-    Raises
-    ------
-    ValueError
-        If it is a JPEG and there is no threshold, or more than half of the pixels are dots.
-    """
-    if threshold is None and is_jpeg(path):
+def read_dots(content, threshold=None):
+    """Return the centres of all pixels whose brightest channel is above a threshold; None means 0 and rejects JPEG."""
+    pixels, is_smeared = content
+    if threshold is None and is_smeared:
         raise ValueError(
-            f"{path} is a JPEG, in which dots are smeared; expected a PNG, or threshold=..., the value that a pixel must "
-            "exceed to be a dot."
+            "JPEG smears dots; expected a PNG, or a `threshold`, the value that a pixel must exceed to be a dot."
         )
-    pixels = read_picture(path)
     if pixels.ndim == 3:
         pixels = pixels.max(axis=2)
     dots = pixels > (threshold or 0)
     if dots.mean() > 0.5:
         raise ValueError(
-            f"{path} has {dots.sum()} dots in {dots.size} pixels; expected dots on black, one pixel an object. Invert it, "
-            "or set a threshold; a mask of areas is format='mask'."
+            f"dots must be on black, one pixel per object; got {dots.sum()} dots in {dots.size} pixels. Invert the picture "
+            "or set a threshold. For areas use format='mask'."
         )
-    return single_image(path, np.argwhere(dots), shape=dots.shape)
+    return Contents(np.argwhere(dots), [(None, dots.shape)])
+
+
+DOTS = Format(
+    "dots", SUFFIXES, load_dots, read_dots, None, None, ("threshold",), signs="one pixel per object"
+)

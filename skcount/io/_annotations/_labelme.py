@@ -1,72 +1,57 @@
 """Format "labelme": the JSON of LabelMe, (x, y) of one image, measured from the corner of its first pixel.
 
-Points, and circles by their centre. Other shapes are refused: a polygon may be an object or a region.
+It reads points, and circles by their centre. Other shapes are rejected, because a polygon may be an object or a region.
 """
 
 import numpy as np
 
-from skcount.io._annotations._contents import Contents, ImagePoints
-from skcount.io._annotations._json import is_labelme, read_json, read_pair, read_size, shown
-
-__all__ = ["read_labelme"]
+from skcount.io._annotations._contents import Contents, Format
+from skcount.io._annotations._load import as_pair, as_size, load_json, shown
 
 _N_POINTS = {"point": 1, "circle": 2}
 
 
-def read_labelme(path, labels=None):
-    """Read the points of LabelMe.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    labels : set of str or None, default=None
-        Only shapes with these labels need be points.
-
-    Returns
-    -------
-    Contents
-        Points as (x, y), with their labels.
-
-    Raises
-    ------
-    ValueError
-        If it is no file of LabelMe, or a shape that is wanted is no point.
-    """
-    content = read_json(path)
-    if not is_labelme(content):
-        raise ValueError(f"{path} has no list 'shapes'; expected the annotations of LabelMe.")
+def read_labelme(content):
+    """Return the points of all shapes."""
     shapes = content["shapes"]
     if not all(isinstance(shape, dict) and isinstance(shape.get("label"), str) for shape in shapes):
-        raise ValueError(f"{path} has a shape without a label; expected the annotations of LabelMe.")
-    wanted = [shape for shape in shapes if labels is None or shape["label"] in labels]
-    refused = sorted({_kind(shape) for shape in wanted} - _N_POINTS.keys())
-    if refused:
-        raise ValueError(
-            f"{path} has shapes of the kind {', '.join(refused)}; expected points. Choose the labels of the points by "
-            "labels=[...], or export outlines as COCO, whose boxes are read by their centre."
-        )
+        raise ValueError("each shape must have a label.")
+    kinds = [shape.get("shape_type") for shape in shapes]
+    others = [None if isinstance(kind, str) and kind in _N_POINTS else shown(kind) for kind in kinds]
+    points = [
+        _place(shape) if other is None else (np.nan, np.nan)
+        for shape, other in zip(shapes, others, strict=True)
+    ]
     name = content.get("imagePath")
-    image = ImagePoints(
-        name if isinstance(name, str) and name else path.stem,
-        np.array([_place(shape, path) for shape in wanted]).reshape(-1, 2),
-        [shape["label"] for shape in wanted],
-        shape=read_size(content.get("imageHeight"), content.get("imageWidth")),
+    size = as_size(content.get("imageHeight"), content.get("imageWidth"))
+    labels = [shape["label"] for shape in shapes]
+    return Contents(
+        np.array(points).reshape(-1, 2),
+        [(name if isinstance(name, str) else None, size)],
+        labels=labels,
+        known_labels=labels,
+        kinds=others,
     )
-    return Contents([image], sorted({shape["label"] for shape in shapes}))
 
 
-def _kind(shape):
-    kind = shape.get("shape_type")
-    return kind if isinstance(kind, str) else shown(kind)
-
-
-def _place(shape, path):
-    """The point of a shape: its first, after which a circle has one on its edge."""
+def _place(shape):
+    """Return the first point of a shape; a circle has a second one on its edge."""
     kind, points = shape["shape_type"], shape.get("points")
     if not isinstance(points, list) or len(points) != _N_POINTS[kind]:
         raise ValueError(
-            f"{path}: the {kind} {shape['label']!r} has the points {shown(points)}; expected {_N_POINTS[kind]}, as "
-            "LabelMe saves it."
+            f"the {kind} {shape['label']!r} must have {_N_POINTS[kind]} points, as LabelMe saves it; got {shown(points)}."
         )
-    return read_pair(points[0], path, f"the {kind} {shape['label']!r}")
+    return as_pair(points[0], f"the {kind} {shape['label']!r}")
+
+
+LABELME = Format(
+    "labelme",
+    (".json",),
+    load_json,
+    read_labelme,
+    order="xy",
+    origin=0.5,
+    options=("labels",),
+    matches=lambda content: isinstance(content.get("shapes"), list),
+    signs="the list 'shapes' of LabelMe",
+)

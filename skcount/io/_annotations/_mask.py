@@ -1,66 +1,32 @@
 """Format "mask": a label mask, in which each object is an area of its own value. One point inside each object.
 
-Areas of one value that do not touch are several objects, and areas of different values that touch are too.
+Areas of the same value that do not touch are separate objects, and so are areas of different values that touch.
 """
+
+from functools import partial
 
 import numpy as np
 
-from skcount.io._annotations._contents import single_image
-from skcount.io._pictures import read_picture
-
-__all__ = ["points_in_labels", "read_mask"]
+from skcount.io._annotations._contents import Contents, Format
+from skcount.io._pictures import SUFFIXES, read_picture
 
 
-def read_mask(path):
-    """Read a point for each object of a label mask.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The picture, of one channel; of a palette its indices are the labels. 0 is the background.
-
-    Returns
-    -------
-    Contents
-        The points, as (row, col), and the picture's size.
-
-    Raises
-    ------
-    ValueError
-        If it has several channels, or values that are no labels.
-    """
-    labels = read_picture(path, indices=True)
+def read_mask(labels):
+    """Return a point for each object; 0 is the background."""
     if labels.ndim != 2:
         raise ValueError(
-            f"{path} is of shape {labels.shape}; expected a mask of one channel, with a number for each object."
+            f"a mask must have one channel, with a number for each object; got shape {labels.shape}."
         )
     if not np.isfinite(labels).all() or (labels < 0).any() or (labels % 1 != 0).any():
-        raise ValueError(
-            f"{path} has values below 0 or between whole numbers; expected labels, with 0 for the background."
-        )
-    return single_image(path, points_in_labels(labels), shape=labels.shape)
+        raise ValueError("labels must be whole numbers from 0, the background; got other values.")
+    return Contents(points_in_labels(labels), [(None, labels.shape)])
 
 
 def points_in_labels(labels):
-    """Find a point inside each object of a label mask.
+    """Return a point (row, col) inside each object, in the order of the labels.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (height, width)
-        Whole numbers; 0 is the background.
-
-    Returns
-    -------
-    ndarray of shape (n_objects, 2), float64
-        (row, col): the centre of mass of the pixels of one value that hang together, also by corners; where that
-        lies on other pixels, as in a crescent, the pixel farthest from the object's edge.
-
-    Examples
-    --------
-    >>> points_in_labels(np.array([[1, 1, 2], [0, 0, 2], [1, 0, 0]]))
-    array([[0. , 0.5],
-           [2. , 0. ],
-           [0.5, 2. ]])
+    It is the centre of mass of connected pixels of one value, which may touch only at corners. If that lies on other
+    pixels, as in a crescent, it is the pixel farthest from the object's edge.
     """
     from scipy import ndimage
 
@@ -84,12 +50,12 @@ def points_in_labels(labels):
 
 
 def _connect(labels):
-    """Number the objects from 1, in the order of their first pixels; return where they are, and the label of each."""
+    """Return each pixel's object number, from 1 in the order of first pixels, and the label of each object."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     width = labels.shape[1]
-    # A run is what hangs together in a row: there are far fewer of them than pixels.
+    # Runs of equal pixels in a row: there are far fewer of them than pixels.
     begins = np.ones(labels.shape, dtype=bool)
     begins[:, 1:] = labels[:, 1:] != labels[:, :-1]
     runs = np.cumsum(begins, dtype=np.int32).reshape(labels.shape) - 1
@@ -98,7 +64,7 @@ def _connect(labels):
     for shift in (-1, 0, 1):
         above = np.s_[:-1, max(-shift, 0) : width - max(shift, 0)]
         below = np.s_[1:, max(shift, 0) : width + min(shift, 0)]
-        # Where neither run begins, the column before has told of the same pair.
+        # If neither run begins here, the column before has given the same pair.
         touch = begins[above] | begins[below]
         touch[:, :1] = True
         touch &= labels[above] == labels[below]
@@ -116,8 +82,13 @@ def _connect(labels):
 
 
 def _deepest(area):
-    """The pixel of a single object that is farthest from its edge; `area` is boolean, not larger than it need be."""
+    """Return the pixel of a single object that is farthest from its edge; `area` is its bounding box, bool."""
     from scipy import ndimage
 
     depth = ndimage.distance_transform_edt(np.pad(area, 1))[1:-1, 1:-1]
     return np.array(np.unravel_index(depth.argmax(), area.shape), dtype=np.float64)
+
+
+# The indices of a palette are the labels.
+_load = partial(read_picture, indices=True)
+MASK = Format("mask", SUFFIXES, _load, read_mask, None, None, signs="one area per object")

@@ -1,79 +1,57 @@
-"""Format "mat": matrices of MATLAB, by its habits (x, y) from 1.
+"""Format "mat": matrices of MATLAB, (x, y) from 1 by its conventions.
 
-A variable of shape (n_points, 2) holds one image; a cell array or a struct array of such matrices, directly or
-in a field as in ``frame{i}.loc``, holds many, numbered from 1.
+A variable of shape (n_points, 2) holds one image; a cell array or a struct array of such matrices, directly or in a field
+as in ``frame{i}.loc``, holds many, numbered from 1.
 """
 
 import numpy as np
 
-from skcount.io._annotations._contents import Contents, ImagePoints, single_image
-from skcount.io._matlab import read_variables
-
-__all__ = ["read_mat"]
+from skcount.io._annotations._contents import Contents, Format
+from skcount.io._matlab import load_mat
 
 _MAX_BYTES = 2**28  # of all variables: more than ten million points
 
 
-def read_mat(path, variable=None):
-    """Read points of MATLAB.
+def load_variables(path):
+    """Return the variables of a MATLAB file."""
+    try:
+        variables = load_mat(path.read_bytes(), _MAX_BYTES)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} cannot be read as a MATLAB file: {error}. Save it again, with only the points."
+        ) from error
+    return {name: value for name, value in variables.items() if not name.startswith("__")}
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    variable : str or None, default=None
-        Name of the variable, with fields after points: "frame.loc". None takes the only one that holds points.
 
-    Returns
-    -------
-    Contents
-        Points as the file has them.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged or of MATLAB 7.3, or there is not exactly one such variable.
-    """
+def read_mat(variables, variable=None):
+    """Return the points of a variable, "frame.loc" with fields after points; None means the only one with points."""
     found = {}
-    for name, value in _load(path).items():
+    for name, value in variables.items():
         found |= _matrices(value, name)
     if variable is None:
         names = [name for name, matrices in found.items() if _are_points(matrices)]
         if len(names) != 1:
             raise ValueError(
-                f"{path} has {len(names)} variables that may be points{_listed(names)}; expected one with matrices of shape "
-                f"(n_points, 2), among {_listed(found)[2:]}. Choose by variable='name', or 'name.field'."
+                "exactly one variable must hold matrices of shape (n_points, 2); got "
+                f"{', '.join(names) or 'none'}, of the variables {', '.join(found) or 'none'}. Choose one with "
+                "`variable`: 'name' or 'name.field'."
             )
         variable = names[0]
     if variable not in found:
-        raise ValueError(f"{path} has no variable {variable!r}; it has {_listed(found)[2:]}.")
+        raise ValueError(f"`variable` must be one of {', '.join(found) or 'none'}; got {variable!r}.")
     if not _are_points(found[variable]):
         shapes = ", ".join(sorted({f"{m.shape} of {m.dtype}" for m in found[variable]}))
-        raise ValueError(
-            f"{path}: {variable!r} has matrices of shape {shapes}; expected numbers of shape (n_points, 2)."
-        )
+        raise ValueError(f"{variable!r} must hold numbers of shape (n_points, 2); got {shapes}.")
     points = [np.asarray(m, dtype=np.float64).reshape(-1, 2) for m in found[variable]]
     if len(points) == 1:
-        return single_image(path, points[0])
-    return Contents([ImagePoints(str(number), p) for number, p in enumerate(points, start=1)], first=1)
-
-
-def _load(path):
-    try:
-        variables = read_variables(path.read_bytes(), _MAX_BYTES)
-    except NotImplementedError:
-        raise ValueError(
-            f"{path} is of MATLAB's version 7.3; expected an earlier one. In MATLAB, save it by save(..., '-v7')."
-        ) from None
-    except ValueError as error:
-        raise ValueError(
-            f"{path} cannot be read as a file of MATLAB: {error}. Save its points anew, and nothing else."
-        ) from error
-    return {name: value for name, value in variables.items() if not name.startswith("__")}
+        return Contents(points[0])
+    images = [(str(number), None) for number in range(1, len(points) + 1)]
+    owners = np.repeat(np.arange(len(points)), [len(p) for p in points])
+    return Contents(np.concatenate([np.empty((0, 2)), *points]), images, owners, first=1)
 
 
 def _matrices(value, name):
-    """All matrices below a variable, by its name and its fields' names: one, or one for each cell."""
+    """Return all matrices in a variable, keyed by its name and its fields' names: one matrix, or one per cell."""
     if not isinstance(value, np.ndarray):
         return {}
     if value.dtype.names:
@@ -85,12 +63,9 @@ def _matrices(value, name):
     if value.dtype != object:
         return {name: [value]}
     cells = [_matrices(cell, name) for cell in value.ravel(order="F")]
-    # What only some of the cells have cannot be told apart by image.
-    return (
-        {key: [m for cell in cells for m in cell[key]] for key in cells[0] if all(key in c for c in cells)}
-        if cells
-        else {}
-    )
+    # If only some of the cells have a field, it is not known which images its matrices belong to.
+    keys = [key for key in cells[0] if all(key in cell for cell in cells)] if cells else []
+    return {key: [matrix for cell in cells for matrix in cell[key]] for key in keys}
 
 
 def _are_points(matrices):
@@ -99,5 +74,4 @@ def _are_points(matrices):
     )
 
 
-def _listed(names):
-    return f": {', '.join(names)}" if names else ""
+MAT = Format("mat", (".mat",), load_variables, read_mat, "xy", 1, ("variable",))

@@ -1,93 +1,51 @@
-"""The public door: `read_points`, and the reading of one file after another that `load_folder` does."""
+"""`read_points`, and the reader of one file after another that `load_folder` uses."""
 
-import math
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
+from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skcount._check import as_array
-from skcount.io._annotations._cell_counter import read_cell_counter
-from skcount.io._annotations._coco import read_coco
-from skcount.io._annotations._csv import read_csv
-from skcount.io._annotations._dots import read_dots
-from skcount.io._annotations._imagej import read_imagej
-from skcount.io._annotations._json import is_coco, is_labelme, read_json
-from skcount.io._annotations._labelme import read_labelme
-from skcount.io._annotations._mask import read_mask
-from skcount.io._annotations._mat import read_mat
-from skcount.io._annotations._names import pair_by_name
-from skcount.io._annotations._napari import read_napari
-from skcount.io._annotations._outside import check_inside
-from skcount.io._pictures import SUFFIXES
+from skcount.io._annotations._contents import assign, split
+from skcount.io._annotations._formats import FORMATS, OPTIONS, load_content
+from skcount.io._annotations._match import check_inside, check_shapes, pair_by_name
 from skcount.points import PointAnnotations
 
-__all__ = ["PointReader", "candidates", "check_choice", "check_shapes", "read_points"]
+_NUMBER = Interval(Real, None, None, closed="neither")
 
-
-class _Format(NamedTuple):
-    """How a format is read: by which function, in which order and origin, and with which arguments."""
-
-    read: Callable
-    order: str | None  # None: pixels, which have no coordinates to misread
-    origin: float
-    options: frozenset
-
-
-def _format(read, order, origin, *options):
-    return _Format(read, order, origin, frozenset(options))
-
-
-_FORMATS = {
-    "csv": _format(read_csv, "rc", 0, "columns", "image_column", "slices"),
-    "napari": _format(read_napari, "rc", 0, "slices"),
-    "imagej": _format(read_imagej, "xy", 0, "slices", "labels"),
-    "cell_counter": _format(read_cell_counter, "xy", 0, "slices", "labels"),
-    "coco": _format(read_coco, "xy", 0.5, "labels"),
-    "labelme": _format(read_labelme, "xy", 0.5, "labels"),
-    "mat": _format(read_mat, "xy", 1, "variable"),
-    "dots": _format(read_dots, None, 0, "threshold"),
-    "mask": _format(read_mask, None, 0),
+# Parameters for reading a file, which `load_folder` passes on.
+READ_PARAMETERS = {
+    "format": [StrOptions(set(FORMATS)), None],
+    "order": [StrOptions({"xy", "rc"}), None],
+    "origin": [_NUMBER, None],
+    "scale": [Interval(Real, 0, None, closed="neither")],
+    "labels": [str, int, Iterable, None],
+    "slices": [StrOptions({"split", "merge"}), None],
+    "columns": [tuple, list, None],
+    "image_column": [str, int, None],
+    "variable": [str, None],
+    "threshold": [_NUMBER, None],
 }
-
-# The formats that a suffix stands for; of several, the contents tell which.
-_SUFFIXES = {
-    ".csv": ("csv", "napari"),
-    ".tsv": ("csv", "napari"),
-    ".txt": ("csv", "napari"),
-    ".roi": ("imagej",),
-    ".zip": ("imagej",),
-    ".xml": ("cell_counter",),
-    ".mat": ("mat",),
-    ".json": ("coco", "labelme"),
-    **dict.fromkeys(SUFFIXES, ("dots", "mask")),
+# Parameters for images and points that do not match.
+MATCH_PARAMETERS = {
+    "missing": [StrOptions({"raise", "empty"})],
+    "extra": [StrOptions({"raise", "ignore"})],
+    "outside": [StrOptions({"raise", "warn", "ignore"})],
 }
 
 
 @validate_params(
     {
         "path": [str, os.PathLike],
-        "format": [str, None],
-        "order": [str, None],
-        "origin": [Real, None],
-        "scale": [Real],
-        "labels": [str, int, Iterable, None],
-        "slices": [str, None],
-        "columns": [tuple, list, None],
-        "image_column": [str, int, None],
-        "variable": [str, None],
-        "threshold": [Real, None],
         "names": [Iterable, None],
-        "missing": [str],
-        "extra": [str],
         "image_shape": "no_validation",
-        "outside": [str],
+        **READ_PARAMETERS,
+        **MATCH_PARAMETERS,
     },
     prefer_skip_nested_validation=True,
 )
@@ -110,61 +68,64 @@ def read_points(
     image_shape=None,
     outside="raise",
 ):
-    r"""Read points from a file of the tool that they were annotated with.
+    r"""Read points from a file of the tool with which they were annotated.
 
     Coordinates become (row, col) in pixels, with (0, 0) for the centre of the top-left pixel, by the rules of each
-    format; `order`, `origin` and `scale` overrule them. No point is ever dropped in silence.
+    format; `order`, `origin` and `scale` override them. No point is dropped silently.
 
     Parameters
     ----------
     path : str or path-like
         The file, with the points of one image or of many.
     format : str or None, default=None
-        None tells the format by suffix and content, but for pictures.
+        If None, find the format by suffix and content. Pictures need it.
 
-        - "csv": a table between commas, semicolons or tabs, with a row for each point.
+        - "csv": a table separated by commas, semicolons or tabs, with a row for each point.
         - "napari": CSV of a points layer, of one image or of a stack.
         - "imagej": point and multi-point selections, ``.roi`` or ``.zip``.
         - "cell_counter": XML of the Cell Counter plugin.
-        - "coco": JSON; the keypoint, where an annotation has one, and else the centre of its box.
+        - "coco": JSON; the keypoint of an annotation if it has one, otherwise the centre of its box.
         - "labelme": JSON; points, and circles by their centre.
-        - "mat": matrices of MATLAB, of shape (n_points, 2).
+        - "mat": MATLAB matrices of shape (n_points, 2).
         - "dots": a picture in which each pixel that is not black is one object.
         - "mask": a picture in which each object is an area of its own value.
     order : {"xy", "rc"} or None, default=None
-        Whether the first coordinate counts columns ("xy") or rows ("rc"). None is "rc" for CSV, whose columns are
-        found by name or given by `columns`, and for napari, and "xy" elsewhere.
+        "xy" if the first coordinate counts columns, "rc" if it counts rows. If None, "rc" for napari and for CSV, whose
+        columns are found by name or given by `columns`, and "xy" for all others.
     origin : float or None, default=None
-        Coordinate that the file gives to the centre of the top-left pixel: 0 or 1 where pixels are numbered, 0.5
-        where the corner of the image is 0. None is 1 for MATLAB, 0.5 for LabelMe and the boxes of COCO, and 0 elsewhere.
+        Coordinate of the centre of the top-left pixel in the file: 0 or 1 if pixels are numbered, 0.5 if the corner of
+        the image is 0. If None, 1 for MATLAB, 0.5 for LabelMe and the boxes of COCO, and 0 for all others.
     scale : float, default=1.0
-        Size of a pixel in the unit of the file, such as 0.325 for coordinates in microns: coordinates are divided by it.
+        Size of a pixel in the unit of the file, such as 0.325 for coordinates in microns. Coordinates are divided by it.
     labels : str, int, sequence of them, or None, default=None
-        Keep the points with these labels: categories of COCO, labels of LabelMe, type names of Cell Counter
-        ("Type 1"), counter numbers of ImageJ. None keeps all.
+        Keep only the points with these labels: categories of COCO, labels of LabelMe, type names of Cell Counter
+        ("Type 1"), counter numbers of ImageJ. If None, keep all.
     slices : {"split", "merge"} or None, default=None
-        What slices of a stack are, in ImageJ, Cell Counter, napari and CSV: images ("split") or parts of one image
-        ("merge"), such as its channels. None splits if a slice after the first has points.
+        "split" if the slices of a stack are images, "merge" if they are parts of one image, such as its channels. For
+        ImageJ, Cell Counter, napari and CSV. If None, split if a slice after the first has points.
     columns : (str or int, str or int) or None, default=None
-        Of CSV the columns of row and column, by name or by position from 0. None guesses by the usual names.
+        The columns of row and column in a CSV file, by name or by position from 0. If None, find them by their usual
+        names.
     image_column : str, int or None, default=None
-        Of CSV the column of image names. None guesses by the usual names; without one, all points are of one image.
+        The column of image names in a CSV file. If None, find it by its usual names; without one, all points belong to
+        one image.
     variable : str or None, default=None
-        Of MATLAB the variable, with its field: "frame.loc". None takes the only one that can be points.
+        The variable of a MATLAB file, with its field: "frame.loc". If None, use the only one that can be points.
     threshold : float or None, default=None
-        Of dot images the value above which a pixel is a dot, in its brightest channel. None is 0. JPEG needs one.
+        In dot images, a pixel is a dot if its brightest channel is above this value. If None, 0. JPEG needs it.
     names : sequence of str or None, default=None
-        The images wanted, in this order: the rows of `X`. The file may call them by path or without suffix; those of
-        a stack are called by number. None takes the images that the file tells of, in its order.
+        The images to return, in the order of `X`. The file may name them by path or without suffix; slices of a stack
+        are named by number. If None, return all images of the file, in its order.
     missing : {"raise", "empty"}, default="raise"
-        Whether an image of `names` of which the file does not tell is an error, or holds no object.
+        If an image of `names` is not in the file, raise an error, or return no points for it.
     extra : {"raise", "ignore"}, default="raise"
-        Whether an image of the file that is not among `names` is an error, or left out.
+        If an image of the file is not in `names`, raise an error, or leave it out.
     image_shape : (height, width), sequence of (height, width), or None, default=None
-        Size of the images in pixels, one for all or one for each, to check the points and what the file says of it.
+        Size of the images in pixels, one for all or one per image. Points and the sizes in the file are checked
+        against it.
     outside : {"raise", "warn", "ignore"}, default="raise"
-        What to do about points outside their image; they are kept in any case. The message says if they would be
-        inside when swapped, or with another origin.
+        What to do if points are outside their image. They are never dropped. The message says if all points would
+        be inside with rows and columns swapped or with another origin.
 
     Returns
     -------
@@ -172,17 +133,17 @@ def read_points(
         A dictionary with attributes:
 
         points : PointAnnotations
-            For each image its points as (row, col) in pixels.
+            The points of each image as (row, col) in pixels.
         names : list of str
-            What the file calls the images, or `names`; a file that does not say gives its own name.
+            The names of the images in the file, or `names`. An image without a name gets that of the file.
         image_shapes : list of (height, width) or None
-            Size of each image as far as it is known.
+            Size of each image, if it is known.
 
     Raises
     ------
     ValueError
-        If an argument is not as described or not of this format, the format cannot be told, the file is damaged or
-        of another kind, images and `names` do not match, or a point is outside its image.
+        If an argument is not as described or does not apply to this format, the format is not found, the file is
+        damaged or of another kind, images and `names` do not match, or a point is outside its image.
     FileNotFoundError
         If there is no such file.
     ImportError
@@ -195,8 +156,8 @@ def read_points(
 
     See Also
     --------
-    load_folder : Reads a folder of pictures with their points.
-    save_points : Writes points that napari or ImageJ open.
+    load_folder : Read a folder of pictures with their points.
+    save_points : Write points that napari or ImageJ can open.
 
     Examples
     --------
@@ -214,32 +175,21 @@ def read_points(
            [ 4.,  4.]])
     >>> folder.cleanup()
     """
-    check_choice("missing", missing, ("raise", "empty"))
-    check_choice("extra", extra, ("raise", "ignore"))
-    check_choice("outside", outside, ("raise", "warn", "ignore"))
-    reader = PointReader(
-        format,
-        order=order,
-        origin=origin,
-        scale=scale,
-        labels=labels,
-        slices=slices,
-        columns=columns,
-        image_column=image_column,
-        variable=variable,
-        threshold=threshold,
-    )
+    options = {"labels": labels, "slices": slices, "columns": columns, "image_column": image_column}
+    options |= {"variable": variable, "threshold": threshold}
+    reader = PointReader(format, order=order, origin=origin, scale=scale, **options)
     if isinstance(names, str):
-        raise ValueError(f"names={names!r}; expected a list of names: [{names!r}].")
+        raise ValueError(f"`names` must be a list of names; got {names!r}. Pass [{names!r}].")
     path = Path(os.path.expanduser(path))
-    images, known, _, order, origin = reader.read(path)
-    reader.check_labels(known, str(path))
+    reading = reader.read(path)
+    reader.check_labels(reading.labels, path)
+    images = reading.images
     if names is not None:
-        images = pair_by_name(images, [str(name) for name in names], missing, extra, str(path))
+        images = pair_by_name(images, [str(name) for name in names], missing, extra, path)
     elif not images:
-        raise ValueError(f"{path} has no rows, so that no image is known; pass names=..., missing='empty'.")
-    shapes = check_shapes(images, image_shape, str(path))
-    check_inside(images, shapes, outside, str(path), order, origin)
+        raise ValueError(f"{path} has no points and names no image. Pass `names` and missing='empty'.")
+    shapes = check_shapes(images, image_shape, path)
+    check_inside(images, shapes, outside, path, reading.order, reading.origin)
     return Bunch(
         points=PointAnnotations([image.points for image in images]),
         names=[image.name for image in images],
@@ -248,240 +198,109 @@ def read_points(
 
 
 class Reading(NamedTuple):
-    """Points of a file as (row, col) in pixels, and how they were read."""
+    """The images read from a file, and how they were read."""
 
-    images: list
-    labels: set
-    first: int | None
+    images: list  # of ImagePoints
+    labels: set  # all labels in the file
+    first: int | None  # the number of the first image, if images have numbers for names
     order: str | None
-    origin: float
+    origin: float | None
 
 
 class PointReader:
-    """Reads files in one way, which is checked once. The parameters are those of :func:`read_points`.
-
-    Parameters
-    ----------
-    format : str or None, default=None
-        The format; None tells it of each file.
-    order : {"xy", "rc"} or None, default=None
-        Order of the coordinates.
-    origin : float or None, default=None
-        Coordinate of the centre of the first pixel.
-    scale : float, default=1.0
-        Size of a pixel.
-    **options
-        Arguments of single formats; None is as if not given.
-    """
+    """Reader of files of points; the parameters are those of `read_points`, already checked with `READ_PARAMETERS`."""
 
     def __init__(self, format=None, *, order=None, origin=None, scale=1.0, **options):  # noqa: A002
-        check_choice("format", format, (None, *_FORMATS))
-        check_choice("order", order, (None, "xy", "rc"))
-        if not _is_number(scale) or scale <= 0:
-            raise ValueError(
-                f"scale={scale!r}; expected the size of a pixel in the unit of the file, above 0."
-            )
-        if origin is not None and not _is_number(origin):
-            raise ValueError(
-                f"origin={origin!r}; expected the coordinate of the centre of the first pixel: 0, 1 or 0.5."
-            )
-        self.format, self.order, self.origin, self.scale = format, order, origin, scale
-        unknown = options.keys() - frozenset().union(*(form.options for form in _FORMATS.values()))
+        unknown = sorted(options.keys() - OPTIONS)
         if unknown:
-            raise TypeError(
-                f"There is no argument {', '.join(sorted(unknown))}; see read_points for those there are."
-            )
-        self.options = _check_options({name: value for name, value in options.items() if value is not None})
+            raise TypeError(f"There is no parameter {', '.join(map(repr, unknown))}; see read_points.")
+        self.format, self.order, self.origin, self.scale = format, order, origin, scale
+        self.options = {name: value for name, value in options.items() if value is not None}
+        _check_columns(**self.options)
+        self.labels = _check_labels(self.options["labels"]) if "labels" in self.options else None
         if format is not None:
-            self._check_use(format, f"format={format!r}")
+            self._check_use(FORMATS[format], f"format={format!r}")
 
     def read(self, path):
-        """Read a file.
-
-        Parameters
-        ----------
-        path : pathlib.Path
-            The file.
-
-        Returns
-        -------
-        Reading
-            Its images.
-        """
+        """Read a file."""
         if not path.is_file():
-            raise FileNotFoundError(f"There is no file {path}; expected a file of points.")
-        name = self.format or _guess_format(path)
-        form = self._check_use(name, f"{path}, which is read as format={name!r}")
-        options = dict(self.options)
-        labels = options.pop("labels", None)
-        if name == "labelme":
-            options["labels"] = labels
-        contents = form.read(path, **options)
-        images = [self._convert(_keep_labels(image, labels), form, path) for image in contents.images]
+            raise FileNotFoundError(f"There is no file {path}.")
+        form, content = load_content(path, self.format, self.options.keys())
+        self._check_use(form, f"{path}, which is of format={form.name!r}")
+        options = {name: value for name, value in self.options.items() if name not in {"labels", "slices"}}
+        with _naming(path):
+            contents = form.read(content, **options)
+            images, owners, first = assign(contents, path.stem, self.options.get("slices"))
+            kept = self._find_kept(contents)
+            points = self._to_pixels(contents, form, kept)
+        found = split(points, owners[kept], images)
         origin = form.origin if self.origin is None else self.origin
-        return Reading(images, set(contents.labels), contents.first, self.order or form.order, origin)
+        return Reading(found, set(contents.known_labels), first, self.order or form.order, origin)
 
     def check_labels(self, known, what):
-        """Refuse labels that are wanted and nowhere to be found.
-
-        Parameters
-        ----------
-        known : set of str
-            The labels in all files.
-        what : str
-            Where the points are from, for the message.
-
-        Raises
-        ------
-        ValueError
-            If there are such.
-        """
-        unknown = self.options.get("labels", set()) - known
+        """Reject requested labels that are not in any of the files."""
+        unknown = (self.labels or set()) - known
         if unknown:
             raise ValueError(
-                f"No point of {what} is labelled {', '.join(map(repr, sorted(unknown)))}; the labels there are "
-                f"{', '.join(map(repr, sorted(known))) or 'none'}."
+                f"`labels` must be among {', '.join(map(repr, sorted(known))) or 'none'}, the labels in {what}; got "
+                f"{', '.join(map(repr, sorted(unknown)))}."
             )
 
-    def _check_use(self, name, what):
-        """Refuse arguments that a format does not have."""
-        form = _FORMATS[name]
+    def _check_use(self, form, what):
+        """Reject arguments that a format does not have."""
         unused = self.options.keys() - form.options
         if form.order is None:
-            unused |= {key for key in ("order", "origin") if getattr(self, key) is not None}
+            unused |= {name for name in ("order", "origin") if getattr(self, name) is not None}
             unused |= {"scale"} if self.scale != 1 else set()
         if unused:
             raise ValueError(
-                f"{', '.join(sorted(unused))} cannot be used with {what}; leave it out, or choose the format."
+                f"{', '.join(sorted(unused))} cannot be used with {what}. Leave it out, or choose another format."
             )
-        return form
 
-    def _convert(self, image, form, path):
-        """Turn the points of an image into (row, col) in pixels."""
-        if not np.isfinite(image.points).all():
-            first = int(np.flatnonzero(~np.isfinite(image.points).all(axis=1))[0])
+    def _find_kept(self, contents):
+        """Return a boolean array of the rows with a requested label; all of them must be points."""
+        kept = np.ones(len(contents.points), dtype=bool)
+        if self.labels is not None:
+            kept = np.array([label in self.labels for label in contents.labels], dtype=bool)
+        kinds = {kind for kind, is_kept in zip(contents.kinds, kept, strict=False) if is_kept and kind}
+        if kinds:
             raise ValueError(
-                f"{path}: point {first} of {image.name} is {image.points[first].tolist()}: NaN or infinity. Correct it; no "
-                "point is dropped silently."
+                f"shapes must be points; got {', '.join(sorted(kinds))}. Choose the labels of the points with "
+                "`labels`, or export outlines as COCO, whose boxes are read by their centre."
             )
+        return kept
+
+    def _to_pixels(self, contents, form, kept):
+        """Return the points that are kept as (row, col) in pixels."""
+        points = np.asarray(contents.points, dtype=np.float64).reshape(-1, 2)[kept]
+        if not np.isfinite(points).all():
+            first = points[~np.isfinite(points).all(axis=1)][0]
+            raise ValueError(f"coordinates must be finite; got {first.tolist()}. Correct the file.")
+        if form.order is None:
+            return points
         origin = self.origin
         if origin is None:
-            origin = form.origin if image.origin is None else image.origin
-        points = image.points / self.scale - origin
-        return replace(image, points=points[:, ::-1] if (self.order or form.order) == "xy" else points)
+            origin = form.origin if contents.origins is None else np.reshape(contents.origins, (-1, 1))[kept]
+        points = points / self.scale - origin
+        return points[:, ::-1] if (self.order or form.order) == "xy" else points
 
 
-def candidates(folder, format=None):  # noqa: A002
-    """List the files of a folder that can hold points.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The folder.
-    format : str or None, default=None
-        The format in which they are to be read; None is any but pictures.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files, by their suffix; hidden ones are left out.
-    """
-    suffixes = {
-        suffix
-        for suffix, formats in _SUFFIXES.items()
-        if (format in formats if format else suffix not in SUFFIXES)
-    }
-    return [
-        p
-        for p in folder.iterdir()
-        if p.is_file() and p.suffix.lower() in suffixes and not p.name.startswith(".")
-    ]
+@contextmanager
+def _naming(path):
+    """Put the name of a file in front of the message of an error."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def check_choice(name, value, choices):
-    """Refuse a value that is not among the choices.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument.
-    value : object
-        What came.
-    choices : tuple
-        What may come.
-
-    Raises
-    ------
-    ValueError
-        If it is another.
-    """
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
-        raise ValueError(f"{name}={value!r}; expected one of {', '.join(map(repr, choices))}.")
-
-
-def check_shapes(images, image_shape, what):
-    """Put together what is known of the sizes of images.
-
-    Parameters
-    ----------
-    images : list of ImagePoints
-        The images, with the sizes that their file tells.
-    image_shape : (height, width), sequence of (height, width), or None
-        Their sizes, in pixels.
-    what : str
-        Where the points are from, for messages.
-
-    Returns
-    -------
-    list of (height, width) or None
-        The size of each, None where it is not known.
-
-    Raises
-    ------
-    ValueError
-        If a size is not the one that the file tells, or there is not one for each image.
-    """
-    told = [image.shape for image in images]
-    if image_shape is None:
-        return told
-    shapes = as_array(image_shape, "image_shape", "(height, width) in pixels, or one for each image")
-    if shapes.shape == (2,):
-        shapes = np.broadcast_to(shapes, (len(images), 2))
-    if shapes.shape != (len(images), 2) or shapes.dtype.kind not in "iu" or (shapes < 1).any():
+def _check_columns(columns=(0, 0), image_column=0, **_):
+    if len(columns) != 2 or not all(_is_column(column) for column in columns):
         raise ValueError(
-            f"image_shape is {image_shape!r:.80}; expected (height, width) in pixels, or one for each of the {len(images)} "
-            f"images of {what}."
+            f"`columns` must be (row column, column column), by name or by position from 0; got {columns!r}."
         )
-    shapes = [tuple(shape) for shape in shapes.tolist()]
-    for image, shape in zip(images, shapes, strict=True):
-        if image.shape not in {None, shape}:
-            raise ValueError(
-                f"The points of {image.name} in {what} were set in {image.shape[0]} x {image.shape[1]} pixels, and the "
-                f"image has {shape[0]} x {shape[1]}; expected the image that was annotated. Resize it back, or its points."
-            )
-    return shapes
-
-
-def _is_number(value):
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_options(options):
-    check_choice("slices", options.get("slices"), (None, "split", "merge"))
-    columns = options.get("columns", (0, 0))
-    if not isinstance(columns, tuple | list) or len(columns) != 2 or not all(map(_is_column, columns)):
-        raise ValueError(
-            f"columns={columns!r}; expected (row column, column column), by name or by position from 0."
-        )
-    if not _is_column(options.get("image_column", 0)):
-        raise ValueError(f"image_column={options['image_column']!r}; expected a name, or a position from 0.")
-    if not isinstance(options.get("variable", ""), str):
-        raise ValueError(f"variable={options['variable']!r}; expected a name, such as 'frame.loc'.")
-    if not _is_number(options.get("threshold", 0)):
-        raise ValueError(f"threshold={options['threshold']!r}; expected a number.")
-    if "labels" in options:
-        options["labels"] = _check_labels(options["labels"])
-    return options
+    if not _is_column(image_column):
+        raise ValueError(f"`image_column` must be a name or a position from 0; got {image_column!r}.")
 
 
 def _is_column(value):
@@ -491,33 +310,5 @@ def _is_column(value):
 def _check_labels(labels):
     labels = [labels] if isinstance(labels, str | int) else list(labels)
     if not labels:
-        raise ValueError("labels is empty; expected the labels to keep, or None for all.")
+        raise ValueError("`labels` must be the labels to keep, or None for all; got an empty list.")
     return {str(label) for label in labels}
-
-
-def _guess_format(path):
-    """Tell the format of a file by its suffix and contents."""
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        reason = f"the suffix {suffix!r} is of none"
-    elif suffix in SUFFIXES:
-        reason = "a picture can be dots, one pixel an object, or a label mask, one area an object"
-    elif suffix != ".json":
-        return _SUFFIXES[suffix][0]  # a table of napari's is told by the reader of tables
-    else:
-        content = read_json(path)
-        if is_labelme(content) != is_coco(content):
-            return "labelme" if is_labelme(content) else "coco"
-        reason = "expected either the lists 'images' and 'annotations' of COCO, or 'shapes' of LabelMe"
-    raise ValueError(
-        f"The format of {path} cannot be told: {reason}. Pass format=..., one of {', '.join(_FORMATS)}."
-    )
-
-
-def _keep_labels(image, wanted):
-    """Keep the points with the labels that are wanted."""
-    if wanted is None:
-        return image
-    kept = [i for i, label in enumerate(image.labels) if label in wanted]
-    origin = image.origin[kept] if isinstance(image.origin, np.ndarray) else image.origin
-    return replace(image, points=image.points[kept], labels=[image.labels[i] for i in kept], origin=origin)

@@ -1,17 +1,14 @@
-"""`save_points`, the inverse of `read_points`: CSV that napari or ImageJ open again."""
+"""`save_points`, the inverse of `read_points`: CSV that napari or ImageJ can open."""
 
 import csv
 import os
 from collections.abc import Iterable
 from io import StringIO
 
-from sklearn.utils._param_validation import validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skcount._files import check_target, replacing
-from skcount.io._annotations._read import check_choice
 from skcount.points import check_points
-
-__all__ = ["save_points"]
 
 
 @validate_params(
@@ -19,46 +16,46 @@ __all__ = ["save_points"]
         "path": [str, os.PathLike],
         "points": "no_validation",
         "names": [Iterable, None],
-        "format": [str],
+        "format": [StrOptions({"napari", "imagej"})],
     },
     prefer_skip_nested_validation=True,
 )
 def save_points(path, points, names=None, *, format="napari"):  # noqa: A002 - the word that users look for
-    """Write points to a CSV file that napari or ImageJ open, and :func:`read_points` reads back exactly.
+    """Write points to a CSV file that napari or ImageJ can open and :func:`read_points` reads back exactly.
 
-    The file appears under its name only when it is whole and on the disk; an existing file is replaced.
+    The file appears under its name only when it is complete and on the disk. An existing file is replaced.
 
     Parameters
     ----------
     path : str or path-like
         Name of the file.
     points : PointAnnotations, or sequence of array-like of shape (n_points, 2)
-        For each image its points as (row, col) in pixels. The points of a single image need their sample axis:
+        The points of each image as (row, col) in pixels. The points of a single image need their sample axis:
         ``[points]``.
     names : sequence of str or None, default=None
-        Names of the images, for ImageJ. None numbers them as slices of a stack.
+        Names of the images, for ImageJ. If None, images are numbered as slices of a stack.
     format : {"napari", "imagej"}, default="napari"
         - "napari": the columns ``index``, ``axis-0`` and ``axis-1`` of a points layer; with several images ``axis-0``
-          is the image's number from 0, as for a stack.
-        - "imagej": a results table with the columns ``X`` and ``Y``; with names ``Label``, and with several images
+          is the number of the image from 0, as for a stack.
+        - "imagej": a results table with the columns ``X`` and ``Y``; with names also ``Label``, and with several images
           without names ``Slice``, from 1.
 
     Raises
     ------
     ValueError
-        If there are no images, the points are not as described, or the names are not one an image, all different,
-        and fit for a label of ImageJ: not empty, without a colon, line breaks or blanks at their ends.
+        If there are no images, the points are not as described, or `names` are not one different name per
+        image, valid as a label of ImageJ: not empty, without a colon, line breaks, or leading or trailing blanks.
     FileNotFoundError
         If the folder does not exist.
 
     See Also
     --------
-    read_points : Reads the file again; images without points are not in it, so name them there.
+    read_points : Read the file again. Images without points are not in it, so pass their names there.
 
     Notes
     -----
-    napari opens the file as a points layer by drag and drop. ImageJ opens it as a table, whose points this macro
-    puts on the image: ``makeSelection("points", Table.getColumn("X"), Table.getColumn("Y"))``.
+    napari opens the file as a points layer by drag and drop. ImageJ opens it as a table. This macro puts its points on
+    the image: ``makeSelection("points", Table.getColumn("X"), Table.getColumn("Y"))``.
 
     Examples
     --------
@@ -77,10 +74,9 @@ def save_points(path, points, names=None, *, format="napari"):  # noqa: A002 - t
            [ 4.5,  4. ]])
     >>> folder.cleanup()
     """
-    check_choice("format", format, ("napari", "imagej"))
     points = check_points(points)
     if not len(points):
-        raise ValueError("There are no images (points is empty); expected at least one.")
+        raise ValueError("`points` must have at least one image; got none.")
     names = _check_names(names, len(points), format)
     text = StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -94,17 +90,15 @@ def _check_names(names, n_images, format):  # noqa: A002
         return None
     if format == "napari":
         raise ValueError(
-            "napari has no place for names, only for an image's number; pass format='imagej', or names=None."
+            "`names` cannot be written for napari, which only has the number of an image; use format='imagej'."
         )
     names = [str(name) for name in names]
     if len(names) != n_images or len(set(names)) != n_images:
-        raise ValueError(
-            f"{len(set(names))} different names came for {n_images} images; expected one an image."
-        )
+        raise ValueError(f"`names` must be {n_images} different names, one per image; got {names!r:.80}.")
     for name in names:
         if not name or name != name.strip() or ":" in name or "\0" in name or len(name.splitlines()) > 1:
             raise ValueError(
-                f"An image is called {name!r}; expected a name without colons, line breaks and blanks at its ends, as "
+                f"`names` must not be empty or have colons, line breaks, or blanks at the start or end; got {name!r}. "
                 "ImageJ ends a label at a colon."
             )
     return names
@@ -113,16 +107,15 @@ def _check_names(names, n_images, format):  # noqa: A002
 def _napari_rows(points):
     several = len(points) > 1
     yield ["index", "axis-0", "axis-1", *["axis-2"] * several]
-    located = ((number, row, col) for number, array in enumerate(points) for row, col in array.tolist())
-    yield from ([index, *(where if several else where[1:])] for index, where in enumerate(located))
+    rows = ((number, row, col) for number, array in enumerate(points) for row, col in array.tolist())
+    yield from ([index, *(cells if several else cells[1:])] for index, cells in enumerate(rows))
 
 
 def _imagej_rows(points, names):
-    owner = "Label" if names else "Slice"
     several = names is not None or len(points) > 1
-    yield [" ", *[owner] * several, "X", "Y"]
+    yield [" ", *["Label" if names else "Slice"] * several, "X", "Y"]
     names = names or range(1, len(points) + 1)
-    located = (
+    rows = (
         (name, col, row) for name, array in zip(names, points, strict=True) for row, col in array.tolist()
     )
-    yield from ([index, *(where if several else where[1:])] for index, where in enumerate(located, start=1))
+    yield from ([index, *(cells if several else cells[1:])] for index, cells in enumerate(rows, start=1))

@@ -20,13 +20,9 @@ def write(folder, pixels, name="dots.png", **options):
     mode=st.sampled_from(["1", "L", "RGB", "P", "I;16"]),
 )
 def test_every_pixel_that_is_not_black_is_one_object(tmp_path_factory, dots, mode):
+    deep, shallow = Image.fromarray(dots.astype(np.uint16)), Image.fromarray(dots).convert("L")
     path = tmp_path_factory.mktemp("dots") / "a.png"
-    image = (
-        Image.fromarray(dots.astype(np.uint16))
-        if mode == "I;16"
-        else Image.fromarray(dots).convert("L").convert(mode)
-    )
-    image.save(path)
+    (deep if mode == "I;16" else shallow.convert(mode)).save(path)
     cells = read_points(path, "dots")
     assert_array_equal(cells.points[0], np.argwhere(dots))
     assert cells.image_shapes == [(6, 9)]
@@ -39,35 +35,23 @@ def test_dots_may_be_of_any_colour(tmp_path, channel):
     assert_array_equal(read_points(write(tmp_path, pixels), "dots").points[0], [[1, 2]])
 
 
-def test_touching_dots_are_several_objects(tmp_path):
-    pixels = np.zeros((9, 9), dtype=np.uint8)
-    pixels[3:5, 3:5] = 255
-    assert read_points(write(tmp_path, pixels), "dots").points.counts.tolist() == [4]
-
-
 def test_a_jpeg_needs_a_threshold(tmp_path):
     pixels = np.zeros((32, 32), dtype=np.uint8)
     expected = np.array([[3, 4], [10, 20], [10, 22], [31, 0]])
     pixels[tuple(expected.T)] = 255
     path = write(tmp_path, pixels, "dots.jpg", quality=75)
-    with pytest.raises(
-        ValueError, match="is a JPEG, in which dots are smeared; expected a PNG, or threshold"
-    ):
+    with pytest.raises(ValueError, match=r"JPEG .* `threshold`"):
         read_points(path, "dots")
     assert_array_equal(read_points(path, "dots", threshold=128).points[0], expected)
     assert len(read_points(path, "dots", threshold=0).points[0]) > len(expected)
-
-
-def test_a_jpeg_is_told_by_its_contents(tmp_path):
-    path = write(tmp_path, np.zeros((8, 8), dtype=np.uint8), "dots.jpg").rename(tmp_path / "dots.png")
-    with pytest.raises(ValueError, match="is a JPEG"):
-        read_points(path, "dots")
+    with pytest.raises(ValueError, match="JPEG"):  # told by its contents
+        read_points(path.rename(tmp_path / "dots.png"), "dots")
 
 
 def test_dots_on_white_are_refused(tmp_path):
     pixels = np.full((8, 8), 255, dtype=np.uint8)
     pixels[2, 2] = 0
-    with pytest.raises(ValueError, match="has 63 dots in 64 pixels; expected dots on black"):
+    with pytest.raises(ValueError, match=r"dots must be on black.* got 63 dots in 64 pixels"):
         read_points(write(tmp_path, pixels), "dots")
 
 

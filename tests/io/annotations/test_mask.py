@@ -18,13 +18,10 @@ def read(folder, labels, **options):
     return read_points(path, "mask")
 
 
-@given(
-    labels=arrays(
-        np.uint16,
-        array_shapes(min_dims=2, max_dims=2, max_side=12),
-        elements=st.sampled_from([0, 1, 2, 65535]),
-    )
-)
+SIDES = array_shapes(min_dims=2, max_dims=2, max_side=12)
+
+
+@given(labels=arrays(np.uint16, SIDES, elements=st.sampled_from([0, 1, 2, 65535])))
 def test_each_area_that_hangs_together_has_exactly_one_point_inside(labels):
     points = points_in_labels(labels)
     rows, cols = np.floor(points + 0.5).astype(int).T
@@ -45,12 +42,6 @@ def test_touching_areas_of_different_labels_stay_apart(tmp_path):
     assert cells.image_shapes == [(6, 8)]
 
 
-def test_one_label_in_two_places_is_two_objects(tmp_path):
-    labels = np.zeros((6, 8), dtype=np.uint8)
-    labels[0, 0], labels[5, 5:8] = 7, 7
-    assert_array_equal(read(tmp_path, labels).points[0], [[0, 0], [5, 6]])
-
-
 def test_the_point_of_a_crescent_lies_in_it():
     labels = np.zeros((9, 11), dtype=np.int32)
     labels[1:8, 1:10] = 1
@@ -60,14 +51,6 @@ def test_the_point_of_a_crescent_lies_in_it():
     assert depth[row, col] == depth.max()
 
 
-def test_an_object_in_the_hole_of_another_is_found():
-    labels = np.full((7, 7), 1)
-    labels[2:5, 2:5] = 0
-    labels[3, 3] = 2
-    points = points_in_labels(labels)
-    assert sorted(labels[tuple(np.floor(p + 0.5).astype(int))] for p in points) == [1, 2]
-
-
 def test_of_a_palette_the_indices_are_labels(tmp_path):
     image = Image.fromarray(np.array([[1, 2, 2], [0, 0, 0]], dtype=np.uint8))
     image.putpalette([0, 0, 0, 255, 0, 0, 255, 0, 0])
@@ -75,12 +58,9 @@ def test_of_a_palette_the_indices_are_labels(tmp_path):
     assert_array_equal(read_points(tmp_path / "mask.png", "mask").points[0], [[0, 0], [0, 1.5]])
 
 
-def test_an_empty_mask_has_no_points(tmp_path):
+def test_an_empty_mask_has_no_points_and_a_colour_picture_is_no_mask(tmp_path):
     assert read(tmp_path, np.zeros((4, 4), dtype=np.uint8)).points.counts.tolist() == [0]
-
-
-def test_a_colour_picture_is_no_mask(tmp_path):
-    with pytest.raises(ValueError, match=r"of shape \(4, 4, 3\); expected a mask of one channel"):
+    with pytest.raises(ValueError, match=r"one channel.* got shape \(4, 4, 3\)"):
         read(tmp_path, np.zeros((4, 4, 3), dtype=np.uint8))
 
 
@@ -88,7 +68,7 @@ def test_a_colour_picture_is_no_mask(tmp_path):
 def test_labels_are_whole_numbers_from_zero(tmp_path, value):
     tifffile = pytest.importorskip("tifffile", reason="tifffile reads TIFF")
     tifffile.imwrite(tmp_path / "mask.tif", np.full((3, 3), value, dtype=np.float32))
-    with pytest.raises(ValueError, match="values below 0 or between whole numbers"):
+    with pytest.raises(ValueError, match="whole numbers from 0"):
         read_points(tmp_path / "mask.tif", "mask")
 
 

@@ -3,15 +3,7 @@ from numpy.testing import assert_array_equal
 
 from skcount.io import read_points
 
-
-@pytest.fixture
-def write(tmp_path):
-    def write(text):
-        path = tmp_path / "points.csv"
-        path.write_text(text)
-        return path
-
-    return write
+NAME = "points.csv"
 
 
 @pytest.mark.parametrize("layout", [None, "csv", "napari"])
@@ -38,11 +30,11 @@ def test_a_layer_over_a_stack_is_an_image_for_each_number(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x,y\n1,2\n", "expected 'axis-0' and 'axis-1'"),
-        ("index,shape-type,vertex-index,axis-0,axis-1\n0,path,0,1,2\n", "holds a shapes layer"),
-        ("index,axis-0,axis-1,axis-2,axis-3\n0,1,1,1,1\n", "has the axes axis-0, axis-1, axis-2, axis-3"),
-        ("index,axis-0,axis-1,axis-2\n0,1.5,1,1\n", "1 points between images, as in a volume"),
-        ("index,axis-0,axis-1,axis-2\n0,-1,1,1\n", "before the first"),
+        ("x,y\n1,2\n", "format='napari'; expected the columns 'axis-0' and 'axis-1'"),
+        ("index,shape-type,vertex-index,axis-0,axis-1\n0,path,0,1,2\n", "shapes layer"),
+        ("index,axis-0,axis-1,axis-2,axis-3\n0,1,1,1,1\n", "axes .* got axis-0, axis-1, axis-2, axis-3"),
+        ("index,axis-0,axis-1,axis-2\n0,1.5,1,1\n", "slices .* whole numbers from 0; got 1.5"),
+        ("index,axis-0,axis-1,axis-2\n0,-1,1,1\n", "slices .* from 0; got -1"),
     ],
 )
 def test_other_layers_are_refused(write, text, message):

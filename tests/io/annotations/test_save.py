@@ -1,4 +1,3 @@
-import csv
 import os
 
 import numpy as np
@@ -40,21 +39,12 @@ def test_points_of_many_images_come_back_exactly_by_number(tmp_path_factory, poi
     assert read_points(path, names=names, missing="empty", slices="split").points == PointAnnotations(points)
 
 
-@given(
-    named=st.dictionaries(
-        st.text(
-            st.characters(
-                codec="utf-8", exclude_characters=":\0", exclude_categories=["Cc", "Cs", "Zl", "Zp"]
-            ),
-            min_size=1,
-        )
-        .map(str.strip)
-        .filter(bool),
-        POINTS,
-        min_size=1,
-        max_size=4,
-    )
-)
+# What any tool can write: no colons, control characters or line breaks.
+TEXT = st.characters(codec="utf-8", exclude_characters=":\0", exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+NAMES = st.text(TEXT, min_size=1).map(str.strip).filter(bool)
+
+
+@given(named=st.dictionaries(NAMES, POINTS, min_size=1, max_size=4))
 def test_points_of_many_images_come_back_exactly_by_name(tmp_path_factory, named):
     path = tmp_path_factory.mktemp("save") / "cells.csv"
     save_points(path, list(named.values()), list(named), format="imagej")
@@ -65,24 +55,11 @@ def test_points_of_many_images_come_back_exactly_by_name(tmp_path_factory, named
 # --- The layouts of the tools ---------------------------------------------------------------------
 
 
-def read_as_napari(path):
-    """What napari's own reader of points does: axes by the beginning of their names, the rest features."""
-    with open(path, newline="") as file:
-        header, *rows = csv.reader(file, delimiter=",")
-    assert {"axis-0", "axis-1"} <= set(header)
-    axes = [name.startswith("axis-") for name in header]
-    return np.array([[float(cell) for cell, axis in zip(row, axes, strict=True) if axis] for row in rows])
-
-
-def test_napari_finds_its_axes(path):
+def test_napari_and_imagej_find_their_columns(path):
     save_points(path, [[(2, 10), (4.5, 4)]])
-    assert read_as_napari(path).tolist() == [[2, 10], [4.5, 4]]
-    assert path.read_text().splitlines()[0] == "index,axis-0,axis-1"
+    assert path.read_text() == "index,axis-0,axis-1\n0,2.0,10.0\n1,4.5,4.0\n"
     save_points(path, [[(2, 10)], [], [(4.5, 4)]])
-    assert read_as_napari(path).tolist() == [[0, 2, 10], [2, 4.5, 4]]
-
-
-def test_imagej_finds_its_columns(path):
+    assert path.read_text() == "index,axis-0,axis-1,axis-2\n0,0,2.0,10.0\n1,2,4.5,4.0\n"
     save_points(path, [[(2, 10), (4.5, 4)]], format="imagej")
     assert path.read_text() == " ,X,Y\n1,10.0,2.0\n2,4.0,4.5\n"
     save_points(path, [[(2, 10)], [], [(4.5, 4)]], format="imagej")
@@ -94,37 +71,33 @@ def test_imagej_finds_its_columns(path):
 # --- Writing --------------------------------------------------------------------------------------
 
 
-def test_the_file_is_whole_or_the_old_one(path, monkeypatch):
-    save_points(path, [[(1, 2)]])
+def test_the_file_is_whole_or_the_old_one_which_it_replaces(path, monkeypatch):
+    save_points(path, [[(1, 2)]] * 9)
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         save_points(path, [[(3, 4)]])
     monkeypatch.undo()
-    assert read_points(path).points == PointAnnotations([[(1, 2)]])
-    assert [file.name for file in path.parent.iterdir()] == ["cells.csv"]
-
-
-def test_an_existing_file_is_replaced(path):
-    save_points(path, [[(1, 2)]] * 9)
+    assert read_points(path, slices="split").points == PointAnnotations([[(1, 2)]] * 9)
     save_points(path, [[(3, 4)]])
     assert read_points(path).points == PointAnnotations([[(3, 4)]])
+    assert [file.name for file in path.parent.iterdir()] == ["cells.csv"]
 
 
 @pytest.mark.parametrize(
     ("points", "arguments", "message"),
     [
-        ([], {}, "There are no images"),
+        ([], {}, "`points` .* at least one image"),
         ([(1, 2)], {}, "need their sample axis"),
         ([[(1, np.nan)]], {}, "NaN or infinity"),
-        ([[]], {"names": ["a"]}, "napari has no place for names"),
-        ([[]], {"format": "excel"}, "format='excel'; expected one of 'napari', 'imagej'"),
-        ([[], []], {"format": "imagej", "names": ["a"]}, "1 different names came for 2 images"),
-        ([[], []], {"format": "imagej", "names": ["a", "a"]}, "1 different names came for 2 images"),
-        ([[]], {"format": "imagej", "names": [""]}, "is called ''; expected a name without colons"),
-        ([[]], {"format": "imagej", "names": ["a:b"]}, "is called 'a:b'; expected a name without colons"),
-        ([[]], {"format": "imagej", "names": ["a\0"]}, "expected a name without colons"),
-        ([[]], {"format": "imagej", "names": [" a"]}, "is called ' a'"),
-        ([[]], {"format": "imagej", "names": ["a\nb"]}, "expected a name without colons, line breaks"),
+        ([[]], {"names": ["a"]}, "`names` .* napari"),
+        ([[]], {"format": "excel"}, "'format' parameter .* Got 'excel'"),
+        ([[], []], {"format": "imagej", "names": ["a"]}, "`names` must be 2 different names"),
+        ([[], []], {"format": "imagej", "names": ["a", "a"]}, "`names` must be 2 different names"),
+        ([[]], {"format": "imagej", "names": [""]}, "`names` .* got ''"),
+        ([[]], {"format": "imagej", "names": ["a:b"]}, "`names` .* colons.* got 'a:b'"),
+        ([[]], {"format": "imagej", "names": ["a\0"]}, "`names` .* got 'a"),
+        ([[]], {"format": "imagej", "names": [" a"]}, "`names` .* blanks.* got ' a'"),
+        ([[]], {"format": "imagej", "names": ["a\nb"]}, "`names` .* line breaks"),
     ],
 )
 def test_what_cannot_be_written_is_refused_and_nothing_is_written(path, points, arguments, message):

@@ -10,16 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 
-from skcount.io._hdf5._codecs import (
-    CODECS,
-    DEFLATE,
-    SHUFFLE,
-    ZSTD,
-    checksum,
-    choose_codec,
-    decode,
-    encode,
-)
+from skcount.io._hdf5._codecs import CODECS, DEFLATE, SHUFFLE, ZSTD, checksum, choose_codec, decode, encode
 
 IMAGE = np.arange(60, dtype="<u2").reshape(4, 5, 3)
 
@@ -38,24 +29,18 @@ def test_decoding_undoes_encoding(pixels, codec):
     assert decoded.flags.writeable
 
 
-@pytest.mark.parametrize("compression", ["zstd", "gzip", None])
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "float64"])
-def test_a_chosen_codec_can_be_undone(compression, dtype):
-    assert choose_codec(compression, np.dtype(dtype)) in CODECS
-
-
 @pytest.mark.parametrize(
     ("codec", "chunk", "message"),
     [
         ((), b"too short", "9 bytes of pixels, not 120"),
         ((), bytes(121), "121 bytes"),
-        ((SHUFFLE, DEFLATE), b"no gzip at all", "no gzip stream"),
+        ((SHUFFLE, DEFLATE), b"no gzip at all", "not a gzip stream"),
         ((SHUFFLE, DEFLATE), zlib.compress(bytes(119)), "119 bytes"),
-        ((DEFLATE,), zlib.compress(bytes(120))[:-9], "bytes of pixels|no gzip stream"),
-        ((ZSTD,), b"no zstd at all", "no zstd frame"),
-        ((ZSTD,), zstandard.compress(bytes(119)), "does not say that it holds 120 bytes"),
-        ((ZSTD,), zstandard.compress(bytes(range(120)))[:-9], "no zstd frame"),
-        ((ZSTD,), b"", "no zstd frame"),
+        ((DEFLATE,), zlib.compress(bytes(120))[:-9], "bytes of pixels|not a gzip stream"),
+        ((ZSTD,), b"no zstd at all", "not a zstd frame"),
+        ((ZSTD,), zstandard.compress(bytes(119)), "does not declare 120 bytes"),
+        ((ZSTD,), zstandard.compress(bytes(range(120)))[:-9], "not a zstd frame"),
+        ((ZSTD,), b"", "not a zstd frame"),
     ],
 )
 def test_a_chunk_of_another_image_is_refused(codec, chunk, message):
@@ -95,5 +80,6 @@ def test_the_checksum_is_the_one_of_the_documentation():
     assert checksum("images", 3, IMAGE) == xxhash.xxh3_64_intdigest(IMAGE.tobytes(), seed=seed)
 
 
-def test_shuffling_sorts_bytes_by_significance_as_hdf5_does():
+def test_a_chosen_codec_can_be_undone_and_shuffling_sorts_bytes_by_significance_as_hdf5_does():
+    assert {choose_codec(name, np.dtype(d)) for name in ("zstd", "gzip", None) for d in "?Bd"} <= set(CODECS)
     assert_array_equal(encode(np.array([1, 258], dtype="<u2"), (SHUFFLE,)).reshape(-1), [1, 2, 0, 1])

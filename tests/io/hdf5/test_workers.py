@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_s
 from skcount import DensityMapRegressor
 from skcount.datasets import make_cells
 from skcount.io import load_hdf5, save_hdf5
-from skcount.io._hdf5._source import HDF5Source
+from skcount.io._hdf5._store import HDF5Store
 
 N_IMAGES = 12
 GROUPS = np.arange(N_IMAGES) // 3
@@ -34,26 +34,21 @@ def path(cells, tmp_path_factory):
 
 
 def small_regressor(**params):
-    params = {
-        "architecture_params": {"filters": 2},
-        "max_epochs": 1,
-        "patch_size": 16,
-        "random_state": 0,
-    } | params
-    return DensityMapRegressor(**params)
+    params = {"max_epochs": 1, "patch_size": 16, "random_state": 0} | params
+    return DensityMapRegressor(architecture_params={"filters": 2}, **params)
 
 
 def test_a_regressor_learns_the_same_from_the_file_as_from_memory(path, cells):
     X, y = load_hdf5(path, return_X_y=True)
     with X:
         from_file = small_regressor().fit(X, y).predict(X)
-        from_memory = small_regressor().fit(cells.images, y, roi=[X.roi[i] for i in range(N_IMAGES)])
         masks = [X.roi[i] for i in range(N_IMAGES)]
+        from_memory = small_regressor().fit(cells.images, y, roi=masks)
         assert_array_equal(from_file, from_memory.predict(cells.images, roi=masks))
 
 
 def test_fit_and_predict_never_hold_all_images(path, monkeypatch):
-    alive, most, read = weakref.WeakValueDictionary(), 0, HDF5Source.read
+    alive, most, read = weakref.WeakValueDictionary(), 0, HDF5Store.read
 
     def count(source, number):
         nonlocal most
@@ -63,7 +58,7 @@ def test_fit_and_predict_never_hold_all_images(path, monkeypatch):
             most = max(most, len(alive))
         return image
 
-    monkeypatch.setattr(HDF5Source, "read", count)
+    monkeypatch.setattr(HDF5Store, "read", count)
     X, y = load_hdf5(path, return_X_y=True)
     with X:
         small_regressor(batch_size=2).fit(X, y).predict(X)
@@ -98,33 +93,11 @@ def total_of(images, number):
     return os.getpid(), int(images[number].sum()), int(images.roi[number].sum())
 
 
-def expected_totals(path, cells):
-    with load_hdf5(path).images as images:
-        return [(int(cells.images[i].sum()), int(images.roi[i].sum())) for i in range(N_IMAGES)]
-
-
 def test_processes_read_for_themselves(path, cells):
     with load_hdf5(path).images as images:
-        images[0]
+        expected = [[int(cells.images[i].sum()), int(images.roi[i].sum())] for i in range(N_IMAGES)]
         with get_context("spawn").Pool(2) as pool:
             found = pool.starmap(total_of, [(images[::-1], number) for number in range(N_IMAGES)])
-    assert [totals for _, *totals in found] == [list(totals) for totals in expected_totals(path, cells)[::-1]]
+        found += joblib.Parallel(n_jobs=2)(joblib.delayed(total_of)(images, i) for i in range(N_IMAGES))
+    assert [totals for _, *totals in found] == [*expected[::-1], *expected]
     assert os.getpid() not in {pid for pid, *_ in found}
-
-
-@pytest.mark.slow
-def test_dask_workers_read_for_themselves(path):
-    distributed = pytest.importorskip("distributed", reason="dask runs its workers")
-    X, y = load_hdf5(path, return_X_y=True)
-    search = GridSearchCV(small_regressor(), {"sigma": [1, 2]}, cv=2, error_score="raise")
-    with X:
-        expected = search.fit(X, y).cv_results_["mean_test_score"]
-        with (
-            distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-            ) as cluster,
-            distributed.Client(cluster),
-            joblib.parallel_backend("dask"),
-        ):
-            found = clone(search).fit(X, y).cv_results_["mean_test_score"]
-    assert_array_equal(found, expected)

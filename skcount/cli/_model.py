@@ -1,0 +1,68 @@
+"""`skcount info` and `skcount export`: describe a model, and convert it to ONNX."""
+
+import json
+
+import click
+
+from skcount.cli._inputs import json_option
+from skcount.cli._outputs import report
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  skcount info model.skcount
+  skcount info model.skcount --json"""
+)
+@click.argument("model")
+@json_option
+def info(model, as_json):
+    """Describe a model: its parameters, its training, and the versions that wrote it."""
+    from safetensors import safe_open
+
+    from skcount import load
+
+    regressor = load(model)  # first, because it checks the file
+    with safe_open(model, framework="numpy") as file:
+        versions = json.loads(file.metadata()["skcount"])["versions"]
+    params = regressor.get_params(deep=False)
+    result = {
+        "file": model,
+        "class": type(regressor).__name__,
+        "params": {
+            k: v if isinstance(v, bool | int | float | str | None) else repr(v) for k, v in params.items()
+        },
+        "sigma": regressor.density_.sigma,
+        "n_channels": regressor.n_channels_in_,
+        "n_weights": sum(weights.numel() for weights in regressor.module_.parameters()),
+        "n_epochs": regressor.n_iter_,
+        "last_epoch": regressor.history_[-1],
+        "versions": versions,
+    }
+    text = [
+        " ".join(repr(regressor).split()),
+        f"  sigma: {result['sigma']:g} pixels",
+        f"  channels: {result['n_channels']}",
+        f"  weights: {result['n_weights']:,}",
+        f"  epochs: {result['n_epochs']}",
+        f"  last epoch: {', '.join(f'{name} {value:.4g}' for name, value in result['last_epoch'].items())}",
+        f"  written by: {', '.join(f'{name} {version}' for name, version in versions.items())}",
+    ]
+    report(as_json, result, "\n".join(text))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  skcount export model.skcount model.onnx
+  skcount export model.skcount model.onnx --json"""
+)
+@click.argument("model")
+@click.argument("out", metavar="ONNX")
+@json_option
+def export(model, out, as_json):
+    """Write a model as an ONNX file, and check that it counts the same. Needs skcount[onnx]."""
+    from skcount import load
+
+    load(model).export_onnx(out)
+    report(as_json, {"model": model, "onnx": out}, f"ONNX: {out}")

@@ -1,0 +1,432 @@
+"""Prepare a fit, and store its results."""
+
+import warnings
+from copy import copy, deepcopy
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GroupShuffleSplit
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import column_or_1d, validate_data
+
+from skcount._check import check_groups, check_pair, check_weights
+from skcount._progress import track
+from skcount.density import DensityMapTransformer
+from skcount.images import Familiarity, ImageSet, channel_statistics, check_images, image_statistics, is_table
+from skcount.inference import SMALL, check_device, check_memory, tile_grid
+from skcount.losses import make_loss
+from skcount.networks import DensityNetwork
+from skcount.points import check_inside, check_target
+from skcount.regressors._parameters import check_callbacks, warn_of_list
+from skcount.regressors._state import LEARNT
+from skcount.training import (
+    CONVERGED,
+    BlankPenalty,
+    CountTarget,
+    Crops,
+    MapTarget,
+    Plan,
+    PointTarget,
+    Result,
+    TaskTree,
+    Validation,
+    blank_shape,
+    own_randomness,
+    train,
+)
+
+# Chosen on images held out from VGG's training pool: see benchmarks/RESULTS.md.
+AUTO_PATCH = 128
+AUTO_STEPS = 1200
+AUTO_EPOCHS = 10
+# The height of one object in the network's own units.
+HEIGHT = 4.0
+# Epochs without a smaller error on validation images after which early_stopping=True ends a fit.
+PATIENCE = 20
+# Attributes that a fit learns from the columns of a table.
+COLUMNS = ("n_features_in_", "feature_names_in_")
+
+
+class TrainingData(NamedTuple):
+    """Checked training data; weights are 1 on average, and `columns` are the attributes of a table's columns."""
+
+    images: ImageSet
+    target: object
+    weights: np.ndarray
+    channels: tuple
+    density: DensityMapTransformer
+    validation: Validation | None
+    seed: int
+    dtype: type
+    columns: dict | None
+
+
+def prepare(
+    images, target, weights, density, seed, dtype, columns, *, groups=None, validation=None, verbose=0
+):
+    """Return checked images and targets as TrainingData.
+
+    `validation` is a part of the images to hold out, a Validation, or None.
+    """
+    kept = np.flatnonzero(weights)
+    if isinstance(validation, float):
+        kept, held_out = hold_out(kept, groups, validation, seed)
+        validation = Validation(images.take(held_out), target.take(held_out).counts, weights[held_out])
+    if validation is not None:
+        for index in range(len(validation.images)):
+            image_statistics(validation.images, index, dtype)  # rejects NaN and infinity
+    shown = track(kept, "read", len(kept)) if verbose == 1 else kept
+    channels = channel_statistics(images, weights, shown, dtype)
+    if len(kept) < len(images):
+        images, target, weights = images.take(kept), target.take(kept), weights[kept]
+    weights = weights / weights.mean()
+    return TrainingData(images, target, weights, channels, density, validation, seed, dtype, columns)
+
+
+def training_target(target, images, density, action=None):
+    """Return the training target of a checked Target: points inside, maps or counts; `action` is for points outside."""
+    target.check_images(images.sizes)
+    if target.kind == "counts":
+        return CountTarget(target.values, images)
+    if target.kind == "maps":
+        return MapTarget(target.values, images)
+    action = density.outside if action is None else action
+    inside = check_inside(target.values, images.sizes, images.roi, action, refuse_swapped=True)
+    points = target.values if inside.all() else target.values.select(inside)
+    return PointTarget(points, images, density)
+
+
+def validation_set(validation_data, as_images, density):
+    """Return the user's (X, y) as a Validation; `as_images` turns X into images like those of the training."""
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        raise ValueError(f"`validation_data` must be a pair (X, y); got {type(validation_data).__name__}.")
+    X, y = validation_data
+    target = check_target(y)
+    images = as_images(X)
+    counts = training_target(target, images, density).counts
+    return Validation(images, counts, np.ones(len(images)))
+
+
+def refuse_side_data(roi, perspective):
+    """Reject side data of a table."""
+    for name, given in (("roi", roi), ("perspective", perspective)):
+        if given is not None:
+            raise ValueError(f"`{name}` must be None for a table; pass images to use it.")
+
+
+def training_weights(sample_weight, n_images):
+    """Return one weight per image, given an array, one number or None; reject weights that are all zero."""
+    if sample_weight is None:
+        return np.ones(n_images)
+    if not isinstance(sample_weight, list | tuple) and np.asarray(sample_weight).ndim == 0:
+        sample_weight = np.full(n_images, sample_weight)
+    weights = check_weights(sample_weight, n_images)
+    if not weights.any():
+        raise ValueError("All sample weights are zero; at least one must be positive.")
+    return weights
+
+
+def hold_out(indices, groups, fraction, random_state):
+    """Split indices at random into those to train on and those to validate on, ascending; groups stay together."""
+    labels = indices if groups is None else groups[indices]
+    n_labels = len(np.unique(labels))
+    if n_labels < 2:
+        what = "image" if groups is None else "group"
+        raise ValueError(
+            f"Cannot hold out validation images: `X` has only {n_labels} {what} with a positive weight, and "
+            "validation_fraction or early_stopping needs at least 2."
+        )
+    n_valid = min(max(1, round(fraction * n_labels)), n_labels - 1)
+    splitter = GroupShuffleSplit(1, test_size=n_valid, random_state=check_random_state(random_state))
+    train, valid = next(splitter.split(indices, groups=labels))
+    return np.sort(indices[train]), np.sort(indices[valid])
+
+
+class FittingMixin:
+    """The private half of `fit` and `partial_fit`: check the data, make a plan, train, store the results."""
+
+    def _check_data(
+        self,
+        X,
+        y,
+        fresh,
+        sample_weight,
+        groups,
+        roi,
+        perspective,
+        validation_data=None,
+        seed=None,
+        validates=True,
+    ):
+        """Check all arguments of a fit before any training; `seed` is the seed of a resumed fit."""
+        density = self._make_density()
+        check_device(self.device)
+        if self.callbacks:
+            check_callbacks(self.callbacks)
+        if not fresh and self._network_params != self._get_network_params():
+            raise ValueError(
+                f"The network was fitted with {self._network_params} and cannot go on with {self._get_network_params()}. "
+                "To start a new fit, clone the regressor or set warm_start=False."
+            )
+        target = check_target(y)
+        if target.is_column:
+            column_or_1d(target.values[:, None], warn=True)  # as scikit-learn's estimators do
+        if groups is None and isinstance(X, ImageSet):
+            groups = X.groups
+        images, columns = self._check_training_images(X, fresh, target, roi, perspective)
+        if target.kind == "points" and target.is_plain and vars(self).get("_is_clone"):
+            warn_of_list()
+        if groups is not None:
+            groups = check_groups(groups, len(images))
+        weights = training_weights(sample_weight, len(images))
+        target = training_target(target, images, density)
+        self._check_loss_and_augment(target, images)
+        validation = None
+        if validates:
+            validation = self._choose_validation(validation_data, density, columns, images.n_channels)
+        return prepare(
+            images,
+            target,
+            weights,
+            density,
+            self._choose_seed(fresh, seed),
+            self._dtype,
+            columns,
+            groups=groups,
+            validation=validation,
+            verbose=self.verbose,
+        )
+
+    def _check_training_images(self, X, fresh, target, roi, perspective):
+        """Return images and None, or a table as images of 1 x n_features and the attributes of its columns."""
+        is_new_table = fresh and target.kind == "counts" and is_table(X)
+        if fresh and not is_new_table:
+            return check_images(X, roi, perspective), None
+        checked = copy(self)  # its attributes are kept after the fit has succeeded
+        if is_new_table:
+            refuse_side_data(roi, perspective)
+            images = ImageSet(validate_data(checked, X, dtype=[np.float64, np.float32])[:, None, :])
+        else:
+            images = self._check_images(X, roi, perspective)
+        columns = {name: getattr(checked, name) for name in COLUMNS if hasattr(checked, name)}
+        return images, columns or None
+
+    def _check_loss_and_augment(self, target, images):
+        """Reject a loss or an augmentation that cannot be used with the target."""
+        loss = make_loss(self.loss, 1.0, 2.0)
+        is_points = target.is_map and hasattr(target, "points")
+        if loss.needs_points and target.is_map and not is_points:
+            raise ValueError(
+                f"`loss`={self.loss!r} needs points as y; got density maps. Pass points, or use another loss."
+            )
+        if loss.needs_maps and not target.is_map:
+            raise ValueError("A `loss` of your own needs points or density maps as y; got counts.")
+        if callable(self.augment) and not (is_points and images.roi is None and images.perspective is None):
+            raise ValueError(
+                "A function as `augment` needs points as y, and neither roi nor perspective, which it does not change."
+            )
+
+    def _choose_validation(self, validation_data, density, columns, n_channels):
+        """Return the fraction of the images to hold out, the given validation set, or None."""
+        if validation_data is None:
+            fraction = self.validation_fraction
+            return 0.1 if self.early_stopping is not False and fraction is None else fraction
+        if self.validation_fraction is not None:
+            raise ValueError("`validation_fraction` must be None with validation_data; use one of them.")
+
+        # They are checked like images to predict, by a copy that already has the attributes of the training images.
+        fitted = copy(self)
+        vars(fitted).update(dict.fromkeys(COLUMNS) | (columns or {}), module_=None, n_channels_in_=n_channels)
+        return validation_set(validation_data, fitted._check_images, density)
+
+    def _choose_seed(self, fresh, seed):
+        """Return the seed of a fit and of fits that continue it, so that a warm start holds out the same images."""
+        if not fresh:
+            return self._seed
+        if self.random_state is None and seed is not None:  # drawn when the fit began
+            return seed
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _fit(self, data, fresh, seen, checkpoint, one_cycle):
+        """Train on checked data, then store the results, so that a failed fit does not change an earlier one."""
+        with own_randomness(data.seed if fresh else self._random_stream, check_device(self.device)):
+            plan = self._make_plan(data, fresh, checkpoint, one_cycle)
+            n_epochs = plan.n_epochs - (
+                len(checkpoint.state["history"]) if checkpoint and checkpoint.state else 0
+            )
+            if seen:
+                plan.tasks = TaskTree(self, n_epochs, lambda: self._learnt_so_far(plan, data, fresh), **seen)
+            result = train(plan)
+        self._keep(plan, data, result, fresh)
+        if plan.tasks is not None:
+            plan.tasks.end()
+        if result.diverged is not None:
+            raise result.diverged
+        low, high = CONVERGED
+        if not low < result.share < high:
+            warnings.warn(
+                f"After {len(result.history)} epochs the maps of the training images sum to {result.share:.0%} of their "
+                f"counts; expected {low:.0%} to {high:.0%}: the network has not learnt to count yet. Train longer "
+                "(max_epochs), or with a smaller sigma.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _keep(self, plan, data, result, fresh):
+        """Assign every attribute that a fit learns."""
+        self.module_ = plan.module.eval()
+        self.density_ = data.density
+        self.n_channels_in_ = data.images.n_channels
+        self.patch_size_ = plan.crops.patch_shape
+        past = [] if fresh else self.history_
+        for row in result.history:
+            row["epoch"] += len(past)
+        self.history_ = past + result.history
+        self.n_iter_ = len(self.history_)
+        self._network_params = self._get_network_params()
+        self._seed = data.seed
+        self._seen = Familiarity.describe(data.channels, None if fresh else self._seen)
+        # State from which another call continues: the stream of random numbers and, within one run, the optimizer's
+        # state.
+        self._random_stream = result.random_stream
+        state = {"optimizer": result.optimizer_state, "n_steps": result.n_steps}
+        self._training_state = None if plan.one_cycle else state
+        for name in COLUMNS:
+            vars(self).pop(name, None)
+        vars(self).update(data.columns or {})
+
+    def _learnt_so_far(self, plan, data, fresh):
+        """Return the attributes that make a copy of this regressor ready to predict, for scikit-learn's callbacks."""
+        fitted = copy(self)
+        fitted._keep(plan, data, Result([]), fresh)
+        return {name: vars(fitted)[name] for name in LEARNT if name in vars(fitted)}
+
+    def _make_plan(self, data, fresh, checkpoint, one_cycle):
+        """Build the network and decide everything else about the training; reject settings that would make it fail."""
+        device = check_device(self.device)
+        is_table = data.columns is not None
+        module = self._start_module(data, fresh)
+        loss = make_loss(self.loss, float(module.output_scale), data.density.sigma)
+        crops = Crops(
+            data.images,
+            data.target,
+            self._patch_shape(data.images, data.target),
+            data.weights,
+            None if is_table else self.augment,
+            with_points=loss.needs_points and data.target.is_map,
+            channels=torch.stack([module.mean, module.std]).flatten(1).numpy(force=True).astype(np.float64),
+            dtype=self._dtype,
+        )
+        batch_size = len(crops) if self.batch_size == -1 else min(self.batch_size, len(crops))
+        n_epochs = self.max_epochs if one_cycle else 1
+        # The state of the run that this one continues: that of earlier calls of partial_fit, or of a killed fit.
+        earlier = None if fresh or one_cycle else self._training_state
+        state = earlier or (checkpoint and checkpoint.state)
+        penalty, channels = None, data.channels
+        if not is_table:  # the penalty teaches that a flat image is empty
+            step, unit = state["n_steps"] if state else 0, float(module.output_scale)
+            penalty = BlankPenalty(channels.low, channels.high, channels.std, crops.patch_shape, unit, step)
+        plan = Plan(
+            module,
+            crops,
+            loss,
+            n_epochs=_auto_epochs(-(-len(crops) // batch_size)) if n_epochs == "auto" else n_epochs,
+            lr=self.lr,
+            batch_size=batch_size,
+            device=device,
+            one_cycle=one_cycle,
+            prediction=self._prediction(device),
+            penalty=penalty,
+            validation=data.validation,
+            patience=PATIENCE if self.early_stopping is True else self.early_stopping or None,
+            optimizer_state=earlier and earlier["optimizer"],
+            checkpoint=checkpoint,
+            callbacks=self.callbacks or [],
+            net_params=self.net_params or {},
+            verbose=self.verbose,
+        )
+        if batch_size * np.prod(crops.patch_shape) >= SMALL:
+            check_memory(module, (batch_size, *crops.patch_shape), *plan.memory_subject, training=True)
+        if crops.function is not None:
+            with torch.random.fork_rng(devices=[]):
+                crops[0]  # rejects a function that returns something else
+        return plan
+
+    def _start_module(self, data, fresh):
+        """Return the network to train: a new one, or a copy, so that a failed fit does not change the fitted one."""
+        if fresh:
+            unit = data.target.unit(data.weights) / HEIGHT
+            module = self._make_module(data.channels.mean, data.channels.std, unit, check_device(self.device))
+        else:
+            module = deepcopy(self.module_).unfreeze_statistics().to(check_device(self.device))
+        module.bf16_training = self.precision == "bf16-mixed"
+        if self.tile_size is not None:
+            tile_grid(module, check_pair(self.tile_size, "tile_size"))
+        if callable(getattr(self, "architecture", None)):
+            self._try_network(module, data)
+        return module
+
+    def _make_module(self, mean, std, output_scale, device, dtype=None):
+        """Build the network with the statistics of the training images and the height of an object."""
+        with config_context(skip_parameter_validation=False):  # which `fit` skips in everything that it calls
+            network = DensityNetwork(self._make_network(len(mean)), mean, std, output_scale)
+        return network.to(device, getattr(torch, dtype or np.dtype(self._dtype).name))
+
+    def _try_network(self, module, data):
+        """Reject a user's network that does not map images of the training sizes to maps of the same size."""
+        shape = self._patch_shape(data.images, data.target)
+        for height, width in (shape,) if data.columns is not None else (shape, blank_shape(shape)):
+            blank = torch.zeros(1, module.mean.shape[1], height, width).to(module.mean)
+            try:
+                with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    module.eval()(blank)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"`architecture`={self.architecture!r} must map (n, n_channels, height, width) to (n, 1, height, "
+                    f"width), of any size; on {module.mean.shape[1]} channels and {height} x {width} pixels it raised "
+                    f"{str(error).splitlines()[0]}"
+                ) from error
+        module.train()
+
+    def _make_density(self):
+        """Return the transformer that makes the maps: the user's, with the regressor's `sigma` if it is given."""
+        density = DensityMapTransformer() if self.density is None else clone(self.density)
+        density = density if self.sigma is None else density.set_params(sigma=self.sigma)
+        density._validate_params()
+        return density
+
+    def _seen_by_callbacks(self, X, y, sample_weight, roi):
+        """Return the data for scikit-learn's callbacks, whose scorers need the region stored with the images."""
+        seen = {"X": X if roi is None else lambda: ImageSet(X, roi=roi), "y": y}
+        weights = np.asarray(sample_weight)
+        if weights.ndim:  # one number for all images has no effect
+            seen["metadata"] = {"sample_weight": weights}
+        return seen
+
+    def _get_network_params(self):
+        """Return the parameters from which the network is built."""
+        params = {"dtype": np.dtype(self._dtype).name}
+        for name in self._network_param_names:
+            params[name] = getattr(self, name)
+        return deepcopy(params)
+
+    def _patch_shape(self, images, target):
+        """Return the size of the crops: at most that of the largest image, and all of it if only counts are known."""
+        largest = np.max(images.sizes, axis=0)
+        if not target.is_map:
+            return tuple(largest.tolist())
+        patch = AUTO_PATCH if isinstance(self.patch_size, str) else check_pair(self.patch_size, "patch_size")
+        return tuple(np.minimum(largest, patch).tolist())
+
+
+def _auto_epochs(n_batches):
+    """Return the number of epochs that gives the automatic number of steps, but at least ten."""
+    return max(AUTO_EPOCHS, -(-AUTO_STEPS // n_batches))
