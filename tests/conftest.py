@@ -10,6 +10,8 @@ from pathlib import Path
 
 # Set before torch and BLAS are imported: pytest-xdist already fills the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Most tests compare results bit for bit, which is promised for CPUs; CUDA_VISIBLE_DEVICES=0 runs the tests of GPUs, too.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Train a network according to a plan, with its own random numbers; all decisions are made before."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from threading import RLock
 
@@ -164,7 +164,8 @@ def train(plan):
             best.best_ = start
     diverged = None
     try:
-        net.partial_fit(plan.crops, None)
+        with nullcontext() if torch.device(plan.device).type != "cuda" else _reproducible():
+            net.partial_fit(plan.crops, None)
         _check_finite(plan)
     except FloatingPointError as error:
         diverged = _restore(error, net, best, good, plan.lr)
@@ -250,6 +251,12 @@ def _restore(error, net, best, good, lr):
         raise diverged from error
     diverged.__cause__ = error
     return diverged
+
+
+def _reproducible():
+    """Return a block in which a GPU computes the same gradients each time, at some cost of speed."""
+    now = torch.backends.cudnn
+    return now.flags(now.enabled, False, now.benchmark_limit, True, now.allow_tf32)
 
 
 def _check_finite(plan):
