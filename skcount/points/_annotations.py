@@ -2,12 +2,6 @@
 
 It has one array of (row, col) per image. scikit-learn splits it like any other target, and stock metrics
 see the counts, because ``numpy.asarray`` of it is the number of points of each image.
-
->>> points = PointAnnotations([[(1, 2), (3, 4)], [], [(0.5, 7)]])
->>> points.counts
-array([2., 0., 1.])
->>> points[1:]
-PointAnnotations(2 images, 1 point)
 """
 
 import warnings
