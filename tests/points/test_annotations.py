@@ -1,32 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from ragged_points import law, ragged, same
 
 from skcount import ImageSet, PointAnnotations
 from skcount.points import check_points, is_inside
-
-law = settings(max_examples=50, deadline=None)
-coordinates = st.floats(-1e6, 1e6)
-point_arrays = arrays(np.float64, st.tuples(st.integers(0, 5), st.just(2)), elements=coordinates)
-ragged = st.lists(point_arrays, max_size=7)
-
-
-def same(points, expected):
-    """Return whether these are annotations with exactly these arrays."""
-    return (
-        isinstance(points, PointAnnotations)
-        and len(points) == len(expected)
-        and all(np.array_equal(a, b) for a, b in zip(points, expected, strict=True))
-    )
-
-
-@pytest.fixture
-def points():
-    """Return 0 to 3 points for each of twelve images."""
-    return PointAnnotations([[(i, i + k) for k in range(i % 4)] for i in range(12)])
-
 
 # What is refused is in reliability/test_bad_input.py.
 

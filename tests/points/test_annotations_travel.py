@@ -10,9 +10,8 @@ import sys
 import joblib
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from hypothesis import given
+from ragged_points import law, ragged, same
 from sklearn.base import BaseEstimator, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import PredictionErrorDisplay, mean_absolute_error, r2_score
@@ -32,31 +31,11 @@ from sklearn.utils import _safe_indexing, resample, shuffle
 
 from skcount import PointAnnotations
 
-law = settings(max_examples=50, deadline=None)
-coordinates = st.floats(-1e6, 1e6)
-point_arrays = arrays(np.float64, st.tuples(st.integers(0, 5), st.just(2)), elements=coordinates)
-ragged = st.lists(point_arrays, max_size=7)
-
-
-def same(points, expected):
-    """Return whether these are annotations with exactly these arrays."""
-    return (
-        isinstance(points, PointAnnotations)
-        and len(points) == len(expected)
-        and all(np.array_equal(a, b) for a, b in zip(points, expected, strict=True))
-    )
-
 
 @pytest.fixture
 def images():
     """Return twelve images whose one pixel is their index."""
     return np.arange(12.0).reshape(-1, 1, 1)
-
-
-@pytest.fixture
-def points():
-    """Return 0 to 3 points for each of twelve images; the row of each is the image's index."""
-    return PointAnnotations([[(i, i + k) for k in range(i % 4)] for i in range(12)])
 
 
 def together(images, points):
