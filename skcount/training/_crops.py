@@ -47,7 +47,7 @@ class PointTarget:
         return PointTarget(self.points[indices], self.images.take(indices), self.density)
 
     def arrays(self):
-        """Return everything that the maps are made of, for a digest."""
+        """Return all that the maps are computed from; its digest tells whether they changed."""
         return self.points.coordinates, np.asarray(self.points.lengths)
 
     def crop(self, index, window, side_data):

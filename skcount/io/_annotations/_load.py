@@ -27,7 +27,7 @@ class Table(NamedTuple):
     delimiter: str
 
     def describe(self):
-        """Name the columns, for a message."""
+        """Return the names of the columns, as messages show them."""
         if self.header is None:
             return f"{len(self.rows[0])} columns without names"
         return f"the columns {', '.join(map(repr, self.header))}"

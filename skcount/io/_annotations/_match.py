@@ -92,7 +92,7 @@ def check_shapes(images, image_shape, what):
 def check_inside(images, shapes, outside, what, order, origin):
     """Reject or warn about points outside their image; without a size, only points above or left of it are found.
 
-    `order` and `origin` say how the points were read, for a hint about another way to read them.
+    `order` and `origin` say how the points were read, so that the message can suggest another way.
     """
     points = PointAnnotations([image.points for image in images])
     limits = np.array([shape or (np.inf, np.inf) for shape in shapes], dtype=np.float64).reshape(-1, 2)
