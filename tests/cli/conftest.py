@@ -25,9 +25,8 @@ def folder(tmp_path_factory):
         for number, array in enumerate(points):
             file.writelines(f"cell{number}.png,{col},{row}\n" for row, col in array)
     save_hdf5(folder / "cells.h5", X, points, groups=np.arange(20) // 2)
-    result = run(
-        "fit", folder / "pictures", folder / "cells.csv", *TINY, "--out", folder / "model.skcount", "--json"
-    )
+    options = [*TINY, "--out", folder / "model.skcount", "--json"]
+    result = run("fit", folder / "pictures", folder / "cells.csv", *options)
     assert result.exit_code == 0, result.stderr
     (folder / "report.json").write_text(result.stdout)
     (folder / "stderr.txt").write_text(result.stderr)

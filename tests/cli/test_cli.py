@@ -100,12 +100,8 @@ def test_a_region_of_interest_is_all_that_counts(folder, tmp_path):
     roi = ["--roi", tmp_path / "mask.png"]
     result = succeed("evaluate", folder / "model.skcount", folder / "cells.h5", *roi, "--json")
     assert json.loads(result.stdout)["n_objects"] == inside
-    part, whole = (
-        json.loads(succeed("predict", folder / "model.skcount", folder / "cells.h5", *more, "--json").stdout)[
-            "images"
-        ]
-        for more in (roi, [])
-    )
+    predict = "predict", folder / "model.skcount", folder / "cells.h5", "--json"
+    part, whole = (json.loads(succeed(*predict, *more).stdout)["images"] for more in (roi, []))
     assert all(a["count"] < b["count"] for a, b in zip(part, whole, strict=True))
 
 
@@ -258,9 +254,8 @@ def test_data_keeps_the_side_data(tmp_path, monkeypatch):
     mask = np.ones((8, 10), dtype=bool)
     mask[0] = False
     scale = np.full((8, 10), 0.5, dtype=np.float32)
-    save_hdf5(
-        tmp_path / "in.h5", np.zeros((2, 8, 10)), [[], [(1, 1)]], roi=mask, perspective=scale, groups=[4, 5]
-    )
+    side_data = {"roi": mask, "perspective": scale, "groups": [4, 5]}
+    save_hdf5(tmp_path / "in.h5", np.zeros((2, 8, 10)), [[], [(1, 1)]], **side_data)
     taken = []
 
     def fetch(archive):

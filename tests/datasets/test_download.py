@@ -1,9 +1,6 @@
 import re
 import sys
-import threading
 from dataclasses import replace
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,36 +21,28 @@ pytestmark = pytest.mark.usefixtures("digests")
 
 
 @pytest.fixture
-def serve(monkeypatch, digests, pages):
+def serve(monkeypatch, digests, pages, start_server):
     """Return a function that starts a server; it gives its answers, one after the other, and repeats the last.
 
     An answer is a status, a content, which is the address where a str leads elsewhere, and a length, which is not said
     where it is "".
     """
-    servers = []
 
     def serve(*answers):
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                status, content, length = answers[min(len(server.asked), len(answers) - 1)]
-                server.asked.append(self.path)
-                self.send_response(status)
-                if isinstance(content, str):
-                    self.send_header("Location", content.format(port=server.server_port))
-                    content = b""
-                if length != "":
-                    self.send_header("Content-Length", str(length or len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+        def answer(request):
+            status, content, length = answers[min(len(server.asked), len(answers) - 1)]
+            server.asked.append(request.path)
+            request.send_response(status)
+            if isinstance(content, str):
+                request.send_header("Location", content.format(port=server.server_port))
+                content = b""
+            if length != "":
+                request.send_header("Content-Length", str(length or len(content)))
+            request.end_headers()
+            request.wfile.write(content)
 
-            def log_message(self, *_):
-                """Say nothing."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = start_server(answer)
         server.asked = []
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
-        thread.start()
-        servers.append((server, thread))
         url = f"https://library.example:{server.server_port}/files/book.zip"
         server.book = replace(BOOK, urls={"book.zip": url})
         return server
@@ -75,11 +64,7 @@ def serve(monkeypatch, digests, pages):
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(_download, "PAUSES", (0, 0))
     digests.update({name[5:]: digest(content) for name, content in pages.items()})
-    yield serve
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return serve
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import tarfile
 import zipfile
 from dataclasses import replace
 from io import BytesIO
@@ -102,17 +101,6 @@ def test_every_red_pixel_is_a_cell(few, nowhere, write_zip, members):
     with cells.images as images:
         assert_array_equal([image[0, 0, 0] for image in images], [1, 2])
     assert [points.tolist() for points in cells.points] == [[[3, 2], [3, 3]], [[1, 2]]]
-
-
-def test_the_archive_may_be_a_tar_file(few, nowhere, tmp_path, members):
-    with tarfile.open(tmp_path / "cells.tar.gz", "w:gz") as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, BytesIO(content))
-    cells = fetch_vgg_cells(archive=tmp_path / "cells.tar.gz")
-    assert cells.images.shape == (2, 6, 5, 3)
-    assert cells.points.counts.tolist() == [2, 1]
 
 
 @pytest.mark.parametrize(

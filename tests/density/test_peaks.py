@@ -9,7 +9,7 @@ from skcount.density import find_points, gaussian_density
 from skcount.points import in_region
 
 law = settings(max_examples=50, deadline=None)
-small_shapes = st.tuples(st.integers(1, 20), st.integers(1, 20))
+small_shapes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
 
 def largest_error(found, points):
@@ -26,7 +26,7 @@ def assert_inside(points, shape):
 
 
 @pytest.mark.parametrize("sigma", [0.1, 2.0, 1e6])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (11, 13)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (7, 9)])
 @pytest.mark.parametrize("value", [0.0, 0.01, 1.0, 3.0, -1.0])
 def test_a_plateau_gives_as_many_points_as_its_rounded_sum(value, shape, sigma):
     found = find_points(np.full(shape, value), sigma)
@@ -77,13 +77,9 @@ def test_points_commute_with_transposition(seed):
     rng = np.random.default_rng(seed)
     points = np.array([[6, 8], [6, 30], [25, 9], [24, 31]]) + rng.uniform(-4, 4, (4, 2))
     density = gaussian_density(points, (33, 41), 2.0)
-    np.testing.assert_allclose(
-        find_points(density.T, 2.0)[:, ::-1], _by_col(find_points(density, 2.0)), atol=1e-3
-    )
-
-
-def _by_col(points):
-    return points[np.lexsort(points.T)]
+    found = find_points(density, 2.0)
+    transposed = find_points(density.T, 2.0)[:, ::-1]
+    np.testing.assert_allclose(transposed, found[np.lexsort(found.T)], atol=1e-3)
 
 
 def test_points_come_sorted_by_row():

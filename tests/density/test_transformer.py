@@ -5,7 +5,6 @@ import pytest
 import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -47,22 +46,6 @@ def test_there_and_back_keeps_the_counts_and_stays_inside(points, sigma):
     back = transformer.inverse_transform(transformer.transform(points))
     np.testing.assert_array_equal(back.counts, PointAnnotations(points).counts)
     assert back == back.inside(SHAPE)
-
-
-@law
-@given(
-    st.lists(
-        arrays(
-            np.float32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.floats(0, 1, width=32)
-        ),
-        max_size=3,
-    ),
-    st.floats(-2, 3).map(lambda exponent: 10.0**exponent),
-)
-def test_the_inverse_gives_as_many_points_as_the_rounded_sum_of_any_map(maps, sigma):
-    points = DensityMapTransformer(sigma).inverse_transform(maps)
-    assert isinstance(points, PointAnnotations)
-    np.testing.assert_array_equal(points.counts, [round(m.sum(dtype=np.float64)) for m in maps])
 
 
 # scikit-learn's rules
@@ -135,14 +118,6 @@ def test_swapped_rows_and_columns_are_hinted_at_only_where_swapping_helps():
         transformer.transform([[(-1, 0), (0, -2), (5, 50), (6, 60)]], image_shape=(10, 12))
     with pytest.raises(ValueError, match=r"^(?!.*swapped)"):
         transformer.transform([[(30, 4), (50, 60)]], image_shape=(10, 40))
-
-
-def test_the_border_is_inside_above_and_left_and_outside_below_and_right():
-    transformer = DensityMapTransformer(outside="raise", image_shape=(4, 6))
-    assert transformer.transform([[(-0.5, -0.5)]]).sum() == pytest.approx(1)
-    for point in [(3.5, 0), (0, 5.5), (-0.51, 0)]:
-        with pytest.raises(ValueError, match="outside"):
-            transformer.transform([[point]])
 
 
 # the size of the images

@@ -44,12 +44,7 @@ def serving(folder):
 def open_page(address, home):
     """The elements of a page when its scripts have run, and what they complained of."""
     offline = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    quiet = [
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--disable-quic",
-    ]
+    quiet = [f"--disable-{what}" for what in ("background-networking", "component-update", "sync", "quic")]
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={home}"]
     log = ["--enable-logging=stderr", "--log-level=0", "--virtual-time-budget=8000", "--dump-dom"]
     done = subprocess.run(  # noqa: S603 - the browser that was found above

@@ -83,10 +83,8 @@ def name_of(page):
 
 def pages_that_run():
     for page in PAGES:
-        if any(
-            block.language in {"python", "console"} and block.runs for block in blocks_of(page.read_text())
-        ):
-            name = name_of(page)
+        name, blocks = name_of(page), blocks_of(page.read_text())
+        if any(block.language in {"python", "console"} and block.runs for block in blocks):
             if name not in LEARNS:
                 yield pytest.param(name, 2, id=f"{name}-brief")
             yield pytest.param(name, 10**6, id=f"{name}-whole", marks=pytest.mark.slow)
@@ -99,13 +97,11 @@ def test_the_code_of_a_page_runs(page, n_epochs, monkeypatch, tmp_path, capsys):
     # Where a page does not say how long to train, an epoch will do; on every run, no page trains for long.
     monkeypatch.setattr("skcount.regressors._fitting._auto_epochs", lambda *_: 1)
     loop = CountingNet.fit_loop
-    monkeypatch.setattr(
-        CountingNet,
-        "fit_loop",
-        lambda net, X, y=None, epochs=None, **given: loop(
-            net, X, y, min(epochs or net.max_epochs, n_epochs), **given
-        ),
-    )
+
+    def brief(net, X, y=None, epochs=None, **given):
+        return loop(net, X, y, min(epochs or net.max_epochs, n_epochs), **given)
+
+    monkeypatch.setattr(CountingNet, "fit_loop", brief)
     names = {"__name__": page}
     for block in blocks_of((ROOT / page).read_text()):
         if block.runs and block.language == "python":
@@ -132,16 +128,14 @@ def test_code_that_is_not_run_is_marked(page):
         assert not (block.language in OTHERS and ">>> " in block.code), f"{where}: write ```python"
     # Every mark was understood.
     assert len(re.findall(r"^ *<!-- *not run", text, re.MULTILINE)) == sum(not block.runs for block in found)
-    assert len(re.findall(r"^ *<!-- *set-up", text, re.MULTILINE)) == len(
-        re.findall(r"^<!-- set-up\n", text, re.MULTILINE)
-    )
+    set_up = [re.findall(mark, text, re.MULTILINE) for mark in (r"^ *<!-- *set-up", r"^<!-- set-up\n")]
+    assert len(set_up[0]) == len(set_up[1])
 
 
 def test_pages_that_are_no_markdown_show_no_code():
     for page in (ROOT / "docs" / "api.rst", ROOT / "examples" / "README.rst"):
-        assert not re.search(r"code-block|code::|>>> |^[^.\s].*::$", page.read_text(), re.MULTILINE), name_of(
-            page
-        )
+        found = re.search(r"code-block|code::|>>> |^[^.\s].*::$", page.read_text(), re.MULTILINE)
+        assert not found, name_of(page)
 
 
 def test_blocks_are_found_wherever_they_stand():

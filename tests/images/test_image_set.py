@@ -1,6 +1,7 @@
 import copy
 import pickle
 import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -15,8 +16,11 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, train_test_split
 from sklearn.utils import _safe_indexing, indexable, resample
 
-from skcount import ImageSet, PointAnnotations
+from skcount import ImageSet, PointAnnotations, UNetRegressor, _check
+from skcount._check import check_side_map
+from skcount.images import _image_set
 from skcount.io import load_hdf5, save_hdf5
+from skcount.metrics import count_mae_scorer
 
 N_IMAGES = 7
 PIXELS = np.random.default_rng(0).integers(0, 256, (N_IMAGES, 5, 6, 3)).astype(np.uint8)
@@ -44,35 +48,18 @@ def mixed_images():
     return [rng.random(shape) for shape in [(4, 5), (3, 3), (4, 5), (6, 2)]]
 
 
-def keys():
-    """Draw whatever selects some of N_IMAGES images."""
-    position = st.integers(-N_IMAGES, N_IMAGES - 1)
-    return st.one_of(
-        st.slices(N_IMAGES),
-        st.lists(position, max_size=12),
-        st.lists(position, max_size=12).map(lambda key: np.array(key, dtype=np.int32)),
-        st.lists(st.booleans(), min_size=N_IMAGES, max_size=N_IMAGES),
-        st.lists(st.booleans(), min_size=N_IMAGES, max_size=N_IMAGES).map(np.array),
-    )
+positions = st.lists(st.integers(-N_IMAGES, N_IMAGES - 1), max_size=12)
+chosen = st.lists(st.booleans(), min_size=N_IMAGES, max_size=N_IMAGES)
+keys = (
+    st.slices(N_IMAGES)
+    | positions
+    | positions.map(lambda key: np.array(key, dtype=np.int32))
+    | chosen
+    | chosen.map(np.array)
+)
 
 
 # --- Indexing is numpy's ------------------------------------------------------------------------
-
-
-@given(first=keys(), ellipsis=st.booleans())
-def test_selecting_images_is_selecting_rows(first, ellipsis):
-    selected = ImageSet(PIXELS)[(first, ...) if ellipsis else first]
-    expected = PIXELS[first]
-    assert isinstance(selected, ImageSet)
-    assert selected.shape == expected.shape
-    assert_array_equal(np.asarray(selected), expected)
-
-
-@given(first=keys(), data=st.data())
-def test_selecting_twice_is_selecting_once(first, data):
-    once = ImageSet(PIXELS)[first]
-    start = data.draw(st.integers(0, len(once)))
-    assert_array_equal(np.asarray(once[start:][::-1]), np.asarray(once)[start:][::-1])
 
 
 def test_every_storage_holds_the_same(images):
@@ -161,12 +148,6 @@ def test_an_image_set_of_an_image_set_is_the_same(images):
     assert_array_equal(np.asarray(again), PIXELS[2:])
 
 
-def test_an_object_array_is_a_sequence():
-    pixels = np.empty(4, dtype=object)
-    pixels[:] = mixed_images()
-    assert ImageSet(pixels).shape == (4,)
-
-
 # --- What is read ---------------------------------------------------------------------------------
 
 law = settings(max_examples=50, deadline=None)
@@ -223,13 +204,6 @@ def test_a_selection_reads_its_own_images(images):
         np.testing.assert_array_equal(images[::-1].read(6 - number), expected)
 
 
-def test_grey_images_with_and_without_a_channel_axis_are_read_alike():
-    for X in ([np.zeros((5, 6)), np.ones((1, 1))], [np.zeros((5, 6, 1)), np.ones((1, 1, 1))]):
-        images = ImageSet(X)
-        assert images.n_channels == 1
-        assert [images.read(i).shape for i in (0, 1)] == [(1, 5, 6), (1, 1, 1)]
-
-
 def rows_of(html):
     return dict(re.findall("<tr><th>(.*?)</th><td>(.*?)</td></tr>", html))
 
@@ -274,22 +248,9 @@ def test_scikit_learn_indexes_and_splits_it(images):
         assert images[test].shape == (len(test), *PIXELS.shape[1:])
     parts = train_test_split(images, np.arange(N_IMAGES), random_state=0)
     assert_array_equal(np.asarray(parts[1]), PIXELS[parts[3]])
-    assert isinstance(resample(images, random_state=0), ImageSet)
-
-
-def test_a_data_frame_setting_leaves_it_alone(images):
-    with sklearn.config_context(transform_output="pandas"):
+    with sklearn.config_context(transform_output="pandas"):  # which leaves it alone
         assert isinstance(_safe_indexing(images, [0]), ImageSet)
-
-
-@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
-def test_copies_and_pickles_hold_the_same(images, twin):
-    images[0]  # a file that is open must not be in the way
-    for selection in (images, images[[5, 1, 1]], images[::-2], images[[]], images[:0]):
-        same = twin(selection)
-        assert_array_equal(np.asarray(same), np.asarray(selection))
-        assert joblib.hash(same) == joblib.hash(selection)
-        same.close()
+    assert isinstance(resample(images, random_state=0), ImageSet)
 
 
 def test_a_mixed_set_pickles_what_is_selected():
@@ -303,12 +264,12 @@ def test_a_pickle_in_memory_is_as_small_as_its_selection():
     images = ImageSet(np.zeros((100, 32, 32), dtype=np.uint8))
     assert len(pickle.dumps(images[:2])) < 2 * 32 * 32 + 1000
     assert len(pickle.dumps(images[[]])) < 32 * 32 + 1000
+    images = ImageSet(np.zeros((100, 8, 8), np.uint8), roi=np.ones((100, 8, 8), bool), groups=["clip"] * 100)
+    assert len(pickle.dumps(images[:2])) < 2 * 2 * 8 * 8 + 2000
 
 
 def test_the_hash_is_of_the_content_and_the_order(images):
-    def hashed(selection):
-        return joblib.hash(selection)
-
+    hashed = joblib.hash
     assert hashed(images) == hashed(images[:])
     assert hashed(images[1:3]) == hashed(images[[1, 2]])
     assert hashed(images[::3]) == hashed(images[[0, 3, 6]])
@@ -318,12 +279,18 @@ def test_the_hash_is_of_the_content_and_the_order(images):
     assert hashed(images[1:3]) == hashed(images[[1, 2]])  # reading leaves no trace
 
 
-def test_the_hash_in_memory_sees_the_pixels():
-    changed = PIXELS.copy()
-    changed[-1, -1, -1, -1] ^= 1
+def test_the_hash_in_memory_sees_the_pixels_and_everywhere_the_side_data(stored):
+    pixels, masks = PIXELS.copy(), MASKS.copy()
+    pixels[-1, -1, -1, -1] ^= 1
     assert joblib.hash(ImageSet(PIXELS)) == joblib.hash(ImageSet(PIXELS.copy()))
-    assert joblib.hash(ImageSet(PIXELS)) != joblib.hash(ImageSet(changed))
-    assert joblib.hash(ImageSet(PIXELS)[:3]) == joblib.hash(ImageSet(changed[:3]))
+    assert joblib.hash(ImageSet(PIXELS)) != joblib.hash(ImageSet(pixels))
+    assert joblib.hash(ImageSet(PIXELS)[:3]) == joblib.hash(ImageSet(pixels[:3]))
+    assert joblib.hash(stored[1:3]) == joblib.hash(stored[[1, 2]])
+    assert joblib.hash(stored[::3]) == joblib.hash(stored[[0, 3, 6]])
+    masks[-1, 0, 0] ^= True
+    changes = [{"roi": masks}, {"roi": MASK}, {"perspective": SCALES + 1}, {"groups": GROUPS[::-1]}]
+    found = {joblib.hash(stored), *(joblib.hash(ImageSet(stored, **change)) for change in changes)}
+    assert len(found) == 5
 
 
 def test_threads_read_the_same_set(images):
@@ -347,8 +314,7 @@ class MeanPixel(RegressorMixin, BaseEstimator):
         return np.array([self.factor * image.sum(dtype=float) for image in X])
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_search_runs_on_it(images, n_jobs):
+def test_a_search_in_workers_runs_on_it(images):
     images[0]
     y = PIXELS.sum(axis=(1, 2, 3)).astype(float)
     search = GridSearchCV(
@@ -356,9 +322,180 @@ def test_a_search_runs_on_it(images, n_jobs):
         {"factor": [0.5, 1.0]},
         cv=ShuffleSplit(2, random_state=0),
         scoring="neg_mean_absolute_error",
-        n_jobs=n_jobs,
+        n_jobs=2,
     )
     search.fit(images, y)
     assert search.best_params_ == {"factor": 1.0}
     assert search.best_score_ == 0
     assert search.best_estimator_.n_seen_ == N_IMAGES
+
+
+# --- Regions, perspective and groups go wherever their image goes ---------------------------------
+
+GROUPS = ["a", "a", "b", "b", "c", "c", "c"]
+MASK = np.arange(30).reshape(5, 6) > 4
+MASKS = np.array([np.arange(30).reshape(5, 6) > number for number in range(N_IMAGES)])
+SCALES = np.array([np.full((5, 6), 0.5 + number) for number in range(N_IMAGES)])
+
+
+@pytest.fixture(params=["array", "list", "set", "file"])
+def stored(request, tmp_path):
+    """Return a set with one map per image, in each kind of storage."""
+    maps = {"roi": MASKS, "perspective": SCALES, "groups": GROUPS}
+    if request.param == "list":
+        maps |= {"roi": list(MASKS), "perspective": tuple(SCALES)}
+    if request.param == "set":
+        maps |= {"roi": ImageSet(MASKS), "perspective": ImageSet(list(SCALES))}
+    if request.param == "file":
+        save_hdf5(tmp_path / "a.h5", PIXELS, [[]] * N_IMAGES, **maps)
+        with load_hdf5(tmp_path / "a.h5").images as images:
+            yield images
+    else:
+        yield ImageSet(PIXELS, **maps)
+
+
+@given(first=keys, second=st.integers(0, 3), ellipsis=st.booleans())
+def test_selecting_images_is_selecting_rows_of_pixels_and_side_data(first, second, ellipsis):
+    images = ImageSet(PIXELS, roi=MASKS, perspective=SCALES, groups=GROUPS)
+    once, rows = images[(first, ...) if ellipsis else first], np.arange(N_IMAGES)[first]
+    for selected, numbers in ((once, rows), (once[second:][::-1], rows[second:][::-1])):
+        assert isinstance(selected, ImageSet)
+        assert selected.shape == PIXELS[numbers].shape
+        assert_array_equal(np.asarray(selected), PIXELS[numbers])
+        assert_array_equal(np.asarray(selected.roi), MASKS[numbers])
+        assert_array_equal(np.asarray(selected.perspective), SCALES[numbers])
+        assert_array_equal(selected.groups, np.array(GROUPS)[numbers])
+
+
+def test_every_storage_has_the_same_side_data(stored):
+    assert repr(stored).endswith(", with roi, perspective, groups)")
+    assert isinstance(stored[2], np.ndarray)
+    assert stored.roi.shape == stored.perspective.shape == (N_IMAGES, 5, 6)
+    assert (stored.roi.dtype, stored.perspective.dtype) == (bool, np.float64)
+    chosen = stored[[6, 1]]
+    for maps, expected in ((chosen.roi, MASKS), (chosen.perspective, SCALES)):
+        assert_array_equal(maps[0], expected[6], strict=True)
+        assert_array_equal(maps[1], expected[1], strict=True)
+    assert chosen.groups.tolist() == ["c", "a"]
+
+
+def test_a_map_of_all_images_is_kept_once_and_is_the_callers_no_more():
+    mask = MASK.copy()
+    images = ImageSet(PIXELS, roi=mask, perspective=SCALES[0].astype(np.float32))
+    mask[:] = False
+    assert_array_equal(images.roi, MASK, strict=True)
+    assert images.perspective.dtype == np.float32
+    assert images[2:][[0]].roi is images.roi
+    assert images.groups is None
+    for own in (images.roi, images.perspective, ImageSet(PIXELS, groups=GROUPS)[1:].groups):
+        for array in (own, pickle.loads(pickle.dumps(images)).roi):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = array[0]
+
+
+def test_an_image_set_of_an_image_set_has_the_same_side_data_but_what_is_given(stored):
+    assert ImageSet(stored).roi is stored.roi
+    other = ImageSet(stored, roi=MASK, groups=range(N_IMAGES))
+    assert_array_equal(other.roi, MASK)
+    assert other.groups.tolist() == list(range(N_IMAGES))
+    assert_array_equal(other.perspective[3], SCALES[3])
+    assert_array_equal(stored.roi[3], MASKS[3])
+    again = ImageSet(PIXELS[:3], roi=stored[2:5].roi)
+    assert_array_equal(np.asarray(again.roi), MASKS[2:5])
+
+
+def test_zeros_and_ones_are_a_mask_and_maps_of_two_types_become_one():
+    assert_array_equal(ImageSet(PIXELS, roi=MASKS.astype(np.uint8)).roi[2], MASKS[2], strict=True)
+    mixed = ImageSet(PIXELS[:2], roi=[MASK, MASK.astype(int)], perspective=[SCALES[1], np.ones((5, 6), "f4")])
+    assert_array_equal(mixed.roi[1], MASK, strict=True)
+    assert mixed.perspective[1].dtype == np.float64
+
+
+def test_a_mask_in_a_file_is_checked_when_it_is_read(tmp_path):
+    masks = MASKS.astype(np.uint8)
+    masks[4], masks[5] = 0, 255
+    save_hdf5(tmp_path / "masks.h5", masks, [[]] * N_IMAGES)
+    with load_hdf5(tmp_path / "masks.h5").images as lazy:
+        images = ImageSet(PIXELS, roi=lazy)
+        assert_array_equal(images[1:].roi[1], MASKS[2], strict=True)
+        assert_array_equal(pickle.loads(pickle.dumps(images[[3]])).roi[0], MASKS[3], strict=True)
+        with pytest.raises(ValueError, match="`roi` of image 4 has no pixel inside"):
+            images.roi[4]
+        with pytest.raises(ValueError, match=r"`roi` of image 5 must be booleans.*from 255 to 255.*mask > 0"):
+            images.roi[5]
+        with pytest.raises(ValueError, match=r"`roi` of image 0 must have shape \(4, 6\).*got \(5, 6\)"):
+            ImageSet(PIXELS[:, :4], roi=lazy)
+        with pytest.raises(ValueError, match="`roi` has 7 entries and `X` has 6 images"):
+            ImageSet(PIXELS[:6], roi=lazy)
+        images.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"roi": MASKS[:, :4]}, r"`roi` of image 0 must have shape \(5, 6\).*got \(4, 6\)"),
+        ({"roi": [*MASKS[:6], MASK.T]}, r"`roi` of image 6 must have shape .*got \(6, 5\)"),
+        ({"roi": PIXELS}, r"`roi` of image 0 must have shape .*got \(5, 6, 3\)"),
+        ({"perspective": np.where(MASK, 1, np.nan)}, "`perspective` must be .*got nan at row 0, column 0"),
+        ({"perspective": [*SCALES[:6], -SCALES[6]]}, "`perspective` of image 6 must be .*got -6.5"),
+        ({"perspective": MASK}, "`perspective` must be real numbers.*dtype bool"),
+        ({"groups": GROUPS[:6]}, r"`groups` must have shape \(7,\).*got \(6,\)"),
+        ({"groups": "abcdefg"}, r"`groups` must have shape \(7,\).*got \(\)"),
+        ({"groups": np.arange(7.0)}, "`groups` must be integers or strings; got dtype float64"),
+        ({"groups": ["a", None, *GROUPS[2:]]}, "`groups` must be .*dtype object"),
+    ],
+)
+def test_what_does_not_fit_the_images_is_refused(given, match):
+    with pytest.raises(ValueError, match=match):
+        ImageSet(PIXELS, **given)
+
+
+def test_an_empty_set_takes_no_side_data():
+    with pytest.raises(ValueError, match="`roi` needs at least one image"):
+        ImageSet(ImageSet(PIXELS)[:0], roi=MASK)
+
+
+def test_groups_may_be_a_column_of_a_data_frame():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"clip": GROUPS, "number": range(N_IMAGES)})
+    assert ImageSet(PIXELS, groups=frame["clip"]).groups.tolist() == GROUPS
+    assert ImageSet(PIXELS, groups=frame["number"]).groups.tolist() == list(range(N_IMAGES))
+
+
+@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_copies_and_pickles_hold_the_same(stored, twin):
+    stored[0]  # a file that is open must not be in the way
+    for selection in (stored, stored[[5, 1, 1]], stored[::-2], stored[[]], stored[:0]):
+        same = twin(selection)
+        assert_array_equal(np.asarray(same), np.asarray(selection))
+        assert_array_equal(np.asarray(same.roi), np.asarray(selection.roi))
+        assert_array_equal(np.asarray(same.perspective), np.asarray(selection.perspective))
+        assert_array_equal(same.groups, selection.groups)
+        assert joblib.hash(same) == joblib.hash(selection)
+        same.close()
+
+
+@pytest.mark.parametrize("memory", [True, False], ids=["memory", "file"])
+def test_a_map_is_checked_at_most_once_in_a_fit_and_all_that_follows(memory, tmp_path, monkeypatch):
+    checked = Counter()
+
+    def count(name, values, index, size):
+        checked[name, index] += 1
+        return check_side_map(name, values, index, size)
+
+    monkeypatch.setattr(_check, "check_side_map", count)
+    monkeypatch.setattr(_image_set, "check_side_map", count)
+    images, points = ImageSet(PIXELS, roi=MASKS, perspective=SCALES, groups=GROUPS), [[(2, 3)]] * N_IMAGES
+    if not memory:
+        save_hdf5(tmp_path / "a.h5", images, points)
+        checked.clear()
+        images = load_hdf5(tmp_path / "a.h5").images
+        assert not checked
+    regressor = UNetRegressor(
+        filters=2, max_epochs=3, validation_fraction=0.5, tile_size=None, random_state=0
+    )
+    regressor.fit(images, points).score(images, points)
+    count_mae_scorer(regressor, images[::-1], points)
+    assert len(checked) == 2 * N_IMAGES
+    assert set(checked.values()) == {1}
+    images.close()

@@ -41,16 +41,13 @@ def test_maps_are_written_to_any_array(fitted, tmp_path, tile_size, augmented):
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        (np.zeros((2, 131, 149)), "1 of 131 x 149 pixels; got 2 of 131 x 149"),
         (np.zeros((1, 131, 148)), "1 of 131 x 149 pixels; got 1 of 131 x 148"),
         ([np.zeros((149, 131))], "got 1 of 149 x 131"),
-        (np.zeros((1, 131, 149), dtype=np.uint8), "hold floats.*uint8"),
         ([[[0.0]]], "list of list"),
         (0, "int of NoneType"),
         (torch.zeros(1, 131, 149), "Tensor of Tensor"),
-        (np.broadcast_to(np.float32(0), (1, 131, 149)), "read-only"),
     ],
-    ids=["number", "size", "list", "dtype", "nested lists", "scalar", "tensor", "read-only"],
+    ids=["size", "list", "nested lists", "scalar", "tensor"],
 )
 def test_an_out_that_cannot_hold_the_maps_is_refused(fitted, out, message):
     with pytest.raises(ValueError, match=f"`out` must .*{message}"):

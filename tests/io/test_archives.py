@@ -23,18 +23,16 @@ plain_names = st.text("abc/ .ü", min_size=1, max_size=12).filter(
 contents = st.dictionaries(plain_names, st.binary(max_size=300), min_size=1, max_size=5)
 
 
-def write(path, members):
-    """Write an archive of the kind that its name says; a member is bytes, or a function that adds it oddly."""
+def write(path, *members):
+    """Write an archive of the kind that its name says; members are pairs of a name or header, and bytes."""
     kind = path.name.partition(".")[2]
     form = (zipfile.ZipFile, "w") if kind == "zip" else (tarfile.open, "w:" + kind[4:])
     with form[0](path, form[1]) as archive:
-        for name, content in members.items():
-            if callable(content):
-                content(archive, name)
-            elif kind == "zip":
-                archive.writestr(name, content)
+        for member, content in members:
+            if kind == "zip":
+                archive.writestr(member, content)
             else:
-                info = tarfile.TarInfo(name)
+                info = tarfile.TarInfo(member) if isinstance(member, str) else member
                 info.size = len(content)
                 archive.addfile(info, io.BytesIO(content))
     return path
@@ -48,23 +46,23 @@ def read_all(path, **limits):
 # --- Whole archives ------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("archive")
+
+
 @settings(deadline=None, max_examples=40)
 @given(members=contents, kind=st.sampled_from(KINDS))
-def test_what_was_written_is_read(tmp_path_factory, members, kind):
-    path = write(tmp_path_factory.mktemp("archive") / f"a.{kind}", members)
-    assert read_all(path) == members
+def test_what_was_written_is_read(folder, members, kind):
+    assert read_all(write(folder / f"a.{kind}", *members.items())) == members
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_folders_are_no_files(tmp_path, kind):
-    def add_folder(archive, name):
-        if kind == "zip":
-            return archive.writestr(name + "/", b"")
-        info = tarfile.TarInfo(name)
-        info.type = tarfile.DIRTYPE
-        return archive.addfile(info)
-
-    assert read_all(write(tmp_path / f"a.{kind}", {"a": add_folder, "a/b": b"1"})) == {"a/b": b"1"}
+    folder = tarfile.TarInfo("a")
+    folder.type = tarfile.DIRTYPE
+    path = write(tmp_path / f"a.{kind}", ("a/" if kind == "zip" else folder, b""), ("a/b", b"1"))
+    assert read_all(path) == {"a/b": b"1"}
 
 
 def test_deflated_members_are_read(tmp_path):
@@ -74,7 +72,7 @@ def test_deflated_members_are_read(tmp_path):
 
 
 def test_separators_of_windows_are_read_as_folders(tmp_path):
-    assert list(read_all(write(tmp_path / "a.zip", {"a\\b.txt": b""}))) == ["a/b.txt"]
+    assert list(read_all(write(tmp_path / "a.zip", ("a\\b.txt", b"")))) == ["a/b.txt"]
 
 
 # --- Refused as a whole --------------------------------------------------------------------------
@@ -85,13 +83,13 @@ def test_separators_of_windows_are_read_as_folders(tmp_path):
     "name", ["../a", "../a/", "a/../../b", "/etc/a", "C:/a", "c:a", "..\\a", "\\a", "a/.."]
 )
 def test_a_name_outside_the_archive_is_refused(tmp_path, kind, name):
-    path = write(tmp_path / f"a.{kind}", {"good": b"", name: b""})
+    path = write(tmp_path / f"a.{kind}", ("good", b""), (name, b""))
     with pytest.raises(ArchiveError, match=r"refused because its member .* would lie outside"):
         read_all(path)
 
 
 def test_a_name_that_goes_on_after_a_nul_is_refused(tmp_path):
-    path = write(tmp_path / "a.zip", {"good.pngX../b": b""})
+    path = write(tmp_path / "a.zip", ("good.pngX../b", b""))
     path.write_bytes(path.read_bytes().replace(b"good.pngX", b"good.png\0"))
     with pytest.raises(ArchiveError, match="would lie outside"):
         read_all(path)
@@ -100,15 +98,9 @@ def test_a_name_that_goes_on_after_a_nul_is_refused(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile warns when the test writes it
 def test_a_name_that_is_there_twice_is_refused(tmp_path, kind):
-    def add_twice(archive, name):
-        for _ in range(2):
-            if kind == "zip":
-                archive.writestr(name, b"")
-            else:
-                archive.addfile(tarfile.TarInfo(name))
-
+    path = write(tmp_path / f"a.{kind}", ("a", b""), ("a", b""))
     with pytest.raises(ArchiveError, match="member 'a' is in it twice"):
-        read_all(write(tmp_path / f"a.{kind}", {"a": add_twice}))
+        read_all(path)
 
 
 @pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK])
@@ -116,7 +108,7 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path, kind):
 def test_links_and_devices_in_a_zip_are_refused(tmp_path, name, mode):
     info = zipfile.ZipInfo(name)
     info.external_attr = (mode | 0o777) << 16
-    path = write(tmp_path / "a.zip", {name: lambda archive, _: archive.writestr(info, b"/etc/passwd")})
+    path = write(tmp_path / "a.zip", (info, b"/etc/passwd"))
     what = "a link" if mode == stat.S_IFLNK else "a device"
     with pytest.raises(ArchiveError, match=f"member '{name}' is {what}"):
         read_all(path)
@@ -129,13 +121,13 @@ LINKS = [tarfile.SYMTYPE, tarfile.LNKTYPE]
 def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
     info = tarfile.TarInfo("a")
     info.type, info.linkname = kind, "/etc/passwd"
-    path = write(tmp_path / "a.tar.gz", {"good": b"1", "a": lambda archive, _: archive.addfile(info)})
+    path = write(tmp_path / "a.tar.gz", ("good", b"1"), (info, b""))
     with pytest.raises(ArchiveError, match=f"member 'a' is {'a link' if kind in LINKS else 'a device'}"):
         read_all(path)
 
 
 def test_a_sparse_member_is_refused(tmp_path):
-    path = write(tmp_path / "a.tar", {"a": b"1"})
+    path = write(tmp_path / "a.tar", ("a", b"1"))
     content = bytearray(path.read_bytes())
     content[156:157] = tarfile.GNUTYPE_SPARSE
     content[483:495] = b"77777777777\0"  # the size when expanded
@@ -147,7 +139,7 @@ def test_a_sparse_member_is_refused(tmp_path):
 
 
 def test_an_encrypted_member_is_refused(tmp_path):
-    path = write(tmp_path / "a.zip", {"a": b"1"})
+    path = write(tmp_path / "a.zip", ("a", b"1"))
     content = bytearray(path.read_bytes())
     content[6] |= 1
     content[content.index(b"PK\x01\x02") + 8] |= 1
@@ -167,23 +159,32 @@ def test_methods_without_a_bound_are_refused(tmp_path, method):
 # --- Bombs ---------------------------------------------------------------------------------------
 
 
+def assert_refused_in_few_bytes(path, most, message):
+    tracemalloc.start()
+    with pytest.raises(ArchiveError, match=message):
+        read_all(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < most
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_than_the_data_hold_is_refused_before_it_is_read(tmp_path, kind):
-    path = write(tmp_path / f"a.{kind}", {str(n): b"0" * 1000 for n in range(11)})
+    path = write(tmp_path / f"a.{kind}", *((str(n), b"0" * 1000) for n in range(11)))
     with pytest.raises(ArchiveError, match=r"member '10' goes beyond 10000 bytes"):
         read_all(path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_member_larger_than_any_file_of_the_data_is_not_read(tmp_path, kind):
-    path = write(tmp_path / f"a.{kind}", {"small": b"1", "large": b"0" * 3000})
+    path = write(tmp_path / f"a.{kind}", ("small", b"1"), ("large", b"0" * 3000))
     with open_archive(path, **LIMITS) as archive:
         assert archive.read("small") == b"1"
         with pytest.raises(ArchiveError, match="member 'large' holds 3000 bytes, more than 2000"):
             archive.read("large")
 
 
-@pytest.mark.parametrize(("size", "declared"), [(50_000_000, 16), (50_000_000, 1999), (3, 5)])
+@pytest.mark.parametrize(("size", "declared"), [(10_000_000, 16), (10_000_000, 1999), (3, 5)])
 def test_a_zip_member_of_a_wrong_size_is_refused_without_expanding_it(tmp_path, size, declared):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -191,27 +192,19 @@ def test_a_zip_member_of_a_wrong_size_is_refused_without_expanding_it(tmp_path, 
     content = bytearray(path.read_bytes())
     struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 24, declared)
     path.write_bytes(content)
-    tracemalloc.start()
-    with pytest.raises(ArchiveError, match=r"a in .* (is of another size than 5 bytes|cannot be read)"):
-        read_all(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2_000_000
+    message = r"a in .* (is of another size than 5 bytes|cannot be read)"
+    assert_refused_in_few_bytes(path, 2_000_000, message)
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.REGTYPE])
 def test_a_tar_of_zeros_is_refused_without_expanding_it(tmp_path, compress, kind):
     info = tarfile.TarInfo("a")
-    info.type, info.size = kind, 2**26
+    info.type, info.size = kind, 2**25
     path = tmp_path / "a.tar.x"
-    path.write_bytes(compress(info.tobuf() + bytes(2**26) + bytes(1024)))
-    tracemalloc.start()
-    with pytest.raises(ArchiveError, match=r"goes beyond|cannot be read as an archive"):
-        read_all(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 12_000_000  # an xz dictionary is 8 MB
+    path.write_bytes(compress(info.tobuf() + bytes(2**25) + bytes(1024)))
+    most = 12_000_000  # an xz dictionary is 8 MB
+    assert_refused_in_few_bytes(path, most, r"goes beyond|cannot be read as an archive")
 
 
 def test_a_negative_size_in_a_tar_is_refused(tmp_path):
@@ -247,13 +240,12 @@ def test_a_folder_is_no_archive(tmp_path):
 
 
 def test_a_tar_is_told_from_what_its_first_name_looks_like(tmp_path):
-    assert read_all(write(tmp_path / "a.tar", {"BZh": b"1"})) == {"BZh": b"1"}
+    assert read_all(write(tmp_path / "a.tar", ("BZh", b"1"))) == {"BZh": b"1"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_archive_that_is_not_there_is_not_found(tmp_path, kind):
+def test_an_archive_that_is_not_there_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError):
-        open_archive(tmp_path / f"a.{kind}", **LIMITS)
+        open_archive(tmp_path / "a.zip", **LIMITS)
 
 
 MEMBERS = {f"folder/{n}.bin": bytes(range(n, n + 150)) for n in range(6)}
@@ -263,8 +255,8 @@ MEMBERS = {f"folder/{n}.bin": bytes(range(n, n + 150)) for n in range(6)}
 @given(
     kind=st.sampled_from(KINDS), where=st.floats(0, 1, exclude_max=True), flip=st.none() | st.integers(1, 255)
 )
-def test_a_flipped_byte_or_a_lost_end_is_refused_or_harmless(tmp_path_factory, kind, where, flip):
-    path = write(tmp_path_factory.mktemp("archive") / f"a.{kind}", MEMBERS)
+def test_a_flipped_byte_or_a_lost_end_is_refused_or_harmless(folder, kind, where, flip):
+    path = write(folder / f"a.{kind}", *MEMBERS.items())
     content = bytearray(path.read_bytes())
     place = int(where * len(content))
     content[place:] = [content[place] ^ flip, *content[place + 1 :]] if flip else b""

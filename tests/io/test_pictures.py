@@ -69,6 +69,9 @@ def test_a_palette_is_its_colours_or_its_indices(tmp_path):
     colours = np.array([[9, 8, 7], [6, 5, 4], [3, 2, 1]])
     assert_array_equal(read(tmp_path / "a.png"), colours[GREY % 3])
     assert_array_equal(read(tmp_path / "a.png", indices=True), GREY % 3)
+    colormap = np.zeros((3, 256), dtype=np.uint16)
+    tiff = write_tiff(tmp_path / "a.tif", GREY, photometric="palette", colormap=colormap)
+    assert_array_equal(read(tiff, indices=True), GREY)
 
 
 @pytest.mark.parametrize("colours", [GREY[:, :, None], RGB], ids=["grey", "rgb"])
@@ -80,10 +83,12 @@ def test_a_channel_that_says_opaque_is_dropped_and_any_other_refused(tmp_path, c
         read_picture(clear)
 
 
-def test_a_transparent_colour_of_a_palette_is_refused(tmp_path):
-    path = save(tmp_path / "a.png", GREY % 3, "P", transparency=1)
-    with pytest.raises(ValueError, match="transparent in places"):
-        read_picture(path)
+def test_a_palette_and_a_tiff_that_are_transparent_in_places_are_refused(tmp_path):
+    palette = save(tmp_path / "a.png", GREY % 3, "P", transparency=1)
+    options = {"photometric": "rgb", "extrasamples": ["unassalpha"]}
+    for path in (palette, write_tiff(tmp_path / "a.tif", np.dstack([RGB, GREY]), **options)):
+        with pytest.raises(ValueError, match="transparent in places"):
+            read_picture(path)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -183,27 +188,13 @@ def test_tiffs_of_other_kinds_are_refused_unread(tmp_path, pixels, options, mess
             function(path)
 
 
-def test_transparency_of_a_tiff_is_refused(tmp_path):
-    pixels = np.dstack([RGB, GREY])
-    path = write_tiff(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["unassalpha"])
-    with pytest.raises(ValueError, match="transparent in places"):
-        read_picture(path)
-
-
 def test_several_series_are_refused(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
         tiff.write(GREY)
         tiff.write(RGB, photometric="rgb")
-    with pytest.raises(
-        ValueError, match=r"holds 2 series of pictures; expected one. Save each picture as a file"
-    ):
+    message = r"holds 2 series of pictures; expected one. Save each picture as a file"
+    with pytest.raises(ValueError, match=message):
         read_header(tmp_path / "a.tif")
-
-
-def test_indices_of_a_palette_are_read_when_asked_for(tmp_path):
-    colormap = np.zeros((3, 256), dtype=np.uint16)
-    path = write_tiff(tmp_path / "a.tif", GREY, photometric="palette", colormap=colormap)
-    assert_array_equal(read(path, indices=True), GREY)
 
 
 # --- Damage ---------------------------------------------------------------------------------------

@@ -101,12 +101,11 @@ def test_a_search_prefers_the_smaller_error(scorer, images, points):
 @pytest.mark.parametrize("level", [0, 1, 3])
 def test_the_game_scorer_is_minus_game(level, images, points):
     model, weight = Shifted(10), np.arange(1.0, 7)
-    expected = grid_average_mean_absolute_error(points, model.predict_density(images), level)
+    maps = model.predict_density(images)
+    expected = grid_average_mean_absolute_error(points, maps, level)
     assert GAMEScorer(level)(model, images, points) == -expected
     assert GAMEScorer(level)(model, images, list(points)) == -expected
-    weighted = grid_average_mean_absolute_error(
-        points, model.predict_density(images), level, sample_weight=weight
-    )
+    weighted = grid_average_mean_absolute_error(points, maps, level, sample_weight=weight)
     assert GAMEScorer(level)(model, images, points, sample_weight=weight) == -weighted
 
 
@@ -170,12 +169,6 @@ def test_counts_are_taken_as_those_of_the_region(images, points):
 def test_a_region_can_be_routed_to_a_scorer(scorer, images, points):
     beside = PointAnnotations([np.concatenate([p, [(5, 15)]]) for p in points])
     with config_context(enable_metadata_routing=True):
-        scores = cross_val_score(
-            Masked(),
-            images,
-            beside,
-            scoring=clone(scorer).set_score_request(roi=True),
-            params={"roi": np.stack([LEFT] * len(images))},
-            cv=2,
-        )
+        scoring, params = clone(scorer).set_score_request(roi=True), {"roi": np.stack([LEFT] * len(images))}
+        scores = cross_val_score(Masked(), images, beside, scoring=scoring, params=params, cv=2)
     assert scores == pytest.approx([0, 0], abs=1e-5)

@@ -21,9 +21,6 @@ def randn(*shape, seed=0, requires_grad=True):
     return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_(requires_grad)
 
 
-# upsample_conv
-
-
 @law
 @given(
     st.sampled_from([1, 3, 5, 7]),
@@ -49,9 +46,6 @@ def test_upsampling_and_convolution_are_one_convolution(k, channels, shape, has_
     torch.testing.assert_close(made, plain, rtol=1e-12, atol=1e-12)
 
 
-# UpConvBlock
-
-
 @pytest.mark.parametrize("skip_channels", [0, 4])
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
 @pytest.mark.parametrize("convolutions", [1, 2])
@@ -71,9 +65,6 @@ def test_an_up_block_equals_its_plain_form(skip_channels, kernel_size, convoluti
         strict=True,
     ):
         torch.testing.assert_close(one, two, rtol=1e-8, atol=1e-8)
-
-
-# ConvBlock
 
 
 @pytest.mark.parametrize("normalization", ["batch", None])

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,18 +11,17 @@ from skcount.networks import ARCHITECTURES, DensityNetwork, UNet, pad_to_stride
 
 law = settings(max_examples=50, deadline=None)
 MAKERS = {
-    "unet": lambda c, normalization="batch": UNet(c, filters=3, convolutions=1, normalization=normalization),
-    "fcrn_a": lambda c, normalization="batch": ARCHITECTURES["fcrn_a"](c, normalization=normalization),
-    "fcrn_b": lambda c, normalization="batch": ARCHITECTURES["fcrn_b"](c, normalization=normalization),
+    "unet": partial(UNet, filters=3, convolutions=1),
+    "fcrn_a": ARCHITECTURES["fcrn_a"],
+    "fcrn_b": ARCHITECTURES["fcrn_b"],
 }
 architectures = pytest.mark.parametrize("name", MAKERS)
 
 
 def make(name, n_channels=1, normalization="batch", seed=0, **params):
     torch.manual_seed(seed)
-    return DensityNetwork(
-        MAKERS[name](n_channels, normalization), [0.5] * n_channels, [0.2] * n_channels, **params
-    )
+    network = MAKERS[name](n_channels, normalization=normalization)
+    return DensityNetwork(network, [0.5] * n_channels, [0.2] * n_channels, **params)
 
 
 class Plain(nn.Module):
@@ -134,9 +135,6 @@ def test_with_frozen_statistics_training_and_prediction_give_the_same_map(name):
         network.train()
     assert not torch.equal(network.unfreeze_statistics().train()(images), trained)
     assert not torch.equal(network.eval()(images), trained)  # which follow the batches again
-
-
-# local
 
 
 @pytest.mark.parametrize(("name", "margin"), [("unet", 56), ("fcrn_a", 48), ("fcrn_b", 32)])

@@ -1,6 +1,7 @@
 import copy
 import re
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,7 @@ from skcount._doc_link import DOCUMENTATION
 from skcount.metrics import count_mae_scorer
 from skcount.regressors import _fitting
 
-
-def small(**params):
-    """A regressor that fits in a blink."""
-    return UNetRegressor(**{"filters": 4, "depth": 2, "max_epochs": 2, "random_state": 0, **params})
-
-
+small = partial(UNetRegressor, filters=4, depth=2, max_epochs=2, random_state=0)
 REGRESSORS = [
     DensityMapRegressor(architecture_params={"filters": 4}, max_epochs=2, random_state=0),
     DensityMapRegressor("fcrn_b", max_epochs=1, random_state=0),
@@ -47,14 +43,6 @@ def test_a_count_is_the_sum_of_its_density_map(regressor, noise):
     np.testing.assert_allclose(counts, density.sum(axis=(1, 2), dtype=np.float64), rtol=1e-12)
     for one, other in zip(regressor.iter_density(X), density, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_predicted_points_are_as_many_as_the_rounded_counts(cells):
-    X, points = cells
-    regressor = small(max_epochs=10).fit(X, points)
-    places = regressor.predict_points(X)
-    np.testing.assert_array_equal(places.counts, np.round(regressor.predict(X)))
-    assert places.inside(X.shape[1:3]) == places
 
 
 def test_images_of_many_sizes_and_their_maps(noise):
@@ -133,11 +121,7 @@ def test_only_the_symmetries_of_the_training_are_averaged_over(augment, cells):
     np.testing.assert_allclose(averaged, np.mean(counts, axis=0), rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "augment",
-    [None, "jitter", lambda image, points, rng: (image, points)],
-    ids=["none", "jitter", "function"],
-)
+@pytest.mark.parametrize("augment", [None, "jitter", lambda image, points, rng: (image, points)])
 def test_without_symmetries_there_is_nothing_to_average_over(augment, noise):
     X, points = noise
     regressor = small(augment=augment).fit(X, points)
@@ -200,29 +184,16 @@ def test_a_plain_list_of_points_is_warned_of_if_stock_scorers_would_fail_silentl
     assert len(messages) == 1
 
 
-def test_folds_do_not_leak_weights(noise):
-    X, points = noise
-    regressor = small()
-    train, test = next(KFold(2).split(X))
-    direct = clone(regressor).fit(X[train], points[train]).score(X[test], points[test])
-    assert cross_val_score(regressor, X, points, cv=2)[0] == direct
-
-
 def test_regions_and_perspective_go_through_cross_validation_by_routing(noise):
     X, points = noise
     masks = np.stack([np.roll(TOP, i, axis=0) for i in range(6)])
     scales = np.stack([np.full((17, 22), 1 + i / 4) for i in range(6)])
     cv = KFold(3)
     with config_context(enable_metadata_routing=True):
-        regressor = (
-            small()
-            .set_fit_request(roi=True, perspective=True)
-            .set_score_request(roi=True)
-            .set_predict_request(roi=True)
-        )
-        by_routing = cross_validate(
-            regressor, X, points, params={"roi": masks, "perspective": scales}, cv=cv, error_score="raise"
-        )["test_score"]
+        regressor = small().set_fit_request(roi=True, perspective=True)
+        regressor.set_score_request(roi=True).set_predict_request(roi=True)
+        params = {"roi": masks, "perspective": scales}
+        by_routing = cross_validate(regressor, X, points, params=params, cv=cv, error_score="raise")
         pipeline = Pipeline([("same", FunctionTransformer()), ("count", regressor)]).fit(X, points, roi=masks)
         np.testing.assert_array_equal(
             pipeline.predict(X, roi=masks), small().fit(X, points, roi=masks).predict(X, roi=masks)
@@ -232,19 +203,20 @@ def test_regions_and_perspective_go_through_cross_validation_by_routing(noise):
         for a, b in cv.split(X)
     ]
     stored = cross_val_score(small(), ImageSet(X, roi=masks, perspective=scales), points, cv=cv)
-    np.testing.assert_array_equal(by_routing, by_hand)
-    np.testing.assert_array_equal(by_routing, stored)
+    np.testing.assert_array_equal(by_routing["test_score"], by_hand)
+    np.testing.assert_array_equal(by_hand, stored)
 
 
 def test_a_grid_search_in_workers_uses_the_side_data_of_an_image_set(noise):
     X, points = noise
     images = ImageSet(X, roi=TOP, perspective=np.full(TOP.shape, 1.5), groups=[0, 0, 1, 1, 2, 2])
     scores = [
-        GridSearchCV(small(max_epochs=1), {"sigma": [1, 2]}, cv=GroupKFold(3), n_jobs=n, error_score="raise")
+        GridSearchCV(small(max_epochs=1), {"sigma": [2]}, cv=GroupKFold(3), n_jobs=n, refit=False)
         .fit(images, points, groups=images.groups)
         .cv_results_["mean_test_score"]
         for n in (1, 2)
     ]
+    assert np.isfinite(scores).all()
     np.testing.assert_array_equal(*scores)
 
 

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from skcount import DensityMapRegressor, FCRNRegressor, UNetRegressor
+from skcount.networks import FCRNA, FCRNB, UNet
 
 
 class Blur(torch.nn.Module):
@@ -16,32 +18,39 @@ class Blur(torch.nn.Module):
         return self.conv(x)
 
 
-@pytest.mark.parametrize(
-    "architecture", [Blur, lambda channels, side=3: Blur(channels, side)], ids=["class", "function"]
-)
+@pytest.mark.parametrize("architecture", [Blur, lambda channels, side=3: Blur(channels, side)])
 def test_any_callable_that_makes_a_network_is_an_architecture(architecture, noise):
     X, points = noise
-    regressor = DensityMapRegressor(architecture, architecture_params={"side": 5}, max_epochs=2).fit(
-        X, points
-    )
-    assert regressor.module_.network.conv.kernel_size == (5, 5)
+    regressor = DensityMapRegressor(architecture, architecture_params={"side": 5}, max_epochs=1)
+    assert regressor.fit(X, points).module_.network.conv.kernel_size == (5, 5)
     assert regressor.predict(X).shape == (6,)
 
 
-def test_the_named_regressors_are_the_same_estimator(noise):
-    X, points = noise
-    for named, general in [
-        (UNetRegressor(6), DensityMapRegressor("unet", architecture_params={"filters": 6})),
+@pytest.mark.parametrize(
+    ("named", "general", "network"),
+    [
+        (UNetRegressor(6), DensityMapRegressor("unet", architecture_params={"filters": 6}), UNet),
+        (FCRNRegressor("a"), DensityMapRegressor("fcrn_a"), FCRNA),
         (
             FCRNRegressor("b", normalization=None),
             DensityMapRegressor("fcrn_b", architecture_params={"normalization": None}),
+            FCRNB,
         ),
-    ]:
-        counts = [
-            r.set_params(max_epochs=1, random_state=0).fit(X, points).predict(X) for r in (named, general)
-        ]
-        np.testing.assert_array_equal(*counts)
-    assert not [name for name in UNetRegressor().get_params() if name.startswith("architecture")]
+    ],
+    ids=["unet", "fcrn_a", "fcrn_b"],
+)
+def test_the_named_regressors_are_the_same_estimator(named, general, network, noise):
+    X, points = noise
+    fitted = [clone(r).set_params(max_epochs=1, random_state=0).fit(X, points) for r in (named, general)]
+    np.testing.assert_array_equal(*(r.predict(X) for r in fitted))
+    assert [type(r.module_.network) for r in fitted] == [network] * 2
+    assert not [name for name in named.get_params() if name.startswith("architecture")]
+
+
+def test_parameters_reach_the_network(noise):
+    network = UNetRegressor(5, depth=2, normalization=None, max_epochs=1).fit(*noise).module_.network
+    assert (network.density.in_channels, network.stride) == (5, 4)
+    assert len(network.down1) == 2 * 2  # convolution and ReLU, no normalisation
 
 
 class OneSize(torch.nn.Conv2d):

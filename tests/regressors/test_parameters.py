@@ -1,4 +1,5 @@
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,13 +11,8 @@ from skcount import DensityMapRegressor, DensityMapTransformer, FCRNRegressor, U
 from skcount.datasets import make_cells
 from skcount.regressors import _base
 
+small = partial(UNetRegressor, filters=4, depth=2, max_epochs=2, random_state=0)
 REGRESSORS = [DensityMapRegressor(), UNetRegressor(), FCRNRegressor()]
-
-
-def small(**params):
-    """A regressor that fits in a blink."""
-    return UNetRegressor(**{"filters": 4, "depth": 2, "max_epochs": 2, "random_state": 0, **params})
-
 
 # --- names ----------------------------------------------------------------------------------------------------------
 
@@ -47,11 +43,9 @@ def test_parameters_of_the_architecture_are_searched_one_by_one(noise):
     grid = {"architecture_params__filters": [2, 3], "density__sigma": [1.0]}
     search = GridSearchCV(regressor, grid, cv=2, error_score="raise").fit(*noise)
     best = search.best_estimator_
-    assert best.architecture_params == {
-        "depth": 2,
-        "filters": search.best_params_["architecture_params__filters"],
-    }
-    assert best.module_.network.density.in_channels == best.architecture_params["filters"]
+    filters = search.best_params_["architecture_params__filters"]
+    assert best.architecture_params == {"depth": 2, "filters": filters}
+    assert best.module_.network.density.in_channels == filters
     assert regressor.architecture_params == {"depth": 2}
 
 
@@ -71,9 +65,7 @@ def test_the_outer_parameter_may_be_none():
     assert (regressor.density.truncate, regressor.density.sigma) == (3, 5)
 
 
-@pytest.mark.parametrize(
-    "typo", ["sigmaa", "density__sigmaa", "densty__sigma", "architecture_params__filters"]
-)
+@pytest.mark.parametrize("typo", ["density__sigmaa", "densty__sigma", "architecture_params__filters"])
 def test_a_parameter_that_does_not_exist_is_refused(typo):
     regressor = small()
     with pytest.raises(ValueError, match="Invalid parameter"):
@@ -89,19 +81,15 @@ def test_sigma_overrides_the_transformers_and_none_leaves_it(noise):
     assert density.sigma == 3
 
 
-# --- values that are refused ----------------------------------------------------------------------------------------
-
-
 # --- devices and precision ------------------------------------------------------------------------------------------
 
 
 def test_a_device_is_a_name_or_an_object(noise):
-    counts = [
+    by_name, *others = (
         small(device=device).fit(*noise).predict(noise[0])
         for device in ("cpu", torch.device("cpu"), torch.device("cpu", 0))
-    ]
-    np.testing.assert_array_equal(counts[0], counts[1])
-    np.testing.assert_array_equal(counts[0], counts[2])
+    )
+    np.testing.assert_array_equal(others, [by_name] * 2)
 
 
 def test_single_precision_is_the_default_even_if_the_device_has_bfloat16(noise, monkeypatch):

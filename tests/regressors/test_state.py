@@ -2,6 +2,7 @@ import copy
 import pickle
 import pickletools
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,10 +12,7 @@ from sklearn.base import clone
 from skcount import DensityMapRegressor, UNetRegressor
 from skcount.training import Crops, _train
 
-
-def small(**params):
-    """A regressor that fits in a blink."""
-    return UNetRegressor(**{"filters": 4, "depth": 2, "max_epochs": 2, "random_state": 0, **params})
+small = partial(UNetRegressor, filters=4, depth=2, max_epochs=2, random_state=0)
 
 
 def weights_of(regressor):

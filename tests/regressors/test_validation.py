@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,7 @@ from skcount.regressors import _fitting
 from skcount.regressors._fitting import hold_out
 from skcount.training import PointTarget, Validation
 
-
-def small(**params):
-    """A regressor that fits in a blink."""
-    return UNetRegressor(**{"filters": 4, "depth": 2, "max_epochs": 2, "random_state": 0, **params})
+small = partial(UNetRegressor, filters=4, depth=2, max_epochs=2, random_state=0)
 
 
 def weights_of(module):
@@ -125,14 +124,6 @@ def test_a_warm_start_holds_the_same_images_out(random_state, noise, splits):
     assert len({tuple(valid) for _, (_, valid) in splits}) == 1
 
 
-def test_nothing_can_be_held_out_of_one_image_or_group(cells):
-    X, points = cells
-    with pytest.raises(ValueError, match="`X` has only 1 image"):
-        small(early_stopping=True).fit(X[:1], points[:1])
-    with pytest.raises(ValueError, match="`X` has only 1 group"):
-        small(validation_fraction=0.5).fit(X, points, groups=[0] * 8)
-
-
 # --- images of their own --------------------------------------------------------------------------------------------
 
 
@@ -170,45 +161,31 @@ def test_a_table_is_validated_on_a_table():
     assert all("valid_count_mae" in row for row in regressor.history_)
 
 
-def nan_images(X):
-    X = X / 255
-    X[1, 2, 3] = np.nan
-    return X
+TABLE = np.random.default_rng(0).random((9, 6)), np.arange(9)
+NAN = np.where(np.arange(17 * 22 * 3).reshape(17, 22, 3) == 2 * 66 + 3 * 3, np.nan, 0.5)
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("trained_on", "make", "message"),
     [
-        (lambda X, y: X, r"`validation_data` must be a pair \(X, y\); got ndarray"),
-        (lambda X, y: (X, y, y), r"`validation_data` must be a pair"),
-        (lambda X, y: (X, y[:2]), "2 entries.*6 images"),
-        (lambda X, y: (X, None), "y to be passed"),
-        (lambda X, y: (X[0], y[:1]), r"X\[None\]"),
-        (lambda X, y: (X[..., :1], y), "3 channels.*got 1"),
-        (lambda X, y: (nan_images(X), y), "Image 1 of X.*row 2, column 3"),
-        (lambda X, y: (np.ones((6, 5)), y.counts), "X"),
+        ("images", lambda X, y: X, r"`validation_data` must be a pair \(X, y\); got ndarray"),
+        ("images", lambda X, y: (X, y, y), r"`validation_data` must be a pair"),
+        ("images", lambda X, y: (X, y[:2]), "2 entries.*6 images"),
+        ("images", lambda X, y: (X, None), "y to be passed"),
+        ("images", lambda X, y: (X[0], y[:1]), r"X\[None\]"),
+        ("images", lambda X, y: (X[..., :1], y), "3 channels.*got 1"),
+        ("images", lambda X, y: ([X[0] / 255, NAN], y[:2]), "Image 1 of X.*row 2, column 3"),
+        ("images", lambda X, y: (np.ones((6, 5)), y.counts), "X"),
+        ("a table", lambda X, y: (X[:, :5], y), "5 features.*6 features"),
+        ("a table", lambda X, y: (X * np.nan, y), "NaN"),
+        ("a table", lambda X, y: (np.ones((9, 7, 7)), y), "table with 6 features"),
     ],
 )
-def test_wrong_validation_data_are_refused_before_training(make, message, noise, monkeypatch):
+def test_wrong_validation_data_are_refused_before_training(trained_on, make, message, noise, monkeypatch):
     monkeypatch.setattr(_fitting, "train", None)
+    data = noise if trained_on == "images" else TABLE
     with pytest.raises(ValueError, match=f"(?s){message}"):
-        small().fit(*noise, validation_data=make(*noise))
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        (np.ones((4, 5)), "5 features.*6 features"),
-        (np.full((4, 6), np.nan), "NaN"),
-        (np.ones((4, 7, 7)), "table with 6 features"),
-    ],
-)
-def test_a_wrong_table_to_validate_on_is_refused_before_training(table, message, monkeypatch):
-    monkeypatch.setattr(_fitting, "train", None)
-    with pytest.raises(ValueError, match=message):
-        small().fit(
-            np.random.default_rng(0).random((9, 6)), np.arange(9), validation_data=(table, [1, 2, 3, 4])
-        )
+        small().fit(*data, validation_data=make(*data))
 
 
 def test_there_is_one_validation_set(noise):

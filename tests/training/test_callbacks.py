@@ -30,29 +30,25 @@ class Recorder:
         return self.stop_after is not None and self.ended.count("epoch") >= self.stop_after
 
 
-def test_each_epoch_is_a_task_and_the_estimator_it_hands_over_predicts(noise):
+def fit(callback, X, points, *, max_epochs=3, **params):
+    regressor = UNetRegressor(4, max_epochs=max_epochs, random_state=0)
+    return regressor.set_callbacks(callback).fit(X, points, **params)
+
+
+def test_each_epoch_is_a_task_and_the_estimator_it_hands_over_predicts_and_watching_changes_nothing(noise):
     X, points = noise
     recorder = Recorder()
-    regressor = UNetRegressor(4, max_epochs=3, random_state=0).set_callbacks(recorder).fit(X, points)
+    regressor = fit(recorder, X, points)
     assert recorder.begun == ["setup", "fit", "epoch", "epoch", "epoch"]
     assert recorder.ended == ["epoch", "epoch", "epoch", "fit", "teardown"]
     assert recorder.counts[-1] == regressor.predict(X[:1])[0]
     assert len(set(recorder.counts[:3])) == 3
-
-
-def test_watching_changes_nothing(noise):
-    X, points = noise
     plain = UNetRegressor(4, max_epochs=3, random_state=0).fit(X, points)
-    watched = UNetRegressor(4, max_epochs=3, random_state=0).set_callbacks(Recorder()).fit(X, points)
-    assert (plain.predict(X) == watched.predict(X)).all()
+    np.testing.assert_array_equal(plain.predict(X), regressor.predict(X))
 
 
 def test_a_callback_can_stop_the_training(noise):
-    X, points = noise
-    regressor = (
-        UNetRegressor(4, max_epochs=10, random_state=0).set_callbacks(Recorder(stop_after=2)).fit(X, points)
-    )
-    assert regressor.n_iter_ == 2
+    assert fit(Recorder(stop_after=2), *noise, max_epochs=10).n_iter_ == 2
 
 
 def test_the_progress_bar_is_nested_through_a_search(noise, capsys):
@@ -72,8 +68,7 @@ def test_a_scoring_monitor_logs_training_and_validation_count_mae_by_epoch(noise
         return count_mae_scorer(estimator, X[valid], points[valid])
 
     monitor = callback.ScoringMonitor(scoring={"train": count_mae_scorer, "valid": validate})
-    regressor = UNetRegressor(4, max_epochs=3, random_state=0).set_callbacks(monitor)
-    regressor.fit(X[train], points[train])
+    regressor = fit(monitor, X[train], points[train])
     rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
     assert len(rows) == 3
     assert all(np.isfinite([row["train"], row["valid"]]).all() for row in rows)
@@ -87,8 +82,7 @@ def test_a_monitor_scores_inside_the_region_and_by_the_weights_of_the_fit(noise)
     roi[:8] = True
     weights = np.arange(6)
     monitor = callback.ScoringMonitor(scoring={"score": count_mae_scorer})
-    regressor = UNetRegressor(4, max_epochs=1, random_state=0).set_callbacks(monitor)
-    regressor.fit(X, points, roi=roi, sample_weight=weights)
+    regressor = fit(monitor, X, points, max_epochs=1, roi=roi, sample_weight=weights)
     expected = regressor.score(X, points, roi=roi, sample_weight=weights)
     logged = [row["score"] for row in monitor.get_logs().data]
     assert expected in logged
@@ -98,8 +92,8 @@ def test_a_monitor_scores_inside_the_region_and_by_the_weights_of_the_fit(noise)
 def test_a_monitor_with_a_stock_scorer_accepts_a_region(weights, noise):
     X, points = noise
     monitor = callback.ScoringMonitor(scoring=["r2", "neg_mean_absolute_error"])
-    regressor = UNetRegressor(4, max_epochs=1, random_state=0).set_callbacks(monitor)
-    regressor.fit(X, points, roi=np.ones(X.shape[1:3], dtype=bool), sample_weight=weights)
+    roi = np.ones(X.shape[1:3], dtype=bool)
+    fit(monitor, X, points, max_epochs=1, roi=roi, sample_weight=weights)
     assert all(np.isfinite(row["r2"]) for row in monitor.get_logs().data)
 
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,8 @@ from skorch.callbacks import Callback
 from skcount import DensityMapRegressor, UNetRegressor
 from skcount._plain_file import read, write
 from skcount.training import _checkpoint, open_checkpoint
+
+small = partial(UNetRegressor, filters=2, max_epochs=7, patch_size=9, random_state=0)
 
 
 class Killed(Exception):  # noqa: N818 - no error of the code
@@ -28,10 +32,6 @@ class NoTraining(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         raise AssertionError("an epoch began")
-
-
-def small(**params):
-    return UNetRegressor(**{"filters": 2, "max_epochs": 7, "patch_size": 9, "random_state": 0, **params})
 
 
 def killed(regressor, epoch, *args, **kwargs):
@@ -61,10 +61,7 @@ VARIANTS = {
     "the recipe": {},
     "validation images": {"validation_fraction": 0.4},
     "early stopping": {"early_stopping": 2, "max_epochs": 12},
-    "another optimizer": {
-        "net_params": {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
-        "lr": 0.001,
-    },
+    "SGD": {"net_params": {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}, "lr": 0.001},
     "Adam": {"net_params": {"optimizer": torch.optim.AdamW}, "lr": 0.001},
     "jitter": {"augment": "rotations+jitter"},
     "a function as augmentation": {"augment": keep},
@@ -104,25 +101,14 @@ def test_a_fit_may_be_killed_again_and_again(noise, tmp_path):
     assert_same(small().fit(X, points, checkpoint=path), small().fit(X, points))
 
 
-def test_a_fit_that_had_ended_is_not_trained_again(noise, tmp_path):
-    X, points = noise
-    path = tmp_path / "it"
-    first = small().fit(X, points, checkpoint=path)
-    again = small(callbacks=[("none", NoTraining())], verbose=1)
-    again.fit(X, points, checkpoint=path)
+@pytest.mark.parametrize(("variant", "every"), [("the recipe", 1), ("early stopping", 5)])
+def test_a_fit_that_had_ended_or_stopped_early_is_not_trained_again(variant, every, noise, tmp_path):
+    params, checkpoint = VARIANTS[variant], {"checkpoint": tmp_path / "it", "checkpoint_every": every}
+    first = small(**params).fit(*noise, **checkpoint)
+    assert (first.n_iter_ < first.max_epochs) == (variant == "early stopping")
+    again = small(**params, callbacks=[("none", NoTraining())], verbose=1).fit(*noise, **checkpoint)
     assert_same(again, first)
     assert again.history_ == first.history_
-
-
-def test_a_fit_that_stopped_early_is_not_trained_again(noise, tmp_path):
-    X, points = noise
-    path, params = tmp_path / "it", VARIANTS["early stopping"]
-    first = small(**params).fit(X, points, checkpoint=path, checkpoint_every=5)
-    assert first.n_iter_ < params["max_epochs"]
-    again = small(**params, callbacks=[("none", NoTraining())]).fit(
-        X, points, checkpoint=path, checkpoint_every=5
-    )
-    assert_same(again, first)
 
 
 class Ruin(Callback):
@@ -208,10 +194,7 @@ OTHERS = {
     "weight": (lambda X, y: (X, y, {"sample_weight": [1, 2, 1, 1, 1, 1]}), "other sample weights"),
     "no weight": (lambda X, y: (X, y, {"sample_weight": [0, 1, 1, 1, 1, 1]}), "other images"),
     "roi": (lambda X, y: (X, y, {"roi": np.eye(17, 22, dtype=bool)}), "other regions of interest"),
-    "perspective": (
-        lambda X, y: (X, y, {"perspective": np.full((17, 22), 1.5)}),
-        "other regions .* perspective",
-    ),
+    "scales": (lambda X, y: (X, y, {"perspective": np.full((17, 22), 1.5)}), "other regions .* perspective"),
     "validation": (lambda X, y: (X, y, {"validation_data": (X[:2], y[:2])}), "other images"),
     "lr": ({"lr": 0.01}, r"lr=0\.02; this one has lr=0\.01"),
     "max_epochs": ({"max_epochs": 8}, "max_epochs=7; this one has max_epochs=8"),
@@ -223,21 +206,21 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize(("other", "message"), OTHERS.values(), ids=OTHERS)
-def test_other_data_or_parameters_are_refused(other, message, noise, tmp_path):
+def test_other_data_or_parameters_are_refused(noise, tmp_path):
     X, points = noise
     path = tmp_path / "it"
     killed(small(), 4, X, points, checkpoint=path)
     before = path.read_bytes()
-    regressor = small(**other) if isinstance(other, dict) else other
-    X_other, y_other, more = X, points, {}
-    if callable(other):
-        regressor, (X_other, y_other, more) = small(), other(X, points)
-    with pytest.raises(ValueError, match=f"with {message}.* Name another file .*, or remove"):
-        regressor.set_params(callbacks=[("none", NoTraining())]).fit(
-            X_other, y_other, checkpoint=path, **more
-        )
-    assert path.read_bytes() == before
+    for other, message in OTHERS.values():
+        regressor, data = small(**other) if isinstance(other, dict) else other, (X, points, {})
+        if callable(other):
+            regressor, data = small(), other(X, points)
+        X_other, y_other, more = data
+        with pytest.raises(ValueError, match=f"with {message}.* Name another file .*, or remove"):
+            regressor.set_params(callbacks=[("none", NoTraining())]).fit(
+                X_other, y_other, checkpoint=path, **more
+            )
+        assert path.read_bytes() == before
     small(verbose=0).fit(X, points, checkpoint=path)
 
 

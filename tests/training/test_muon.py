@@ -63,21 +63,6 @@ def test_groups_and_their_rates_are_kept():
     assert rates == [(True, 0.1), (False, 0.05), (True, 0.2), (False, 0.1)]
 
 
-def test_it_goes_on_from_its_state():
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 1, 3))
-    optimizer = Muon(net.parameters())
-    step(net, optimizer)
-    copy = deepcopy(net)
-    resumed = Muon(copy.parameters())
-    resumed.load_state_dict(deepcopy(optimizer.state_dict()))
-    for _ in range(3):
-        step(net, optimizer)
-        step(copy, resumed)
-    for a, b in zip(net.parameters(), copy.parameters(), strict=True):
-        assert torch.equal(a, b)
-
-
 def test_parameters_without_a_gradient_stay_and_a_closure_is_called():
     net = nn.ModuleList([nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)])
     before = deepcopy(net[1].state_dict())

@@ -2,6 +2,7 @@ import io
 import re
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,10 +14,7 @@ from skorch.dataset import ValidSplit
 from skcount import UNetRegressor, _progress
 from skcount.training._net import CountingNet, one_cycle
 
-
-def small(**params):
-    """A regressor that fits in a blink."""
-    return UNetRegressor(**{"filters": 4, "depth": 2, "max_epochs": 2, "random_state": 0, **params})
+small = partial(UNetRegressor, filters=4, depth=2, max_epochs=2, random_state=0)
 
 
 # --- the schedule: learning rates, and when batch statistics are frozen ---------------------------------------------

@@ -1,5 +1,6 @@
 import copy
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,10 +13,7 @@ from skcount.losses import make_loss
 from skcount.networks import DensityNetwork, UNet
 from skcount.training import Crops, Plan, PointTarget, own_randomness, random_stream, train
 
-
-def small(**params):
-    """A regressor that fits in a blink."""
-    return UNetRegressor(**{"filters": 4, "depth": 2, "max_epochs": 2, "random_state": 0, **params})
+small = partial(UNetRegressor, filters=4, depth=2, max_epochs=2, random_state=0)
 
 
 # --- a plan and its result ----------------------------------------------------------------------------------------
@@ -69,26 +67,15 @@ def test_a_stream_of_random_numbers_is_continued():
         assert torch.equal(torch.cat([first, torch.rand(2)]), whole)
 
 
-# --- parameters for skorch ------------------------------------------------------------------------------------------
-
-
-def test_net_params_reach_skorch(noise):
-    X, points = noise
-    regressor = small(net_params={"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9})
-    assert np.isfinite(regressor.fit(X, points).predict(X)).all()
-
-
 @pytest.mark.parametrize(
-    ("net_params", "error", "message"),
+    ("net_params", "message"),
     [
-        ({"max_epochs": 3, "lr": 1}, ValueError, r"`net_params` must not contain \['lr', 'max_epochs'\]"),
-        ({3: 3}, ValueError, "`net_params` must have names.*got 3"),
-        ({"max_epoch": 3}, ValueError, "max_epoch"),
-        ({"optimizer__nesterow": True}, TypeError, "nesterow"),
+        ({"max_epochs": 3, "lr": 1}, r"`net_params` must not contain \['lr', 'max_epochs'\]"),
+        ({3: 3}, "`net_params` must have names.*got 3"),
     ],
 )
-def test_net_params_that_are_wrong_are_refused_by_name(net_params, error, message, noise):
-    with pytest.raises(error, match=message):
+def test_net_params_that_are_wrong_are_refused_by_name(net_params, message, noise):
+    with pytest.raises(ValueError, match=message):
         small(net_params=net_params).fit(*noise)
 
 
@@ -143,9 +130,8 @@ def test_nothing_is_kept_if_no_epoch_was_good(noise):
     X, points = noise
     for params in (WILD, {"lr": 1e30, "max_epochs": 1, "batch_size": -1}):  # in the last step, too
         regressor = small(**params)
-        with pytest.raises(
-            FloatingPointError, match=r"in epoch \d: the training diverged\. Try a smaller lr"
-        ):
+        message = r"in epoch \d: the training diverged\. Try a smaller lr"
+        with pytest.raises(FloatingPointError, match=message):
             regressor.fit(X, points)
         with pytest.raises(NotFittedError):
             regressor.predict(X)
@@ -180,9 +166,8 @@ def test_pixels_may_be_far_from_zero(cells):
 
 def test_a_fit_that_has_not_learnt_to_count_says_how_far_off_it_is(noise):
     X, points = noise
-    with pytest.warns(
-        ConvergenceWarning, match=r"After 1 epochs .* to \d+% of .* expected 80% to 125%"
-    ) as caught:
+    message = r"After 1 epochs .* to \d+% of .* expected 80% to 125%"
+    with pytest.warns(ConvergenceWarning, match=message) as caught:
         regressor = small(max_epochs=1).fit(X, points)
     share = regressor.predict(X).sum() / points.counts.sum()
     assert f" {share:.0%} of their counts" in str(caught[0].message)

@@ -1,4 +1,6 @@
 import json
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -7,8 +9,10 @@ import pytest
 def write(request, tmp_path_factory):
     """Return a function that writes text, bytes or JSON, to a file that is called as the module says in `NAME`."""
 
+    folder = tmp_path_factory.mktemp("given")
+
     def write(content, name=request.module.NAME):
-        path = tmp_path_factory.mktemp("given") / name
+        path = Path(mkdtemp(dir=folder)) / name
         text = content if isinstance(content, str | bytes) else json.dumps(content)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path

@@ -82,12 +82,3 @@ def test_every_marker_is_read(write, markers):
 def test_other_xml_is_refused(write, text, message):
     with pytest.raises(ValueError, match=f"cells.xml.*{message}"):
         read_points(write(text))
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_entities_that_grow_are_refused(write, encoding):
-    text = cell_counter(TYPES, filename="&b;").replace("UTF-8", encoding)
-    entities = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
-    text = text.replace("<CellCounter_Marker_File>", entities + "<CellCounter_Marker_File>")
-    with pytest.raises(ValueError, match="declares a document type"):
-        read_points(write(text.encode(encoding)))

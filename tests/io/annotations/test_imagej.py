@@ -1,5 +1,3 @@
-import zipfile
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,14 +20,7 @@ def selection(points, kind="POINT", counters=None, slices=None, position=0):
     if counters is not None or slices is not None:
         roi.counters = np.array(counters or [0] * len(points), dtype=np.uint8)
         roi.counter_positions = np.array(slices or [0] * len(points), dtype=np.uint32)
-    return roi
-
-
-def write_zip(path, members):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content.tobytes() if isinstance(content, roifile.ImagejRoi) else content)
-    return path
+    return roi.tobytes()
 
 
 SUB_PIXEL = arrays(
@@ -40,12 +31,12 @@ WHOLE = arrays(np.int64, st.tuples(st.integers(1, 9), st.just(2)), elements=st.i
 
 @given(points=SUB_PIXEL | WHOLE)
 def test_points_are_read_exactly(write, points):
-    cells = read_points(write(selection(points).tobytes()))
+    cells = read_points(write(selection(points)))
     assert cells.names == ["cells"]
     assert_array_equal(cells.points[0], points[:, ::-1])
 
 
-def test_a_zip_joins_its_selections(tmp_path):
+def test_a_zip_joins_its_selections(tmp_path, write_zip):
     members = {
         "0002-0010.roi": selection([[10, 2]]),
         "more.roi": selection([[4.5, 4.0], [1.0, 0.0]]),
@@ -59,21 +50,21 @@ def test_a_zip_joins_its_selections(tmp_path):
 
 
 def test_points_on_slices_of_a_stack_are_images(write):
-    path = write(selection([[10, 2], [1, 1], [4, 5]], slices=[3, 1, 3]).tobytes())
+    path = write(selection([[10, 2], [1, 1], [4, 5]], slices=[3, 1, 3]))
     cells = read_points(path)
     assert cells.names == ["1", "3"]
     assert_array_equal(cells.points[1], [[2, 10], [5, 4]])
     assert read_points(path, slices="merge").points.counts.tolist() == [3]
 
 
-def test_selections_of_a_zip_have_their_slice(tmp_path):
+def test_selections_of_a_zip_have_their_slice(tmp_path, write_zip):
     members = {"a.roi": selection([[10, 2]], position=2), "b.roi": selection([[1, 1], [2, 2]], position=1)}
     cells = read_points(write_zip(tmp_path / "RoiSet.zip", members))
     assert (cells.names, cells.points.counts.tolist()) == (["1", "2"], [2, 1])
 
 
 def test_counters_are_labels(write):
-    path = write(selection([[10, 2], [1, 1], [4, 5]], counters=[0, 1, 1]).tobytes())
+    path = write(selection([[10, 2], [1, 1], [4, 5]], counters=[0, 1, 1]))
     assert_array_equal(read_points(path, labels=1).points[0], [[1, 1], [5, 4]])
     assert read_points(path, labels=["0", 1]).points.counts.tolist() == [3]
     with pytest.raises(ValueError, match=r"`labels` .* '0', '1'.*cells.roi; got '7'"):
@@ -81,28 +72,13 @@ def test_counters_are_labels(write):
 
 
 @pytest.mark.parametrize("kind", ["POLYGON", "FREEHAND", "POLYLINE"])
-def test_outlines_are_refused(tmp_path, kind):
+def test_outlines_are_refused(tmp_path, write_zip, kind):
     members = {"point.roi": selection([[1, 1]]), "cell.roi": selection([[1, 1], [5, 1], [5, 5]], kind)}
     with pytest.raises(ValueError, match=rf"cell.roi is a selection of the kind {kind}; expected points"):
         read_points(write_zip(tmp_path / "RoiSet.zip", members))
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"Iout", b"no selection" * 10, selection([[10.5, 2]]).tobytes()[:70]]
-)
+@pytest.mark.parametrize("content", [b"", b"Iout", b"no selection" * 10, selection([[10.5, 2]])[:70]])
 def test_what_is_no_whole_selection_is_refused(write, content):
     with pytest.raises(ValueError, match=r"cells.roi: .* cannot be read as a selection of ImageJ"):
         read_points(write(content))
-
-
-@given(flips=st.lists(st.tuples(st.integers(0, 127), st.integers(1, 255)), min_size=1, max_size=3))
-def test_a_damaged_selection_is_read_or_refused(write, flips):
-    content = bytearray(selection([[10.5, 2], [4, 5]], counters=[0, 1]).tobytes())
-    for position, flip in flips:
-        content[position] ^= flip
-    try:
-        points = read_points(write(bytes(content)), outside="ignore").points
-    except ValueError as error:
-        assert "cells.roi" in str(error)  # noqa: PT017 - another error fails the test
-    else:
-        assert np.isfinite(points.coordinates).all()

@@ -51,16 +51,7 @@ def test_nothing_heavy_is_imported_before_a_file_is_read():
     [("a.roi", "roifile"), ("a.xml", "defusedxml"), ("a.png", "pillow"), ("a.tif", "tifffile")],
 )
 def test_a_missing_package_says_how_to_install_it(tmp_path, monkeypatch, name, package):
-    module = {"pillow": "PIL"}.get(package, package)
-    for loaded in [m for m in sys.modules if m.partition(".")[0] == module]:
-        monkeypatch.delitem(sys.modules, loaded)
-
-    class Finder:
-        def find_spec(self, name, *args):
-            if name.partition(".")[0] == module:
-                raise ImportError(name)
-
-    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    monkeypatch.setitem(sys.modules, {"pillow": "PIL.Image"}.get(package, package), None)
     (tmp_path / name).write_bytes(b"II*\0" + bytes(60) if package == "tifffile" else bytes(64))
     with pytest.raises(ImportError, match=rf"needs {package}; install it with: pip install skcount\[data\]"):
         read_points(tmp_path / name, "dots" if name in {"a.png", "a.tif"} else None)
@@ -90,30 +81,18 @@ def test_a_suffix_counts_in_any_case(write):
     assert_array_equal(read_points(write("x,y\n1,2\n", "CELLS.CSV")).points[0], [[2, 1]])
 
 
+OTHER_VALUES = {"order": "yx", "scale": 0, "slices": "all", "missing": "ignore", "extra": "warn"}
+OTHER_VALUES |= {"image_column": 1.5, "variable": 3}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        *(
-            ({name: value}, f"'{name}' parameter .*")
-            for name, value in [
-                *[
-                    ("format", "excel"),
-                    ("format", ["csv"]),
-                    ("order", "yx"),
-                    ("origin", "0"),
-                    ("origin", np.nan),
-                ],
-                *[
-                    ("scale", 0),
-                    ("slices", "all"),
-                    ("missing", "ignore"),
-                    ("extra", "warn"),
-                    ("outside", "drop"),
-                ],
-                *[("outside", None), ("image_column", 1.5), ("variable", 3), ("threshold", "high")],
-                ("threshold", np.inf),
-            ]
-        ),
+        *(({"format": value}, "'format' parameter") for value in ("excel", ["csv"])),
+        *(({"origin": value}, "'origin' parameter") for value in ("0", np.nan)),
+        *(({"outside": value}, "'outside' parameter") for value in ("drop", None)),
+        *(({"threshold": value}, "'threshold' parameter") for value in ("high", np.inf)),
+        *(({name: value}, f"'{name}' parameter") for name, value in OTHER_VALUES.items()),
         ({"image_column": True}, "`image_column` .* got True"),
         ({"labels": []}, "`labels` .* got an empty list"),
         ({"names": "a.png"}, r"`names` .* got 'a.png'"),
@@ -171,9 +150,8 @@ def test_points_of_another_origin_give_an_error_that_says_so(path, write):
     hint = "All would be inside if read with origin"
     with pytest.raises(ValueError, match=rf"first.png of 9 x 20 pixels: row 9, col 5. {hint}=1"):
         read_points(path, image_shape=(9, 20))
-    with pytest.raises(
-        ValueError, match=r"with rows and columns swapped, if read with order='xy', origin=1."
-    ):
+    message = r"with rows and columns swapped, if read with order='xy', origin=1."
+    with pytest.raises(ValueError, match=message):
         read_points(path, image_shape=(18, 9))
     with pytest.raises(ValueError, match=rf"cells: row -1, col -1. {hint}=0"):  # outside of any size
         read_points(write("x,y\n0,0\n5,5\n"), origin=1)

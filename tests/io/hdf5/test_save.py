@@ -20,21 +20,7 @@ COMPRESSIONS = ["zstd", "gzip", None]
 PIXELS = np.random.default_rng(0).integers(0, 9, (6, 8, 10, 3)).astype(np.uint8)
 POINTS = PointAnnotations([np.full((i, 2), i + 0.25) for i in range(6)])
 
-DTYPES = [
-    "bool",
-    "uint8",
-    "uint16",
-    "uint32",
-    "int16",
-    "int64",
-    "float16",
-    "float32",
-    "float64",
-    ">u2",
-    ">f4",
-]
-
-
+DTYPES = ["?", "u1", "u2", "u4", "i2", "i8", "f2", "f4", "f8", ">u2", ">f4"]
 CIRCLE = tempfile.TemporaryDirectory()
 
 
@@ -83,21 +69,9 @@ def test_images_of_any_type_and_size_come_back_exactly(data, dtype, channels, co
         assert loaded.dtype == np.dtype(dtype).newbyteorder("=")
         assert loaded.shape == ImageSet(images).shape
         assert loaded.shapes.tolist() == [list(image.shape) for image in images]
-        for image, expected in zip(loaded, images, strict=True):
-            assert image.flags.writeable
-            assert_array_equal(image, expected, strict=np.dtype(dtype).isnative)
-
-
-@pytest.mark.parametrize("compression", COMPRESSIONS)
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
-@pytest.mark.parametrize(
-    "sizes", [[(40, 50, 3)] * 5, [(40, 50, 3), (7, 9, 3), (40, 50, 3), (50, 40, 3), (7, 9, 3)]]
-)
-def test_images_come_back_exactly_in_any_order(dtype, compression, sizes):
-    images = [(np.random.default_rng(0).random(size) * 200).astype(dtype) for size in sizes]
-    with there_and_back(images, [[]] * 5, compression=compression).images as loaded:
-        for number in (4, 0, 3, 1, 2):
-            assert_array_equal(loaded[number], images[number], strict=True)
+        for number in data.draw(st.permutations(range(len(images)))):
+            assert loaded[number].flags.writeable
+            assert_array_equal(loaded[number], images[number], strict=np.dtype(dtype).isnative)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])).map(lambda text: text.rstrip("\0"))
@@ -131,14 +105,10 @@ MASKS = [np.arange(image.size).reshape(image.shape) % (n + 2) == 0 for n, image 
 SCALES = [np.full(image.shape, 0.5 + number) for number, image in enumerate(MIXED)]
 
 
-def as_stream(items):
-    yield from items
-
-
-@pytest.mark.parametrize("kind", [list, ImageSet, as_stream])
+@pytest.mark.parametrize("kind", [list, ImageSet, iter])
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_maps_of_each_image_come_back(tmp_path, kind, compression):
-    images = as_stream(MIXED) if kind is as_stream else MIXED
+    images = iter(MIXED) if kind is iter else MIXED
     maps = {"roi": kind(MASKS), "perspective": kind(SCALES)}
     save_hdf5(tmp_path / "a.h5", images, [[]] * 4, compression=compression, **maps)
     loaded = load_hdf5(tmp_path / "a.h5")
@@ -319,7 +289,7 @@ def test_a_name_that_cannot_be_written_is_refused(tmp_path):
         save_hdf5(tmp_path, PIXELS, POINTS)
 
 
-@pytest.mark.parametrize("kind", [ImageSet, as_stream])
+@pytest.mark.parametrize("kind", [ImageSet, iter])
 def test_an_image_larger_than_a_chunk_can_be_is_refused(tmp_path, kind):
     images = kind(np.broadcast_to(np.uint8(0), (1, 70_000, 70_000)))
     with pytest.raises(ValueError, match=r"at most 4294967295 bytes.* 4900000000"):

@@ -123,9 +123,8 @@ def test_a_flipped_bit_in_an_image_names_the_image(path, compression):
     path.write_bytes(content)
     with load_hdf5(path).images as images:
         assert_array_equal(images[3], PIXELS[3])
-        with pytest.raises(
-            OSError, match=r"Image 4 of .*cells.h5 cannot be read: its (pixels|chunk) .*damaged"
-        ):
+        message = r"Image 4 of .*cells.h5 cannot be read: its (pixels|chunk) .*damaged"
+        with pytest.raises(OSError, match=message):
             images[::2][2]
 
 
