@@ -1,8 +1,8 @@
 """The docstring of every public object gives its parameters, returns and an example, and the reference names it."""
 
-import importlib
 import inspect
 import re
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -28,14 +28,12 @@ IGNORED = {
 def public_objects():
     names = [f"skcount.{name}" for name in skcount.__all__ if name not in MODULES]
     for module in MODULES:
-        loaded = importlib.import_module(f"skcount.{module}")
-        names += [f"skcount.{module}.{name}" for name in loaded.__all__]
+        names += [f"skcount.{module}.{name}" for name in getattr(skcount, module).__all__]
     return sorted(names)
 
 
 def load(name):
-    module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
+    return attrgetter(name.removeprefix("skcount."))(skcount)
 
 
 def in_the_reference():

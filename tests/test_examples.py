@@ -1,6 +1,5 @@
 """Every script of the gallery runs, and does what it claims."""
 
-import os
 import runpy
 from pathlib import Path
 
@@ -8,8 +7,6 @@ import matplotlib.pyplot as plt
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
 QUICK = {"plot_saving"}  # the others take more than ten seconds
 SCRIPTS = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem not in QUICK))
@@ -36,26 +33,10 @@ def test_the_demo_prints_its_errors_and_writes_a_picture(monkeypatch, tmp_path, 
     assert (tmp_path / "demo.png").stat().st_size > 10_000
 
 
-@pytest.mark.skipif(
-    "SKCOUNT_DATA" not in os.environ, reason="SKCOUNT_DATA does not name a folder with vgg_cells.zip"
-)
-def test_the_vgg_cells_are_counted_from_the_archive(tmp_path, capsys):
+def test_the_vgg_cells_are_counted_from_the_archive(published, tmp_path, capsys):
     main = runpy.run_path(str(EXAMPLES / "real" / "count_vgg_cells.py"))["main"]
-    archive = Path(os.environ["SKCOUNT_DATA"]) / "vgg_cells.zip"
-    folders = ["--data-home", str(tmp_path), "--out", str(tmp_path)]
-    main(
-        [
-            "--archive",
-            str(archive),
-            *folders,
-            "--n-train",
-            "2",
-            "--max-epochs",
-            "1",
-            "--architectures",
-            "unet",
-        ]
-    )
+    folders = ["--archive", published("vgg_cells.zip"), "--data-home", tmp_path, "--out", tmp_path]
+    main([*map(str, folders), "--n-train", "2", "--max-epochs", "1", "--architectures", "unet"])
     printed = capsys.readouterr().out
     assert "2 training images of 1-100 (seed 0), 100 test images" in printed
     assert (tmp_path / "count-vgg-cells-unet.png").exists()

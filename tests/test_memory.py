@@ -146,9 +146,6 @@ def test_other_systems_are_left_alone(monkeypatch):
         pass
 
 
-# Free memory
-
-
 def test_free_memory_is_what_the_system_and_its_limits_say(tmp_path, monkeypatch):
     limits = [tuple(str(tmp_path / name) for name in ("max", "current", "stat"))]
     monkeypatch.setattr(_memory, "_LIMITS", limits)

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from operator import attrgetter
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -32,10 +33,7 @@ class BadType:
 
 
 def load(name):
-    found = skcount
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
+    return attrgetter(name)(skcount)
 
 
 def listed():
@@ -63,10 +61,9 @@ def parameters(name):
 def constraints(name):
     """The constraints on them."""
     found = load(name)
-    if inspect.isclass(found):
-        own = getattr(found.__init__, "_skl_parameter_constraints", None)
-        return own if own is not None else getattr(found, "_parameter_constraints", {})
-    return getattr(found, "_skl_parameter_constraints", {})
+    checked = found.__init__ if inspect.isclass(found) else found
+    own = getattr(checked, "_skl_parameter_constraints", None)
+    return own if own is not None else getattr(found, "_parameter_constraints", {})
 
 
 def satisfies(value, constraint):

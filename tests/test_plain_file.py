@@ -1,4 +1,6 @@
 import json
+import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors import safe_open
+from safetensors.numpy import save
 
 from skcount import _plain_file
 from skcount._plain_file import NotPlainError, pack, read, unpack, write
@@ -17,25 +20,20 @@ arrays = hnp.arrays(
     st.sampled_from(["f4", "f8", ">f8", "f2", "u1", "i8", "?", ">u2"]),
     hnp.array_shapes(min_dims=0, min_side=0),
 )
+tables = partial(st.dictionaries, st.text() | st.integers())
 trees = st.recursive(
     plain | arrays,
-    lambda inner: (
-        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers(), inner)
-    ),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | tables(inner),
     max_leaves=12,
 )
 
 
 def same(a, b):
     """Whether two trees are the same, types and all; arrays lose nothing but their order of bytes."""
-    if isinstance(a, np.ndarray):
-        return (
-            isinstance(b, np.ndarray)
-            and a.shape == b.shape
-            and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-        )
     if type(a) is not type(b):
         return False
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
     if isinstance(a, dict):
         return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple):
@@ -43,20 +41,19 @@ def same(a, b):
     return a == b
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(trees)
 def test_a_tree_comes_back_as_it_was(tree):
     assert same(unpack(pack({"tree": tree}, "tree"), "tree", "it")["tree"], tree)
 
 
-@pytest.mark.parametrize("value", [np.float32(0.1), np.int64(3), np.bool_(True), np.str_("a")])
-def test_scalars_of_numpy_become_plain(value):
-    assert unpack(pack({"v": value}, "k"), "k", "it")["v"] == value
-
-
-@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
-def test_numbers_that_json_has_not_come_back_too(value):
-    assert str(unpack(pack({"v": value}, "k"), "k", "it")["v"]) == str(value)
+@pytest.mark.parametrize(
+    "value", [np.float32(0.1), np.int64(3), np.bool_(True), np.str_("a"), np.inf, -np.inf, np.nan]
+)
+def test_scalars_of_numpy_become_plain_and_numbers_that_json_lacks_come_back(value):
+    assert str(unpack(pack({"v": value}, "k"), "k", "it")["v"]) == str(
+        getattr(value, "item", lambda: value)()
+    )
 
 
 def test_a_random_state_goes_on_where_it_was():
@@ -112,6 +109,7 @@ def test_every_cut_is_noticed(tmp_path):
         (b"PK\x03\x04" + bytes(40), r"not a file that skcount wrote.* pickle or (a )?zip"),
         (b"hello, world, this is no model", r"is not a file that skcount wrote\.$"),
         (b"\xff" * 30, r"not a file that skcount wrote"),
+        (save({"a": np.zeros(3)}, metadata={"format": "pt"}), r"not a file that skcount wrote"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), r"not a file that skcount wrote"),
     ],
 )
@@ -121,16 +119,7 @@ def test_foreign_files_are_refused(content, message, tmp_path):
         read(tmp_path / "a", "k")
 
 
-def test_a_safetensors_file_of_another_program_is_refused():
-    from safetensors.numpy import save
-
-    with pytest.raises(ValueError, match="not a file that skcount wrote"):
-        unpack(save({"a": np.zeros(3)}, metadata={"format": "pt"}), "k", "it")
-
-
 def test_missing_files_folders_and_pipes_are_refused(tmp_path):
-    import os
-
     with pytest.raises(FileNotFoundError, match=r"There is no file .*b\.skcount"):
         read(tmp_path / "b.skcount", "k")
     with pytest.raises(ValueError, match="is not a regular file"):

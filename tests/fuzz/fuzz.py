@@ -41,10 +41,7 @@ def main():
     import readers
 
     names = arguments.reader or list(readers.READERS)
-    print(
-        f"{'reader':13} {'executions':>10} {'seconds':>8} {'a second':>8} {'coverage':>8} {'MiB':>5}  found",
-        flush=True,
-    )
+    print("reader        executions  seconds a second coverage   MiB  found", flush=True)
     records = [run(readers.READERS[name], arguments) for name in names]
     sys.exit(any(record["found"] for record in records))
 
@@ -57,18 +54,9 @@ def run(reader, arguments):
         folder = Path(folder)
         for number in range(MOST_STARTS):
             left = arguments.seconds and max(1, arguments.seconds - int(time.monotonic() - start))
-            command = [
-                sys.executable,
-                __file__,
-                "--within",
-                str(folder),
-                "--reader",
-                name,
-                "--parsers",
-                parsers,
-            ]
-            command += ["--runs", str(arguments.runs - total), "--seed", str(arguments.seed + number)]
-            command += ["--seconds", str(left)]
+            options = {"within": folder, "reader": name, "parsers": parsers, "runs": arguments.runs - total}
+            options |= {"seed": arguments.seed + number, "seconds": left}
+            command = [sys.executable, __file__, *(f"--{key}={value}" for key, value in options.items())]
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - it is this file
             log = done.stderr
             total += max([0, *map(int, re.findall(r"^#(\d+)\t", log, re.MULTILINE))])
@@ -93,10 +81,8 @@ def run(reader, arguments):
             "found": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
         }
         told = ", ".join(f"{count} {kind}" for kind, count in record["found"].items()) or "nothing"
-        print(
-            f"{name:13} {total:10} {seconds:8.1f} {total / seconds:8.0f} {edges:8} {memory:5}  {told}",
-            flush=True,
-        )
+        rate = total / seconds
+        print(f"{name:13} {total:10} {seconds:8.1f} {rate:8.0f} {edges:8} {memory:5}  {told}", flush=True)
         if total == 0:
             record["found"] = {"start": 1}
             print(log[-3000:])
@@ -118,7 +104,7 @@ def fuzz(name, arguments):
 
     for module in [module for module in sys.modules if module.partition(".")[0] in {"json", "zipfile"}]:
         del sys.modules[module]  # to be imported again, and instrumented
-    parsers = arguments.parsers.split(",") if arguments.parsers else []
+    parsers = list(filter(None, arguments.parsers.split(",")))
     with atheris.instrument_imports(include=["skcount.datasets", "skcount.io", *parsers]):
         import readers
 

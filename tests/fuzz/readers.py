@@ -1,7 +1,8 @@
 """Every reader of files that come from elsewhere, and the law that each keeps whatever it is given.
 
 A reader returns what is well formed, or refuses the file by a ValueError or an OSError of ours, which names it: never by
-another error, a warning, a crash, a hang, or memory beyond what such a file may hold.
+another error, a warning, a crash, a hang, or memory beyond what such a file may hold. It does not hold the file open
+while somebody looks at the error.
 
 A new reader is a row of `READERS`: a name, a function of the bytes of a file, a function that makes its seeds, and
 words that the fuzzer may put in.
@@ -61,6 +62,8 @@ def check_law(reader, content):
         except (ValueError, OSError) as error:
             if not _is_ours(error):
                 raise UnlawfulError(f"{reader.name} does not say which file it refuses: {error!r}") from error
+            if _is_held_open():  # while the error's traceback keeps the reader's variables
+                raise UnlawfulError(f"{reader.name} holds a file that it refuses: {error!r}") from error
             refusal = str(error)
         except UnlawfulError:
             raise
@@ -74,6 +77,11 @@ def check_law(reader, content):
 def _is_ours(error):
     """Whether a refusal says which file it is of, and is not Python's own."""
     return NAME in str(error) and not isinstance(error, UnicodeError)
+
+
+def _is_held_open():
+    """Whether this process has the file open, as far as the system tells."""
+    return any(f"/{NAME}." in os.path.realpath(held) for held in Path("/proc/self/fd").glob("*"))
 
 
 # --- What is read -----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import json
 import tarfile
 import tempfile
 import zipfile
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +43,7 @@ def _saved(save, *arguments, **options):
     return buffer.getvalue()
 
 
-# --- HDF5 -------------------------------------------------------------------------------------------------
-
-
 def hdf5():
-    """Files of `save_hdf5`: each compression, sizes, types, and what images carry."""
     several = [GREY, GREY[:4, :5], GREY[:4, :5]]
     maps = [image > 20 for image in several]
     scales = [np.ones(image.shape, dtype=np.float32) for image in several]
@@ -62,11 +58,7 @@ def hdf5():
     return [_written(partial(save, points=POINTS), ".h5") for save in saves]
 
 
-# --- Points -----------------------------------------------------------------------------------------------
-
-
 def napari():
-    """Points layers, of one image and of a stack."""
     return [_written(partial(save_points, points=points), ".csv") for points in (POINTS, POINTS[:1])]
 
 
@@ -90,7 +82,6 @@ def csv():
 
 
 def imagej():
-    """Selections, alone and in a zip."""
     from roifile import ROI_TYPE, ImagejRoi
 
     plain = ImagejRoi.frompoints([[10.5, 2], [4, 5]])
@@ -106,14 +97,12 @@ def imagej():
 
 
 def imagej_zip():
-    """Zips of selections."""
     selections = imagej()[:3]
     members = {f"{number}.roi": content for number, content in enumerate(selections)}
     return [_zip(members, method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
 
 
 def cell_counter():
-    """Files of the Cell Counter plugin."""
     marker = "<Marker><MarkerX>{}</MarkerX><MarkerY>{}</MarkerY><MarkerZ>{}</MarkerZ></Marker>"
     page = (
         '<?xml version="1.0" encoding="{}"?>\n<CellCounter_Marker_File><Image_Properties><Image_Filename>'
@@ -130,7 +119,6 @@ def cell_counter():
 
 
 def coco():
-    """Annotations of COCO."""
     images = [{"id": 1, "file_name": "a.png", "height": 6, "width": 8}, {"id": "two", "file_name": "b.png"}]
     annotations = [
         {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4.5], "iscrowd": 0},
@@ -143,7 +131,6 @@ def coco():
 
 
 def labelme():
-    """Annotations of LabelMe."""
     shapes = [
         {"label": "cell", "points": [[1, 2]], "shape_type": "point"},
         {"label": "cell", "points": [[1, 2], [3, 2.5]], "shape_type": "circle"},
@@ -154,7 +141,6 @@ def labelme():
 
 
 def mat():
-    """Matrices of MATLAB: version 5, compressed or not, and version 4."""
     from scipy.io import savemat
 
     points = np.array([[1, 2], [3, 4.5]])
@@ -170,33 +156,25 @@ def mat():
 
 
 def mat_without_version_4():
-    """Matrices of MATLAB as data sets hold them."""
     return mat()[:-1]
 
 
 def dots():
-    """Dot images."""
     return [_picture(DOTS, "PNG"), _picture(DOTS > 0, "PNG"), _picture(DOTS, "BMP"), _tiff(DOTS)]
 
 
 def _palette(pixels):
-    """A picture with a palette of eight colours."""
     palette = Image.fromarray(pixels)
     palette.putpalette([channel for value in range(8) for channel in (value, 7 - value, 9)])
     return palette
 
 
 def mask():
-    """Label masks, one with a palette."""
     pictures = [_picture(LABELS, "PNG"), _picture(LABELS.astype(np.uint16), "PNG")]
     return [*pictures, _saved(_palette(LABELS).save, format="PNG"), _tiff(LABELS.astype(np.float32))]
 
 
-# --- Pictures ---------------------------------------------------------------------------------------------
-
-
 def png():
-    """PNG of each kind of colour."""
     opaque, palette = np.dstack([COLOUR, np.full_like(GREY, 255)]), _palette(GREY % 8)
     return [
         *(_picture(pixels, "PNG") for pixels in (GREY, COLOUR, opaque, GREY > 20, DEEP)),
@@ -207,55 +185,42 @@ def png():
 
 
 def jpeg():
-    """JPEG in grey and colour, and one that lies on its side."""
     exif = Image.Exif()
     exif[0x0112] = 6
     colour, smaller = Image.fromarray(COLOUR), Image.fromarray(COLOUR[:3])
     kinds = [{"format": "JPEG", "exif": exif}, {"format": "JPEG", "progressive": True}]
     kinds += [{"format": "MPO", "save_all": True, "append_images": [smaller]}]
-    return [
-        _picture(GREY, "JPEG"),
-        _picture(COLOUR, "JPEG"),
-        *(_saved(colour.save, **kind) for kind in kinds),
-    ]
+    plain = [_picture(pixels, "JPEG") for pixels in (GREY, COLOUR)]
+    return [*plain, *(_saved(colour.save, **kind) for kind in kinds)]
 
 
 def bmp():
-    """BMP of 1, 8 and 24 bits."""
     return [_picture(pixels, "BMP") for pixels in (GREY, COLOUR, GREY > 20)]
 
 
 def tiff():
-    """TIFF: types, compressions, layouts and dialects."""
     planes = COLOUR.transpose(2, 0, 1)
     return [
-        _tiff(GREY),
+        *(_tiff(pixels) for pixels in (GREY, GREY > 20)),
+        *(_tiff(DEEP, **{dialect: True}) for dialect in ("imagej", "ome", "bigtiff")),
         _tiff(COLOUR, photometric="rgb"),
         _tiff(DEEP, compression="zlib", predictor=True),
         _tiff(GREY.astype(np.float32), byteorder=">"),
         _tiff(planes, photometric="rgb", planarconfig="separate", compression="lzw"),
         _tiff(np.tile(GREY, (3, 4)), tile=(16, 16)),
-        _tiff(GREY, bigtiff=True),
-        _tiff(DEEP, imagej=True),
-        _tiff(DEEP, ome=True),
         _tiff(GREY[None], metadata={"axes": "ZYX"}),
-        _tiff(GREY > 20),
         *(_saved(Image.fromarray(COLOUR).save, format="TIFF", compression=c) for c in ("packbits", "jpeg")),
     ]
 
-
-# --- Archives ---------------------------------------------------------------------------------------------
 
 MEMBERS = {"data/1.png": b"a picture", "data/2.png": bytes(2000), "readme.txt": b"", "data/ü.txt": b"x"}
 
 
 def zips():
-    """Zips, stored and deflated."""
     return [_zip(MEMBERS, method) for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
 
 
 def tars():
-    """Tars of each dialect, plain and compressed."""
     plain = [_tar(MEMBERS, kind) for kind in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)]
     long = _tar({"deep/" * 40 + "a.txt": b"x"}, tarfile.GNU_FORMAT)
     return [*plain, long, gzip.compress(plain[0], mtime=0)]
@@ -299,19 +264,17 @@ def _tar(members, kind):
 
 def _regressors():
     tiny = {"filters": 1, "depth": 1, "max_epochs": 1, "random_state": 0}
-    strict = {
-        "precision": "float64",
-        "normalization": None,
-        "net_params": {"iterator_train__drop_last": False},
-    }
+    strict = {"precision": "float64", "normalization": None}
+    strict["net_params"] = {"iterator_train__drop_last": False}
     return [UNetRegressor(**tiny), UNetRegressor(**tiny, **strict)]
 
 
+@cache
 def models():
-    """Files of `save`."""
     return [_written(regressor.fit([GREY] * 3, POINTS).save, ".skcount") for regressor in _regressors()]
 
 
+@cache
 def checkpoints():
     """Files that a fit keeps its state in."""
     fits = [partial(regressor.fit, [GREY] * 3, POINTS) for regressor in _regressors()]

@@ -269,6 +269,8 @@ def check(case, training, folder):
         assert not training
 
 
-def check_table(cases):
+def each(*cases):
+    """Parametrize a test by cases, each of which must be its own and have words."""
     assert len({case.name for case in cases}) == len({case.act for case in cases}) == len(cases)
     assert all(case.words for case in cases if case.outcome is not None)
+    return pytest.mark.parametrize("case", cases, ids=[case.name for case in cases])

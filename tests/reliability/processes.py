@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -16,26 +16,28 @@ ROOT = Path(__file__).parents[2]
 WARNINGS = "-W", "error", "-W", "ignore:After "
 
 
+@contextmanager
+def started(arguments, **options):
+    """Start Python in a process, and a group of processes, of its own, which is killed at the end."""
+    process = subprocess.Popen([sys.executable, *arguments], start_new_session=True, **options)  # noqa: S603 - our own
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 def run_script(script, *arguments, folder=None, **environment):
-    """Run a script in a process, and a group of processes, of its own; return what it prints and what it complains of."""
+    """Run a script in a process of its own; return what it prints and what it complains of."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH")]
     # Files, not pipes: a process that is left behind would keep a pipe open, and be waited for.
     with TemporaryFile("w+") as out, TemporaryFile("w+") as complaints:
-        process = subprocess.Popen(  # noqa: S603 - our own script
-            [sys.executable, *WARNINGS, "-c", textwrap.dedent(script), *map(str, arguments)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment},
-            stdout=out,
-            stderr=complaints,
-            start_new_session=True,
-        )
-        try:
+        command = [*WARNINGS, "-c", textwrap.dedent(script), *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **environment}
+        with started(command, cwd=folder, env=environment, stdout=out, stderr=complaints) as process:
             status = process.wait(timeout=3000)
             is_alone = has_ended(process.pid)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
         said = []
         for file in (out, complaints):
             file.seek(0)

@@ -25,12 +25,11 @@ from outcomes import (
     WEIGHTS,
     assert_says,
     check,
-    check_table,
     counts_inside,
     dataset,
+    each,
     fit,
     invert,
-    locked,
     mae,
     masked,
     objects,
@@ -128,14 +127,12 @@ IMAGE_CASES = [
     right("pixels: a mask of nothing", lambda: predict(np.ma.array(IMAGES)), same()),
     refused("images: one without its sample axis", lambda: fit(IMAGES[0], POINTS[:1]), "(12, 16)", ONE),
     refused("images: one of colour without it", lambda: fit(COLOURS[0], POINTS[:1]), "(12, 16, 3)", ONE),
-    refused("images: one predicted without it", lambda: predict(IMAGES[0]), "(12, 16)", ONE),
     refused("images: a tensor without it", lambda: predict(torch.zeros(12, 16)), "(12, 16)", ONE),
     refused("images: one dimension", lambda: fit(IMAGES[0, 0]), "X", "(16,)|()"),
     refused("images: five dimensions", lambda: fit(IMAGES[None, None]), "X", "(1, 1, 3, 12, 16)"),
     refused("images: one of four dimensions in a list", lambda: fit([IMAGES[0], COLOURS, IMAGES[2]]),
             "image 1", "(3, 12, 16, 3)"),
     refused("images: None", lambda: fit(None), "X", "None"),
-    refused("images: None predicted", lambda: predict(None), "X", "None"),
     refused("images: a generator", lambda: fit(image for image in IMAGES), "X", "generator"),
     refused("images: none", lambda: fit([], []), "X|y", "no images|empty"),
     refused("images: none in an array", lambda: fit(IMAGES[:0], []), "X|y", "(0, 12, 16)|empty"),
@@ -158,15 +155,12 @@ IMAGE_CASES = [
     refused("images: sparse matrices", lambda: fit([scipy.sparse.csr_matrix(image) for image in IMAGES]),
             "image 0", "csr_matrix"),
     refused("images: a data frame", lambda: fit(pd.DataFrame(IMAGES[0])), "X", "DataFrame"),
-    refused("images: a data frame predicted", lambda: predict(pd.DataFrame(IMAGES[0])), "X", "DataFrame"),
     refused("images: points in their place", lambda: fit(PointAnnotations(POINTS), IMAGES), "X", "(0, 2)"),
     right("images: big-endian", lambda: predict(FLOATS.astype(">f8")), same(FLOATS)),
     right("images: big-endian integers", lambda: predict(IMAGES.astype(">u2")), same(IMAGES.astype(np.uint16))),
     right("images: half precision", lambda: predict(FLOATS.astype(np.float16)), same(FLOATS)),
     right("images: long double", lambda: predict(FLOATS.astype(np.longdouble)), same(FLOATS)),
-    right("images: read-only", lambda: predict(locked(IMAGES)), same()),
     right("images: negative strides", lambda: predict(IMAGES[::-1, ::-1, ::-1]), same(IMAGES[::-1, ::-1, ::-1].copy())),
-    right("images: Fortran orde", lambda: predict(np.asfortranarray(IMAGES)), same()),
     right("images: broadcast", lambda: predict(np.broadcast_to(IMAGES[0], (3, *SHAPE))), same(IMAGES[[0, 0, 0]])),
     right("images: booleans", lambda: predict(IMAGES > 99), same((IMAGES > 99).astype(float))),
     right("images: negative integers", lambda: predict(IMAGES.view(np.int8)), same(IMAGES.view(np.int8) / np.float32(127))),
@@ -175,8 +169,6 @@ IMAGE_CASES = [
     right("images: subnormal and trained on", lambda: np.isfinite(fit(FLOATS * 1e-310).predict(FLOATS)).all(), True),
     right("images: all alike", lambda: np.isfinite(fit(FLOATS * 0 + 7).predict(FLOATS)).all(), True),
     right("images: nested lists", lambda: predict(FLOATS.tolist()), same(FLOATS)),
-    right("images: a tuple", lambda: predict(tuple(IMAGES)), same()),
-    right("images: an array of objects", lambda: predict(objects(list(IMAGES))), same()),
     right("images: a series", lambda: predict(pd.Series(list(IMAGES), index=[7, 8, 9])), same()),
     right("images: tensors", lambda: predict([torch.from_numpy(image) for image in IMAGES]), same()),
     right("images: one tensor", lambda: predict(torch.from_numpy(IMAGES)), same()),
@@ -258,9 +250,7 @@ POINT_CASES = [
     *(
         refused(f"inside: {fault}", partial(PointAnnotations(POINTS).inside, sizes), "image shapes|image_shape", shown)
         for fault, sizes, shown in (
-            ("no size", None, ""), ("a negative size", (-12, 16), "(-12, 16)"), ("text", "12x16", ""),
-            ("two sizes for three images", [SHAPE] * 2, ""), ("one number", 5, ""), ("sizes of three", [(5, 5, 1)] * 3, ""),
-            ("sizes of two kinds", [SHAPE, SHAPE, (3,)], ""), ("the images themselves", IMAGES, ""),
+            ("no size", None, ""), ("a negative size", (-12, 16), "(-12, 16)"), ("the images themselves", IMAGES, ""),
         )
     ),
     refused("inside: a mask of another size", lambda: PointAnnotations(POINTS).inside(SHAPE, ROI.T), "roi", "(16, 12)"),
@@ -306,7 +296,7 @@ TARGETS = [
         for y in values for act in (fit, score)
     ),
     refused("lengths: no counts", lambda: fit(y=[]), "y", "0|empty"),
-    refused("lengths: points in partial_fit", lambda: partial_fit(y=POINTS[:2]), "y", "3", "2|4|0"),
+    refused("lengths: points in partial_fit", lambda: partial_fit(y=POINTS[:2]), "y", "3", "2", ONE),
 ]
 
 SIDE_DATA = [
@@ -322,7 +312,7 @@ SIDE_DATA = [
     refused("lengths: regions of a transformer", lambda: transform(roi=[ROI, ROI]), "roi", "3", "2"),
     refused("lengths: maps to write to", lambda: predict(method="predict_density", out=np.zeros((2, *SHAPE))),
             "out", "3", "2"),
-    refused("roi: values of 255", lambda: fit(roi=ROI * np.uint8(255)), "roi", "255"),
+    refused("roi: values of 255", lambda: fit(roi=ROI * np.uint8(255)), "roi", "255", "mask > 0"),
     refused("roi: negative", lambda: fit(roi=-ROI.astype(int)), "roi", "-1"),
     refused("roi: nothing inside", lambda: fit(roi=ROI & False), "roi", "no pixel"),
     refused("roi: nothing inside in score", lambda: score(POINTS, roi=ROI & False), "roi", "no pixel"),
@@ -332,6 +322,10 @@ SIDE_DATA = [
     refused("roi: three channels", lambda: fit(roi=[np.ones((*SHAPE, 3), bool)] * 3), "roi", "image 0", "(12, 16, 3)"),
     refused("roi: None for one image", lambda: fit(roi=[ROI, None, ROI]), "roi", "image 1"),
     refused("roi: for a table", lambda: fit(TABLE, np.arange(6.0), roi=np.ones((1, 5), bool)), "roi", "table"),
+    refused("roi: rows split like samples", lambda: fit(roi=ROI[:3]), "(3, 16)", "split", "ImageSet(images, roi=roi)"),
+    refused("roi: one for many sizes", lambda: transform(image_shape=[SHAPE, (4, 4), SHAPE], roi=ROI), "roi", "(4, 4)"),
+    refused("roi: a number for each image", lambda: fit(roi=np.ones(3, bool)), "roi", "image 0", "()"),
+    refused("roi: True", lambda: fit(roi=True), "roi", "bool"),
     right("roi: zeros and ones", lambda: predict(roi=ROI.astype(np.uint8)), lambda: predict(roi=ROI)),
     right("roi: a data frame", lambda: predict(roi=pd.DataFrame(ROI)), lambda: predict(roi=ROI)),
     right("roi: a tensor", lambda: predict(roi=torch.from_numpy(ROI)), lambda: predict(roi=ROI)),
@@ -367,8 +361,6 @@ SIDE_DATA = [
     ),
     refused("groups: a single image", lambda: fit(IMAGES[:1], POINTS[:1], early_stopping=True), "1", "image"),
 ]
-
-CASES = [*IMAGE_CASES, *POINT_CASES, *TARGETS, *SIDE_DATA]
 # fmt: on
 
 
@@ -385,7 +377,7 @@ def test_what_is_no_array_of_numbers_is_refused_by_name_as_documented(door, faul
     assert not training
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@each(*IMAGE_CASES, *POINT_CASES, *TARGETS, *SIDE_DATA)
 def test_bad_data_are_refused_by_name_and_odd_ones_are_taken_as_documented(case, training, tmp_path):
     check(case, training, tmp_path / "data")
 
@@ -393,7 +385,3 @@ def test_bad_data_are_refused_by_name_and_odd_ones_are_taken_as_documented(case,
 def test_the_guard_against_training_sees_one(training):
     fit()
     assert training == ["loop"]
-
-
-def test_each_case_is_its_own():
-    check_table(CASES)

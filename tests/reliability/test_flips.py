@@ -4,25 +4,21 @@ import numpy as np
 import pytest
 
 import skcount
-from skcount import PointAnnotations, UNetRegressor, _plain_file
+from skcount import UNetRegressor, _plain_file
 from skcount.io import load_hdf5, save_hdf5
 from skcount.training._checkpoint import KIND
 
 
-def regressor():
-    return UNetRegressor(filters=2, max_epochs=2, random_state=0)
+def write_data(path, X, points):
+    save_hdf5(path, X, points, roi=X[..., 0] > 9, groups=list("aabbcc"))
+
+
+def fit(path, X, points):
+    return UNetRegressor(filters=2, max_epochs=2, random_state=0).fit(X, points, checkpoint=path)
 
 
 def write_model(path, X, points):
-    regressor().fit(X, points).save(path)
-
-
-def write_checkpoint(path, X, points):
-    regressor().fit(X, points, checkpoint=path)
-
-
-def write_data(path, X, points):
-    save_hdf5(path, X, points, roi=X[..., 0] > 9, groups=list("aabbcc"))
+    fit(None, X, points).save(path)
 
 
 def read_model(path):
@@ -42,7 +38,7 @@ def read_data(path):
 
 FILES = {
     "model": (write_model, read_model),
-    "checkpoint": (write_checkpoint, read_checkpoint),
+    "checkpoint": (fit, read_checkpoint),
     "data": (write_data, read_data),
 }
 
@@ -52,7 +48,7 @@ FILES = {
 def test_a_flipped_bit_is_noticed_or_harmless(kind, n_flips, noise, tmp_path, record_property):
     write, read = FILES[kind]
     path = tmp_path / "file"
-    write(path, noise[0], PointAnnotations(noise[1]))
+    write(path, *noise)
     content, expected = path.read_bytes(), read(path)
     rng = np.random.default_rng(n_flips)
     # As many in the first two thousand bytes, which say what the rest is, as in all of it.

@@ -3,11 +3,9 @@
 import os
 import signal
 import subprocess
-import sys
-from contextlib import suppress
 
 import pytest
-from processes import has_ended
+from processes import has_ended, started
 
 ENDLESS = """
 import signal, sys
@@ -35,14 +33,8 @@ print("not interrupted", flush=True)
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as a terminal on POSIX sends them")
 @pytest.mark.parametrize(("what", "n_jobs"), [("fit", 1), ("search", 1), ("search", 2)])
 def test_an_interrupt_ends_everything(what, n_jobs):
-    process = subprocess.Popen(  # noqa: S603 - our own code
-        [sys.executable, "-W", "ignore", "-c", ENDLESS, what, str(n_jobs)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
+    command = ["-W", "ignore", "-c", ENDLESS, what, str(n_jobs)]
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for _ in range(n_jobs):
             assert process.stdout.readline() == "training\n"
         os.killpg(process.pid, signal.SIGINT)
@@ -51,7 +43,3 @@ def test_an_interrupt_ends_everything(what, n_jobs):
         assert "KeyboardInterrupt" in err
         assert process.returncode in {-signal.SIGINT, 1, 130}
         assert has_ended(process.pid)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()

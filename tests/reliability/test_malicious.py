@@ -2,7 +2,6 @@
 
 import bz2
 import gzip
-import io
 import json
 import os
 import pickle
@@ -45,9 +44,6 @@ class Payload:
         return os.system, (self.command,)
 
 
-# --- How each is read --------------------------------------------------------------------------------------------
-
-
 def read_image(path):
     images, _ = load_folder(path, return_X_y=True)
     return images[0]
@@ -74,9 +70,6 @@ def read_checkpoint(path):
     return Checkpoint(path, every=1).state
 
 
-# --- Any file ----------------------------------------------------------------------------------------------------
-
-
 def write(path, content):
     path.write_bytes(content)
     return path
@@ -89,10 +82,6 @@ def text(suffix, content):
 
 def pickled(folder):
     return pickle.dumps(Payload(folder))
-
-
-def pickle_as(suffix):
-    return text(suffix, pickled)
 
 
 def saved(suffix, save):
@@ -110,49 +99,36 @@ def special(make, suffix):
     return lambda folder: make(folder / f"a{suffix}") or folder / f"a{suffix}"
 
 
-def pipe(suffix):
-    return special(os.mkfifo, suffix)
+def loop(path):
+    path.symlink_to(path)
 
 
-def loop(suffix):
-    return special(lambda path: path.symlink_to(path), suffix)
-
-
-def device(suffix):
-    return special(lambda path: path.symlink_to("/dev/zero"), suffix)
+def device(path):
+    path.symlink_to("/dev/zero")
 
 
 # --- HDF5 --------------------------------------------------------------------------------------------------------
 
 
-def hdf5(change):
-    """Make a file of ours and change it: `change` takes the open file and the folder."""
+def hdf5(name, make_other):
+    """Make a file of ours in which something else has this name; its maker takes the open file and the folder."""
 
     def make(folder):
         save_hdf5(folder / "a.h5", np.zeros((1, 6, 8), np.uint8), [[(1, 2)]], groups=["a"])
         with h5py.File(folder / "a.h5", "r+") as file:
-            change(file, folder)
+            file.pop(name, None)
+            make_other(file, folder)
         return folder / "a.h5"
 
     return make
 
 
 def dataset(name, *arguments, **options):
-    """Make a file in which this dataset is another one."""
-
-    def change(file, folder):
-        del file[name]
-        file.create_dataset(name, *arguments, **options)
-
-    return hdf5(change)
+    return hdf5(name, lambda file, _: file.create_dataset(name, *arguments, **options))
 
 
-def links(name, link):
-    def change(file, folder):
-        file.pop(name, None)
-        file[name] = link(folder)
-
-    return hdf5(change)
+def holds(name, content):
+    return hdf5(name, lambda file, folder: file.update({name: content(folder)}))
 
 
 def other_hdf5(folder):
@@ -163,12 +139,10 @@ def other_hdf5(folder):
 def virtual_dataset(file, folder):
     layout = h5py.VirtualLayout((1, 6, 8), np.uint8)
     layout[0] = h5py.VirtualSource(other_hdf5(folder), "images/6x8", (1, 6, 8))[0]
-    del file["images/6x8"]
     file.create_virtual_dataset("images/6x8", layout)
 
 
 def external_storage(file, folder):
-    del file["images/6x8"]
     elsewhere = [(str(folder.parent / "secret"), 0, 48)]
     file.create_dataset("images/6x8", (1, 6, 8), np.uint8, external=elsewhere)
 
@@ -177,18 +151,7 @@ def pickle_in_an_attribute(file, folder):
     file.attrs["format"] = np.void(pickled(folder))
 
 
-def pickle_in_a_dataset(file, folder):
-    del file["groups"]
-    file["groups"] = np.array([np.void(pickled(folder))])
-
-
-def pickles_as_objects(file, folder):
-    del file["groups"]
-    file.create_dataset("groups", data=[pickled(folder).hex()], dtype=h5py.string_dtype())
-
-
 def bomb_of_a_table(file, folder):
-    del file["points/coordinates"]
     shape, rows = (2**26, 2), 2**20
     table = file.create_dataset("points/coordinates", shape, float, chunks=(rows, 2), compression="gzip")
     content = zlib.compress(bytes(rows * 16), 9)
@@ -204,8 +167,8 @@ def huge_image(file, folder):
 # --- Archives ----------------------------------------------------------------------------------------------------
 
 
-def write_zip(path, members):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def write_zip(path, members, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     return path
@@ -243,11 +206,8 @@ def imagej_bomb(folder):
 
 
 def zip_of_bzip2(folder):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
-        archive.writestr("a.roi", b"x")
-    content = buffer.getvalue().replace(bz2.compress(b"x"), bz2.compress(bytes(10**7)))
-    return write(folder / "a.zip", content)
+    path = write_zip(folder / "a.zip", {"a.roi": b"x"}, zipfile.ZIP_BZIP2)
+    return write(path, path.read_bytes().replace(bz2.compress(b"x"), bz2.compress(bytes(10**7))))
 
 
 def tar(**fields):
@@ -271,9 +231,6 @@ def tar_of_endless_headers(folder):
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 2
     block = header.tobuf(tarfile.GNU_FORMAT) + b"a".ljust(512, b"\0")
     return write(folder / "a.tar", gzip.compress(block * 5000 + bytes(1024)))
-
-
-# --- Points ------------------------------------------------------------------------------------------------------
 
 
 def laughs(encoding):
@@ -312,9 +269,6 @@ def mat_of_nested_cells(folder):
     return write(folder / "a.mat", header + first + level * 100_000)
 
 
-# --- Pictures ----------------------------------------------------------------------------------------------------
-
-
 def png_bomb(folder):
     size = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
     chunks = {b"IHDR": size, b"IDAT": zlib.compress(bytes(10**6)), b"IEND": b""}
@@ -341,13 +295,8 @@ def tiff(**values):
 
 
 def skops_file(folder):
-    schema = {
-        "__class__": "system",
-        "__module__": "os",
-        "__loader__": "FunctionNode",
-        "content": {},
-        "protocol": 2,
-    }
+    schema = {"__class__": "system", "__module__": "os", "__loader__": "FunctionNode"}
+    schema |= {"content": {}, "protocol": 2}
     return write_zip(folder / "a.skcount", {"schema.json": json.dumps(schema), "a.npy": pickled(folder)})
 
 
@@ -373,33 +322,35 @@ LEVELS = b"[" * 10**6 + b"]" * 10**6
 BOX = b"[" * 900 + b"]" * 900
 # fmt: off
 MALICIOUS = {
-    "a pickle as CSV": (pickle_as(".csv"), read_points, "not text|cannot be read|single column"),
-    "a pickle as JSON": (pickle_as(".json"), read_points, "JSON"),
-    "a pickle as HDF5": (pickle_as(".h5"), read_hdf5, "Expected a whole file"),
+    "a pickle as CSV": (text(".csv", pickled), read_points, "not text|cannot be read|single column"),
+    "a pickle as JSON": (text(".json", pickled), read_points, "JSON"),
+    "a pickle as HDF5": (text(".h5", pickled), read_hdf5, "Expected a whole file"),
     "a pickle in MATLAB": (mat(points=lambda folder: np.frombuffer(pickled(folder), np.uint8)), read_points, "shape"),
-    "a pickle in an attribute": (hdf5(pickle_in_an_attribute), read_hdf5, "format"),
-    "a pickle in an opaque dataset": (hdf5(pickle_in_a_dataset), read_hdf5, "neither numbers nor text"),
-    "a pickle in a dataset of objects": (hdf5(pickles_as_objects), read_hdf5, "neither numbers nor text"),
+    "a pickle in an attribute": (hdf5("", pickle_in_an_attribute), read_hdf5, "format"),
+    "a pickle in an opaque dataset": (holds("groups", lambda folder: np.array([np.void(pickled(folder))])),
+                                      read_hdf5, "neither numbers nor text"),
+    "a pickle in a dataset of objects": (holds("groups", lambda folder: [pickled(folder).hex()]),
+                                         read_hdf5, "neither numbers nor text"),
     "an object array as MATLAB": (saved(".mat", lambda path, payload: np.save(path, np.array([payload], dtype=object))),
                                   read_points, "MATLAB"),
     "object arrays as selections": (saved(".zip", lambda path, payload: np.savez(path, np.array([payload], dtype=object))),
                                     read_points, "selection"),
     "a zip of a pickle as HDF5": (lambda folder: write_zip(folder / "a.h5", {"data.pkl": pickled(folder)}),
                                   read_hdf5, "whole file"),
-    "an external link": (links("images", lambda folder: h5py.ExternalLink(other_hdf5(folder), "/images")),
+    "an external link": (holds("images", lambda folder: h5py.ExternalLink(other_hdf5(folder), "/images")),
                          read_hdf5, "is a link"),
-    "an external link to nothing": (links("roi", lambda folder: h5py.ExternalLink(other_hdf5(folder), "/no")),
+    "an external link to nothing": (holds("roi", lambda folder: h5py.ExternalLink(other_hdf5(folder), "/no")),
                                     read_hdf5, "is a link"),
-    "a soft link to itself": (links("image_rows", lambda folder: h5py.SoftLink("/image_rows")),
+    "a soft link to itself": (holds("image_rows", lambda folder: h5py.SoftLink("/image_rows")),
                               read_hdf5, "image_rows is a link"),
-    "a virtual dataset": (hdf5(virtual_dataset), read_hdf5, "other files"),
-    "external storage": (hdf5(external_storage), read_hdf5, "other files"),
+    "a virtual dataset": (hdf5("images/6x8", virtual_dataset), read_hdf5, "other files"),
+    "external storage": (hdf5("images/6x8", external_storage), read_hdf5, "other files"),
     "a huge table": (dataset("image_rows", (2**40,), np.int64, chunks=(2**16,), compression="gzip"),
                      read_hdf5, "8796093022208"),
-    "a table that is a bomb": (hdf5(bomb_of_a_table), read_hdf5, "1073741824"),
+    "a table that is a bomb": (hdf5("points/coordinates", bomb_of_a_table), read_hdf5, "1073741824"),
     "a huge chunk": (dataset("description", (1,), "S8", chunks=(2**28,), maxshape=(None,), compression="gzip"),
                      read_hdf5, "2147483648"),
-    "a huge image": (hdf5(huge_image), read_hdf5, "HDF5 stores in one chunk"),
+    "a huge image": (hdf5("images/none", huge_image), read_hdf5, "HDF5 stores in one chunk"),
     "../ in a zip": (zipped({"../owned": b"x"}), read_archive, "outside"),
     "an absolute name in a zip": (zip_absolute, read_archive, "outside"),
     "a link in a zip": (zip_link, read_archive, "is a link"),
@@ -436,17 +387,17 @@ MALICIOUS = {
     "a TIFF bomb": (tiff(ImageWidth=2**20, ImageLength=2**20), read_image, "1048576 x 1048576"),
     "a TIFF of many channels": (tiff(ImageWidth=10**4, ImageLength=10**4, SamplesPerPixel=10**4),
                                 read_image, "10000 channels"),
-    "a pipe as CSV": (pipe(".csv"), read_points, "There is no file"),
-    "a pipe as a picture": (pipe(".png"), read_image, "There are no pictures"),
-    "a pipe as HDF5": (pipe(".h5"), read_hdf5, "a device or a pipe"),
-    "a pipe as an archive": (pipe(".zip"), read_archive, "a device or a pipe"),
-    "a pipe as a model": (pipe(".skcount"), load, "regular file"),
-    "a device as an archive": (device(".zip"), read_archive, "a device or a pipe"),
-    "a loop as CSV": (loop(".csv"), read_points, "There is no file"),
-    "a loop as a model": (loop(".skcount"), load, "There is no file|regular file"),
-    "a loop as HDF5": (loop(".h5"), read_hdf5, "symbolic links"),
-    "a pickle as a model": (pickle_as(".skcount"), load, "file that skcount wrote"),
-    "a pickle as a checkpoint": (pickle_as(".skcount"), read_checkpoint, "pickle"),
+    "a pipe as CSV": (special(os.mkfifo, ".csv"), read_points, "There is no file"),
+    "a pipe as a picture": (special(os.mkfifo, ".png"), read_image, "There are no pictures"),
+    "a pipe as HDF5": (special(os.mkfifo, ".h5"), read_hdf5, "a device or a pipe"),
+    "a pipe as an archive": (special(os.mkfifo, ".zip"), read_archive, "a device or a pipe"),
+    "a pipe as a model": (special(os.mkfifo, ".skcount"), load, "regular file"),
+    "a device as an archive": (special(device, ".zip"), read_archive, "a device or a pipe"),
+    "a loop as CSV": (special(loop, ".csv"), read_points, "There is no file"),
+    "a loop as a model": (special(loop, ".skcount"), load, "There is no file|regular file"),
+    "a loop as HDF5": (special(loop, ".h5"), read_hdf5, "symbolic links"),
+    "a pickle as a model": (text(".skcount", pickled), load, "file that skcount wrote"),
+    "a pickle as a checkpoint": (text(".skcount", pickled), read_checkpoint, "pickle"),
     "joblib's pickle as a model": (saved(".skcount", lambda path, payload: joblib.dump(payload, path, compress=3)),
                                    load, "file that skcount wrote"),
     "torch's pickle as a model": (saved(".skcount", lambda path, payload: torch.save(payload, path)),

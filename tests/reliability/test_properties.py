@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from functools import cache, wraps
+from functools import cache
 from unittest.mock import patch
 
 import numpy as np
@@ -27,21 +27,14 @@ def law(quick, slow, **strategies):
     """Make two tests of a function: one for every day, and a slow one that looks further."""
 
     def make(test):
-        @wraps(test)
+        @pytest.mark.parametrize("n_examples", [quick, pytest.param(slow, marks=pytest.mark.slow)])
         def body(n_examples):
             checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
             # Every day the same examples: a new finding belongs to whoever looks further, not to whoever changes a line.
-            every_day = n_examples == quick
-            limits = settings(
-                max_examples=n_examples, deadline=None, suppress_health_check=checks, derandomize=every_day
-            )
-            limits(given(**strategies)(test.hypothesis_free))()
+            options = {"suppress_health_check": checks, "derandomize": n_examples == quick}
+            settings(max_examples=n_examples, deadline=None, **options)(given(**strategies)(test))()
 
-        test.hypothesis_free = test
-        del body.__wrapped__  # pytest would ask for what hypothesis draws
-        return pytest.mark.parametrize("n_examples", [quick, pytest.param(slow, marks=pytest.mark.slow)])(
-            body
-        )
+        return body
 
     return make
 
@@ -49,9 +42,8 @@ def law(quick, slow, **strategies):
 @cache
 def fitted(n_channels):
     X = np.random.default_rng(0).random((4, 12, 16, n_channels))
-    return UNetRegressor(filters=2, max_epochs=2, random_state=0).fit(
-        X, [[(3, 4)], [], [(5, 6), (8, 9)], [(1, 1)]]
-    )
+    points = [[(3, 4)], [], [(5, 6), (8, 9)], [(1, 1)]]
+    return UNetRegressor(filters=2, max_epochs=2, random_state=0).fit(X, points)
 
 
 def images(dtype, shape):
@@ -85,15 +77,12 @@ def junk():
     numbers = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers()
     arrays = hnp.arrays(hnp.scalar_dtypes(), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
     leaves = numbers | st.just(10**400) | st.text(max_size=3) | st.binary(max_size=3) | arrays
-    return st.recursive(
-        leaves,
-        lambda inner: (
-            st.lists(inner, max_size=4)
-            | st.tuples(inner, inner)
-            | st.dictionaries(st.text(max_size=2), inner, max_size=2)
-        ),
-        max_leaves=8,
-    )
+
+    def nest(inner):
+        tables = st.dictionaries(st.text(max_size=2), inner, max_size=2)
+        return st.lists(inner, max_size=4) | st.tuples(inner, inner) | tables
+
+    return st.recursive(leaves, nest, max_leaves=8)
 
 
 def taken_or_refused(function, *args, **kwargs):
@@ -106,9 +95,6 @@ def taken_or_refused(function, *args, **kwargs):
         if not re.search(REMEDY, str(error)):
             raise AssertionError(f"It does not say what to do: {error}") from error
         return None
-
-
-# Predictions
 
 
 @law(20, 300, drawn=collections())
@@ -148,9 +134,6 @@ def test_with_a_region_only_what_is_inside_is_counted_and_pointed_at(drawn, data
     assert (np.abs(points.counts - counts) <= 0.5 + 1e-4).all()
 
 
-# Density maps
-
-
 KERNELS = {"kernel": st.sampled_from(["gaussian", "adaptive"]), "sigma": st.floats(0.01, 50)}
 KERNELS |= {"n_neighbors": st.integers(1, 4), "beta": st.floats(0.01, 3)}
 
@@ -178,9 +161,6 @@ def test_game_of_cells_that_are_no_larger_than_pixels_compares_the_maps_pixel_by
     errors = [np.abs(p - t).sum() for t, p in zip(true, predicted, strict=True)]
     found = metrics.grid_average_mean_absolute_error(true, predicted, level)
     np.testing.assert_allclose(found, np.mean(errors), atol=1e-9)
-
-
-# Fits
 
 
 CHOICES = {
@@ -217,9 +197,6 @@ def test_any_fit_counts_or_is_refused_by_words_and_leaves_nothing(drawn, data, p
     true = [len(PointAnnotations([e])[0]) if isinstance(e, list) else e for e in y]
     expected = -np.mean(np.abs(counts - true))
     np.testing.assert_allclose(regressor.score(X, true), expected, rtol=1e-6)
-
-
-# Whatever is passed where it does not belong
 
 
 @law(100, 1000, value=junk())

@@ -1,6 +1,6 @@
 """The same seed gives the same weights, bit for bit, wherever and however they come about."""
 
-import pickle
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
@@ -26,9 +26,9 @@ REGRESSORS = {
 }
 
 SCRIPT = """
-import pickle, sys
-regressor, X, points = pickle.load(open(sys.argv[1], "rb"))
-pickle.dump(regressor.fit(X, points).module_.state_dict(), open(sys.argv[2], "wb"))
+import joblib, sys
+regressor, X, points = joblib.load(sys.argv[1])
+joblib.dump(regressor.fit(X, points), sys.argv[2])
 """
 
 
@@ -37,25 +37,27 @@ def weights_of(regressor):
 
 
 def in_a_process(regressor, X, points, folder):
-    with open(folder / "in", "wb") as file:
-        pickle.dump((regressor, X, points), file)
+    joblib.dump((regressor, X, points), folder / "in")
     run_script(SCRIPT, folder / "in", folder / "out", OMP_NUM_THREADS=str(torch.get_num_threads()))
-    with open(folder / "out", "rb") as file:
-        return {name: value.numpy() for name, value in pickle.load(file).items()}
+    return weights_of(joblib.load(folder / "out"))
 
 
-def through_loky(regressor, X, points, folder):
+@contextmanager
+def workers():
+    """Processes of joblib, each with as many threads as this one."""
     with joblib.parallel_config("loky", inner_max_num_threads=torch.get_num_threads()):
-        fits = (joblib.delayed(clone(regressor).fit)(X, points) for _ in range(2))
-        first, second = joblib.Parallel(n_jobs=2)(fits)
+        yield
     joblib.externals.loky.get_reusable_executor().shutdown()
-    assert weights_of(first).keys() == weights_of(second).keys()
-    return weights_of(second)
 
 
-def through_threads(regressor, X, points, folder):
+def through_threads(regressor, X, points, folder, backend="threading"):
     fits = (joblib.delayed(clone(regressor).fit)(X, points) for _ in range(2))
-    return weights_of(joblib.Parallel(n_jobs=2, backend="threading")(fits)[1])
+    return weights_of(joblib.Parallel(n_jobs=2, backend=backend)(fits)[1])
+
+
+def through_loky(*given):
+    with workers():
+        return through_threads(*given, backend=None)
 
 
 def through_a_file_of_images(regressor, X, points, folder):
@@ -130,7 +132,6 @@ def test_another_seed_gives_other_weights(noise):
 
 def test_scores_do_not_depend_on_the_number_of_processes(noise):
     X, points = noise
-    with joblib.parallel_config("loky", inner_max_num_threads=torch.get_num_threads()):
-        scores = [cross_val_score(REGRESSORS["unet"], X, points, cv=3, n_jobs=n) for n in (1, 2)]
-    joblib.externals.loky.get_reusable_executor().shutdown()
+    with workers():
+        scores = [cross_val_score(REGRESSORS["unet"], X, points, cv=2, n_jobs=n) for n in (1, 2)]
     np.testing.assert_array_equal(*scores)
