@@ -2,14 +2,21 @@
 
 ``python benchmarks/accuracy.py --data vgg --protocol lz --n-train 64 --draws 5`` trains the draws that are missing from
 benchmarks/accuracy.jsonl, adds one line per draw, and prints Markdown tables. The same command continues a stopped run.
+``--data nuclei --n-train 10`` measures the three kinds of pictures of the 2018 Data Science Bowl, or one of them with
+``--protocol 256x256``; the archive nuclei_dsb2018.zip must be in the folder ``$SKCOUNT_DATA``.
 ``--held-out`` compares settings without reading the test images: on held-out training images, or, with ``first-half`` and
 ``second-half``, on one half of a video after training on the other.
-``--set sigma=2 --set architecture=fcrn_a`` changes parameters of the regressor. ``--table`` only prints the tables.
+``--set sigma=2 --set architecture=fcrn_a`` changes parameters of the regressor, and ``--set architecture_params__stem=1`` an
+entry of a parameter. ``--table`` only prints the tables.
 """
 
 import argparse
+import csv
+import io
 import json
+import os
 import platform
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, process_time
@@ -28,13 +35,17 @@ from skcount.metrics import (
 
 LOG = Path(__file__).with_name("accuracy.jsonl")
 COUNTS = Path(__file__).parents[1] / "local" / "counts.jsonl"
-FETCH = {"vgg": fetch_vgg_cells, "mall": fetch_mall, "ucsd": fetch_ucsd_pedestrians}
-# Sigma of VGG was chosen on held-out training images, see RESULTS.md.
-SETTINGS = {
-    "vgg": {"sigma": 3},
-    "mall": {"sigma": 4, "augment": "mirror"},
-    "ucsd": {"sigma": 4, "augment": "mirror"},
+FETCH = {"vgg": fetch_vgg_cells, "mall": fetch_mall, "ucsd": fetch_ucsd_pedestrians, "nuclei": None}
+# Kinds of pictures of nuclei: size and kind in images.csv, and pillow's mode.
+NUCLEI = {
+    "256x256": ((256, 256, "fluorescence"), "L"),
+    "256x320": ((256, 320, "purple_on_white"), "RGB"),
+    "360x360": ((360, 360, "fluorescence"), "L"),
 }
+# People are upright, so only left and right are exchanged.
+PEOPLE = {"augment": "mirror+jitter+scale"}
+SETTINGS = {"vgg": {}, "mall": PEOPLE, "ucsd": PEOPLE, "nuclei": {}}
+DEFAULT_PROTOCOLS = {"vgg": ["lz"], "mall": ["standard"], "ucsd": ["standard"], "nuclei": list(NUCLEI)}
 # Number of training images, method, mean and standard deviation of the mean absolute error, as published.
 PUBLISHED = {
     ("vgg", "lz"): [
@@ -107,16 +118,18 @@ def main():
     options = parser.parse_args()
     if not options.table:
         for draw in range(options.first_draw, options.first_draw + options.draws):
-            run_draw(options, draw)
+            for protocol in [options.protocol] if options.protocol else DEFAULT_PROTOCOLS[options.data]:
+                run_draw(options, protocol, draw)
     print_tables(read_runs())
 
 
-def run_draw(options, draw):
+def run_draw(options, protocol, draw):
     """Train and test once, unless the log has this run."""
-    protocol = options.protocol or ("lz" if options.data == "vgg" else "standard")
     params = {**SETTINGS[options.data], **dict(map(parse_setting, options.set))}
     if options.n_train is None and options.data == "vgg" and protocol != "article":
         options.n_train = 64
+    if options.n_train is None and options.data == "nuclei":
+        options.n_train = 10
     run = {
         "data": options.data,
         "protocol": protocol,
@@ -145,6 +158,10 @@ def run_draw(options, draw):
     run |= {
         "n_images": [len(train), len(test)],
         **measure(points[test], predicted),
+        "relative_error": np.abs(predicted - points[test].counts).sum() / points[test].counts.sum(),
+        "diameter": regressor.diameter_,
+        "reduction": regressor.reduction_,
+        "sigma": regressor.density_.sigma,
         **{f"game{k}": grid_average_mean_absolute_error(points[test], density, k) for k in (1, 2, 3)},
         "symmetries_mae": None if averaged is None else count_mean_absolute_error(points[test], averaged),
         "train_mae": count_mean_absolute_error(points[train[:200]], regressor.predict(X[train[:200]])),
@@ -181,6 +198,8 @@ def parse_setting(text):
 
 def load(run):
     """Return images, points, indices of the training and the test images, and groups."""
+    if run["data"] == "nuclei":
+        return load_nuclei(run)
     data = FETCH[run["data"]]()
     indices = data.train_test_indices
     drawn = {} if run["n_train"] is None else {"n_train": run["n_train"], "random_state": run["draw"]}
@@ -197,6 +216,30 @@ def load(run):
     roi = data.roi if (run["data"], run["protocol"]) == ("ucsd", "standard") else None
     images, points = shrink(data.images, data.points, roi, run["scale"])
     return images, points.inside(images), train, test, data.groups
+
+
+def load_nuclei(run):
+    """Return one kind of pictures: N of those at even positions for training, those at odd positions for the test."""
+    kind, mode = NUCLEI[run["protocol"]]
+    with zipfile.ZipFile(Path(os.environ["SKCOUNT_DATA"]) / "nuclei_dsb2018.zip") as archive:
+        rows = csv.DictReader(io.StringIO(archive.read("images.csv").decode()))
+        names = [row["image"] for row in rows if (int(row["height"]), int(row["width"]), row["kind"]) == kind]
+        images = [read_picture(archive.read(f"images/{name}"), mode) for name in names]
+        dots = {name: [] for name in names}
+        for row in csv.DictReader(io.StringIO(archive.read("points.csv").decode())):
+            if row["image"] in dots:
+                dots[row["image"]].append((float(row["y"]), float(row["x"])))
+    even, odd = np.arange(0, len(names), 2), np.arange(1, len(names), 2)
+    train = np.sort(np.random.default_rng(run["draw"]).permutation(even)[: run["n_train"]])
+    test = np.setdiff1d(even, train) if run["held_out"] else odd
+    return ImageSet(np.stack(images)), PointAnnotations(list(dots.values())), train, test, None
+
+
+def read_picture(content, mode):
+    """Return a picture as an array, grey or in colour."""
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(content)).convert(mode))
 
 
 def shrink(images, points, roi, scale):
@@ -331,6 +374,7 @@ def describe(draws):
         **mean_and_std("MAE", [run["mae"] for run in draws]),
         **mean_and_std("averaged over symmetries", [run["symmetries_mae"] for run in draws]),
         "RMSE": mean("rmse"),
+        "relative error, %": mean("relative_error", ".1%").rstrip("%") if "relative_error" in first else "",
         "bias": mean("bias", "+.2f"),
         **{f"GAME {level}": mean(f"game{level}") for level in (1, 2, 3)},
         "training MAE": mean("train_mae"),

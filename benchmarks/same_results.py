@@ -35,8 +35,12 @@ def configurations(folder):  # noqa: C901 - a list of functions
     is_new = "precision" in UNetRegressor().get_params()
     known = set(DensityMapRegressor().get_params()) | set(UNetRegressor().get_params())
 
+    old_recipe = {"sigma": 2, "diameter": 12, "augment": "rotations"}
+    old_unet = {"filters": 4, "depth": 3, "stem": 1}
+
     def params(**given):
-        """Translate the parameters of this tree for an older one."""
+        """Return the parameters of the former recipe, translated for an older tree."""
+        given = {**{name: value for name, value in old_recipe.items() if name in known}, **given}
         if is_new:
             return given
         if given.get("augment", "mirror") != "mirror":
@@ -54,8 +58,13 @@ def configurations(folder):  # noqa: C901 - a list of functions
     maps = DensityMapTransformer(sigma=2, image_shape=(72, 64)).fit_transform(points)
     common = {"random_state": 0, "max_epochs": 4, "batch_size": 4}
 
+    def unet(**given):
+        """Return a U-Net regressor of the former shape."""
+        shape = {name: value for name, value in old_unet.items() if name in known}
+        return UNetRegressor(**shape, **params(**given))
+
     def points_of_cells():
-        model = UNetRegressor(filters=4, **params(**common, patch_size=40))
+        model = unet(**common, patch_size=40)
         return model.fit(X, points), X
 
     def counts_alone():
@@ -63,7 +72,10 @@ def configurations(folder):  # noqa: C901 - a list of functions
         return model.fit(X, points.counts), X
 
     def maps_and_sizes():
-        model = DensityMapRegressor("unet", **params(**common, loss="mse", augment=None))
+        shape = {"filters": 16, "depth": 3, "stem": 1} if "stem" in known else None
+        model = DensityMapRegressor(
+            "unet", architecture_params=shape, **params(**common, loss="mse", augment=None)
+        )
         return model.fit(X, maps), [*X, *X_small]
 
     def region_and_perspective():
@@ -71,9 +83,7 @@ def configurations(folder):  # noqa: C901 - a list of functions
         return model.fit(X, points, roi=roi, perspective=perspective), ImageSet(X, roi=roi)
 
     def groups_and_early_stopping():
-        model = UNetRegressor(
-            filters=4, **params(**{**common, "max_epochs": 8}, early_stopping=2, validation_fraction=0.3)
-        )
+        model = unet(**{**common, "max_epochs": 8}, early_stopping=2, validation_fraction=0.3)
         weights = [1, 2, 1, 0, 1, 1, 3, 1]
         images = ImageSet(X, groups=[0, 0, 1, 1, 2, 2, 3, 3])
         return model.fit(images, points, sample_weight=weights), X
@@ -88,14 +98,14 @@ def configurations(folder):  # noqa: C901 - a list of functions
         return model.fit(images, annotations), images
 
     def several_fits():
-        model = UNetRegressor(filters=4, **params(**common, warm_start=True))
+        model = unet(**common, warm_start=True)
         model.fit(X, points).fit(X, points)
         return model.partial_fit(X, points).partial_fit(X_small, points_small), X
 
     def table_in_double_precision():
         rng = np.random.default_rng(0)
         table = rng.random((12, 5))
-        model = UNetRegressor(filters=4, **params(**common, precision="float64"))
+        model = unet(**common, precision="float64")
         return model.fit(table, np.arange(12.0)), table
 
     print(f"{skcount.__file__}", file=sys.stderr)

@@ -9,7 +9,8 @@ from skcount.cli._evaluate import BASELINE
 from skcount.cli._inputs import json_option, open_data, reading_options, roi_option
 from skcount.cli._outputs import count_errors, error_table, quantity, report
 
-AUGMENT = {"all": "rotations", "mirror": "mirror", "none": None}  # --augment -> the regressor's `augment`
+# --augment -> the regressor's `augment`
+AUGMENT = {"all": "rotations+jitter+scale", "mirror": "mirror+jitter+scale", "none": None}
 
 EPILOG = """\b
 Examples:
@@ -27,9 +28,14 @@ A CSV file has one row per object, with the columns image, x and y."""
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGES [POINTS]")
 @click.option("--out", required=True, metavar="MODEL", help="File to write, for example model.skcount.")
 @click.option(
+    "--diameter",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Width of an object in pixels.  [default: learnt from the dots and the pixels around them]",
+)
+@click.option(
     "--sigma",
     type=float,
-    help="Width of a dot in pixels (standard deviation): a third of an object's radius or more.  [default: 2]",
+    help="Width of a dot in pixels (standard deviation).  [default: follows from the diameter]",
 )
 @click.option(
     "--architecture",
@@ -40,7 +46,7 @@ A CSV file has one row per object, with the columns image, x and y."""
 @click.option(
     "--max-epochs",
     type=click.IntRange(min=1),
-    help="Number of epochs.  [default: depends on the number of images]",
+    help="Number of epochs.  [default: 1200 steps]",
 )
 @click.option(
     "--held-out",
@@ -54,8 +60,8 @@ A CSV file has one row per object, with the columns image, x and y."""
     "--augment",
     type=click.Choice(list(AUGMENT)),
     default="all",
-    help="Train on rotated and mirrored images (all), on images mirrored left to right (mirror), or on the images as "
-    "they are (none).",
+    help="Train on images rotated and mirrored (all) or only mirrored left to right (mirror), with changes of light and "
+    "size, or on the images as they are (none).",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Random seed.")
 @click.option(
@@ -74,6 +80,7 @@ A CSV file has one row per object, with the columns image, x and y."""
 def fit(
     paths,
     out,
+    diameter,
     sigma,
     architecture,
     max_epochs,
@@ -95,7 +102,7 @@ def fit(
     picture = _check_files(out, picture, held_out, refit)
     data = open_data(paths, roi, reading)
     X, points = data.images, data.points
-    regressor = _make_regressor(architecture, sigma, max_epochs, augment, seed)
+    regressor = _make_regressor(architecture, diameter, sigma, max_epochs, augment, seed)
     result = {"model": out, "n_images": len(X), "n_objects": len(points.inside(X).coordinates)}
     text = []
     if held_out:
@@ -112,7 +119,12 @@ def fit(
     n_trained_on = len(X) if refit or not held_out else len(train)
     hint = " Use --refit to train on all." if n_trained_on < len(X) else ""
     text.append(f"Model: {out}, trained on {n_trained_on} of {quantity(len(X), 'image')}.{hint}")
-    result |= {"n_trained_on": n_trained_on, "n_epochs": regressor.n_iter_}
+    text.append(f"Diameter of an object: {regressor.diameter_:.3g} pixels.")
+    result |= {
+        "n_trained_on": n_trained_on,
+        "n_epochs": regressor.n_iter_,
+        "diameter": regressor.diameter_,
+    }
     report(as_json, result, "\n".join(text))
 
 
@@ -130,11 +142,12 @@ def _check_files(out, picture, held_out, refit):
     return picture
 
 
-def _make_regressor(architecture, sigma, max_epochs, augment, seed):
+def _make_regressor(architecture, diameter, sigma, max_epochs, augment, seed):
     from skcount import DensityMapRegressor  # imports torch
 
     return DensityMapRegressor(
         architecture,
+        diameter=diameter or "auto",
         sigma=sigma,
         max_epochs=max_epochs or "auto",
         augment=AUGMENT[augment],

@@ -32,6 +32,8 @@ def info(model, as_json):
         "params": {
             k: v if isinstance(v, bool | int | float | str | None) else repr(v) for k, v in params.items()
         },
+        "diameter": regressor.diameter_,
+        "reduction": regressor.reduction_,
         "sigma": regressor.density_.sigma,
         "n_channels": regressor.n_channels_in_,
         "n_weights": sum(weights.numel() for weights in regressor.module_.parameters()),
@@ -39,9 +41,12 @@ def info(model, as_json):
         "last_epoch": regressor.history_[-1],
         "versions": versions,
     }
+    diameter = "not known" if result["diameter"] is None else f"{result['diameter']:.3g} pixels"
     text = [
         " ".join(repr(regressor).split()),
-        f"  sigma: {result['sigma']:g} pixels",
+        f"  diameter of an object: {diameter}",
+        f"  sees images reduced by: {result['reduction']:g}",
+        f"  sigma: {result['sigma']:.3g} pixels",
         f"  channels: {result['n_channels']}",
         f"  weights: {result['n_weights']:,}",
         f"  epochs: {result['n_epochs']}",

@@ -1,7 +1,7 @@
 """Images: one lazy sequence that scikit-learn can split, with the side data of each image."""
 
 from skcount.images._check import as_pixels, check_image, image_kind, is_table
-from skcount.images._image_set import ImageSet, ImageStore, MemoryStore, check_images
+from skcount.images._image_set import ImageSet, check_images
 from skcount.images._pixels import (
     Familiarity,
     OutOfDistributionWarning,
@@ -10,6 +10,13 @@ from skcount.images._pixels import (
     channel_statistics,
     image_statistics,
 )
+from skcount.images._scaling import load_images as load_images
+from skcount.images._scaling import scale_density as scale_density
+from skcount.images._scaling import scale_images as scale_images
+from skcount.images._scaling import scale_points as scale_points
+from skcount.images._scaling import unscale_density as unscale_density
+from skcount.images._scaling import unscale_points as unscale_points
+from skcount.images._stores import ImageStore, MemoryStore
 
 __all__ = [
     "Familiarity",

@@ -13,9 +13,9 @@ array([[18, 19, 20],
        [21, 22, 23]], dtype=uint8)
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from numbers import Real
 
 import numpy as np
 
@@ -27,105 +27,9 @@ from skcount._check import (
     side_map,
     side_map_dtype,
 )
-from skcount.images._check import open_images
 from skcount.images._describe import describe, describe_in_html, n_sizes
 from skcount.images._index import check_key, pack, read_only, unpack
-
-
-class ImageStore(ABC):
-    """Images that are read one at a time, by number.
-
-    A new kind of storage is a new subclass. It must pickle without open files, and its pickle must change when its
-    images change, because :func:`joblib.hash` sees nothing else.
-
-    Attributes
-    ----------
-    shapes : ndarray of shape (n_images, 2) or (n_images, 3), int64
-        Shape of each image, known without reading it.
-    dtype : numpy.dtype
-        Type of the pixels of all images.
-    """
-
-    _last = None, None
-
-    @abstractmethod
-    def read(self, number):
-        """Return image `number`, an array of shape (height, width[, n_channels])."""
-
-    @abstractmethod
-    def describe(self):
-        """Return a few words that say where the images are, such as "in cells.h5"."""
-
-    def open(self, number):
-        """Return image `number` for reading windows of it; it is kept until another one is opened."""
-        if self._last[0] != number:
-            self._last = number, self.read(number)
-        return self._last[1]
-
-    @property
-    def checked(self):
-        """Numbers of the side maps that have passed their check."""
-        return vars(self).setdefault("_checked", set())
-
-    def pack(self, index):
-        """Return a store and an index for the images at `index` that are small when pickled."""
-        return self, index
-
-    def close(self):
-        """Close the files; the next read opens them again."""
-        self._last = None, None
-
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name not in {"_last", "_checked"}}
-
-
-class MemoryStore(ImageStore):
-    """Images in memory or in a user's own lazy sequence: an array, a list of arrays, or an object indexed like one.
-
-    Images are kept without a copy.
-    """
-
-    def __init__(self, images, checked=False):
-        if not checked:
-            images, self.shapes, self.dtype = open_images(images)
-        elif isinstance(images, np.ndarray):
-            shape = np.array(images.shape[1:], dtype=np.int64)
-            self.shapes, self.dtype = np.broadcast_to(shape, (len(images), len(shape))), images.dtype
-        else:
-            self.shapes = np.array([image.shape for image in images], dtype=np.int64)
-            self.dtype = np.result_type(*{image.dtype for image in images})
-        self._images = images
-
-    def read(self, number):
-        """Return image `number`: a read-only view, or a lazy object that reads pixels when it is sliced."""
-        image = self._images[number]
-        if isinstance(image, np.ndarray):
-            image = image.view()
-            image.setflags(write=False)
-        return image
-
-    open = read
-
-    def describe(self):
-        """Return "in memory"."""
-        return "in memory"
-
-    def pack(self, index):
-        """Return a store of only the images at `index`."""
-        # The whole set keeps its array, which joblib recognises and maps into workers only once.
-        in_memory = isinstance(self._images, np.ndarray | list)
-        if not in_memory or np.array_equal(index, np.arange(len(self.shapes))):
-            return self, index
-        kept = index if len(index) else [0]  # one image gives an empty set its shape and dtype
-        is_array = isinstance(self._images, np.ndarray)
-        images = self._images[kept] if is_array else [self._images[number] for number in kept]
-        return MemoryStore(images, checked=True), np.arange(len(index), dtype=np.int64)
-
-    def __getstate__(self):
-        return {"images": self._images}
-
-    def __setstate__(self, state):
-        self.__init__(state["images"], checked=isinstance(state["images"], np.ndarray | list))
+from skcount.images._stores import ImageStore, MaskStore, MemoryStore, has_data
 
 
 class ImageSet(Sequence):
@@ -152,6 +56,9 @@ class ImageSet(Sequence):
         image.
     groups : array-like of shape (n_images,), default=None
         One label per image, integers or strings: images of one group stay on one side of a split.
+    nodata : float, default=None
+        Value of pixels without data, such as -9999 or NaN. Pixels that have it in every channel are outside the region
+        of interest, besides those outside `roi`.
 
     Attributes
     ----------
@@ -202,6 +109,12 @@ class ImageSet(Sequence):
     >>> clips[1:4].groups
     array(['a', 'b', 'b'], dtype='<U1')
 
+    Pixels without data are outside the region:
+
+    >>> raster = np.where(mask, 0.5, -9999)
+    >>> ImageSet([raster], nodata=-9999).roi[0].sum() == mask.sum()
+    True
+
     A set can also contain images of several sizes, each with its own mask:
 
     >>> sizes = [(8, 10), (4, 4)]
@@ -210,7 +123,7 @@ class ImageSet(Sequence):
     ((2,), (4, 4))
     """
 
-    def __init__(self, images, roi=None, perspective=None, groups=None):
+    def __init__(self, images, roi=None, perspective=None, groups=None, nodata=None):
         if isinstance(images, ImageSet):
             self._build(images.store, images._index, images.roi, images.perspective, images.groups)
         else:
@@ -222,6 +135,8 @@ class ImageSet(Sequence):
             self.perspective = self._check_maps("perspective", perspective)
         if groups is not None:
             self.groups = check_groups(groups, len(self))
+        if nodata is not None:
+            self.roi = self._without_nodata(nodata)
 
     def _build(self, store, index, roi, perspective, groups):
         self.store = store
@@ -393,6 +308,15 @@ class ImageSet(Sequence):
                 f"`{name}` of image {wrong[0]} must have shape {size}, the (height, width) of the image; got {shape}."
             )
         return checked
+
+    def _without_nodata(self, nodata):
+        """Return the regions of interest without pixels of this value, computed at once only for images in memory."""
+        if not isinstance(nodata, Real) or isinstance(nodata, bool):
+            raise ValueError(f"`nodata` must be a number, the value of pixels without data; got {nodata!r}.")
+        images = self[:]
+        if not isinstance(self.store, MemoryStore):
+            return self._check_maps("roi", ImageSet(MaskStore(images, nodata)))
+        return self._check_maps("roi", [has_data(images, index, nodata) for index in range(len(self))])
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:

@@ -37,12 +37,17 @@ class PixelStatistics:
         self.high = np.full(n_channels, -np.inf)
         self.steps = self.n_steps = 0
 
-    def add(self, pixels, index, corner=(0, 0)):
-        """Add pixels (n_channels, height, width) of image `index`, from `corner` on; reject NaN and infinity."""
-        flat = pixels.reshape(len(pixels), -1)
+    def add(self, pixels, index, corner=(0, 0), inside=None):
+        """Add pixels (n_channels, height, width) of image `index`, from `corner` on; reject NaN and infinity.
+
+        Only pixels `inside`, (height, width), are added if it is given.
+        """
+        flat = pixels.reshape(len(pixels), -1) if inside is None else pixels[:, inside]
+        if not flat.size:
+            return
         low, high = flat.min(axis=1), flat.max(axis=1)
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            _refuse_not_finite(pixels, index, corner)
+            _refuse_not_finite(pixels, index, corner, inside)
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
         flat = flat.astype(np.float64)
         n, mean = flat.shape[1], flat.mean(axis=1)
@@ -51,8 +56,14 @@ class PixelStatistics:
         self.squares += (flat**2).sum(axis=1) + shift**2 * self.n * n / (self.n + n)
         self.mean = self.mean + shift * n / (self.n + n)
         self.n += n
+        pixels = pixels if inside is None else np.where(inside, pixels, 0)
         for axis in (1, 2):
-            steps = np.diff(pixels, axis=axis).ravel()
+            steps = np.diff(pixels, axis=axis)
+            if inside is None:
+                steps = steps.ravel()
+            else:
+                both = np.lib.stride_tricks.sliding_window_view(inside, 2, axis=axis - 1).all(axis=-1)
+                steps = steps[:, both].ravel()
             with np.errstate(over="ignore"):  # squares of 1e20 are beyond float32
                 self.steps += float(np.dot(steps, steps))
             self.n_steps += steps.size
@@ -111,8 +122,10 @@ def channel_statistics(images, weights, indices, dtype=np.float32):
 def image_statistics(images, index, dtype=np.float32):
     """Read one image and return its PixelStatistics."""
     statistics = PixelStatistics(images.n_channels)
+    roi = images.side_data(index)["roi"]
     for top, pixels in bands(images, index, dtype):
-        statistics.add(pixels, index, (top, 0))
+        inside = None if roi is None else roi[top : top + pixels.shape[1]]
+        statistics.add(pixels, index, (top, 0), inside)
     return statistics
 
 
@@ -148,17 +161,17 @@ class Familiarity:
                 seen[name] = list(value_range([*seen[name], *earlier[name]]))
         return seen
 
-    def add(self, pixels, index, corner):
+    def add(self, pixels, index, corner, inside=None):
         """Add a part of image `index`, as `PixelStatistics.add` does."""
         if index not in self.statistics:
             self.statistics[index] = PixelStatistics(len(pixels))
-        self.statistics[index].add(pixels, index, corner)
+        self.statistics[index].add(pixels, index, corner, inside)
 
     def check(self, indices):
         """Warn about the first image unlike the training images; all parts of the images `indices` have been added."""
         for index in indices:
             image = self.statistics.pop(index)
-            if not self.has_warned:
+            if image.n and not self.has_warned:
                 self._check(index, image)
 
     def _check(self, index, image):
@@ -212,8 +225,10 @@ def value_range(values):
     return (float(values.min()), float(values.max())) if len(values) else (float("nan"), float("nan"))
 
 
-def _refuse_not_finite(pixels, index, corner):
+def _refuse_not_finite(pixels, index, corner, inside):
     bad = ~np.isfinite(pixels)
+    if inside is not None:
+        bad &= inside
     channel, row, col = np.argwhere(bad)[0]
     value = pixels[channel, row, col]
     row, col = row + corner[0], col + corner[1]

@@ -8,6 +8,7 @@ import torch
 
 from skcount._memory import keep_freed_memory
 from skcount._progress import bar
+from skcount.images import scale_images, unscale_density
 from skcount.inference._memory import (
     SMALL,
     available_memory,
@@ -16,7 +17,7 @@ from skcount.inference._memory import (
     refuse_out_of_memory,
 )
 from skcount.inference._symmetries import symmetries
-from skcount.inference._tiles import tile_grid, tiles
+from skcount.inference._tiles import scaled_tile, tile_grid, tiles
 from skcount.networks import inference_copy
 
 # Maps of fewer pixels fit in memory that an allocator keeps anyway.
@@ -37,7 +38,9 @@ class Predictor:
     module : DensityNetwork
         The network.
     tile_size : int, (height, width) or None
-        Largest size of an input of the network, in pixels; None for whole images.
+        Largest part of an image that the network sees at once, in pixels of the image; None for whole images.
+    factor : int or 0.5
+        The network sees images reduced by this factor; their maps have the size of the images.
     augment : {"rotations", "mirror"} or None
         The symmetries to average over.
     bf16 : bool
@@ -48,11 +51,22 @@ class Predictor:
         Checks the pixels of each image and warns of images unlike the training images. None skips both.
     """
 
-    def __init__(self, module, tile_size=None, augment=None, bf16=False, progress=False, familiarity=None):
+    def __init__(
+        self,
+        module,
+        tile_size=None,
+        factor=1,
+        augment=None,
+        bf16=False,
+        progress=False,
+        familiarity=None,
+    ):
         self.module = inference_copy(module)
         self.module.bf16_evaluation = bf16
-        self.tile_size = tile_size
-        self.grid, self.margin = tile_grid(module, tile_size) if tile_size is not None else (None, None)
+        self.factor = factor
+        self.fill = module.mean.flatten().numpy(force=True)
+        self.tile_size = scaled_tile(tile_size, factor)
+        self.grid, self.margin = tile_grid(module, tile_size, factor)
         self.symmetries = [None] if augment is None and tile_size is None else symmetries(augment)
         self.progress = progress
         self.familiarity = familiarity
@@ -61,6 +75,7 @@ class Predictor:
 
     def counts(self, images, indices=None):
         """Return the counts, float64, of the images at `indices`; with tiles, no map of a whole image is in memory."""
+        images = self.working(images)
         indices = np.arange(len(images)) if indices is None else indices
         counts = np.zeros(len(images))
         with self._running(images, indices) as progress:
@@ -72,24 +87,45 @@ class Predictor:
                         progress.update(densities.size)
         return counts[indices]
 
-    def maps(self, images, out=None):
-        """Yield the density map of each image: a new array, or the one of the list `out`, written tile by tile."""
+    def working(self, images):
+        """Return the images as the network sees them: at the working size, the training mean outside their regions."""
+        return scale_images(images, self.factor, self.fill, self.dtype)
+
+    def maps(self, images, out=None, at_image_size=True):
+        """Yield the density map of each image: a new array, or the one of the list `out`, written tile by tile.
+
+        Maps have the working size if not `at_image_size`.
+        """
+        seen = self.working(images)
+        images = images if at_image_size else seen
         indices = np.arange(len(images))
-        with self._running(images, indices) as progress:
-            for batch in self._batches(images, indices):
+        with self._running(seen, indices) as progress:
+            for batch in self._batches(seen, indices):
                 size = images.sizes[batch[0]]
                 maps = [np.empty(size, self.dtype) if out is None else out[index] for index in batch]
-                n_seen = 0
-                for core, densities in self._densities(images, batch):
+                n_seen, n_pixels = 0, math.prod(seen.sizes[batch[0]])
+                for core, densities in self._densities(seen, batch):
                     # The first symmetry covers the image; the others add to it.
-                    for density_map, density in zip(maps, densities, strict=True):
-                        density_map[core] = (
-                            density if n_seen < math.prod(size) else density_map[core] + density
-                        )
+                    is_first = n_seen < n_pixels
+                    for index, density_map, density in zip(batch, maps, densities, strict=True):
+                        window = core
+                        if images is not seen:
+                            window, density = self._at_image_size(images, index, core, density)
+                        density_map[window] = density if is_first else density_map[window] + density
                     n_seen += densities[0].size
                     if progress is not None:
                         progress.update(densities.size)
                 yield from maps
+
+    def _at_image_size(self, images, index, core, density):
+        """Return the slices of an image that a part of its map covers, and that part at the image's own size."""
+        window = tuple(
+            slice(int(part.start * self.factor), min(int(part.stop * self.factor), side))
+            for part, side in zip(core, images.sizes[index], strict=True)
+        )
+        roi = images.side_data(index)["roi"]
+        size = [part.stop - part.start for part in window]
+        return window, unscale_density(density, self.factor, size, None if roi is None else roi[window])
 
     @contextmanager
     def _running(self, images, indices):
@@ -139,7 +175,8 @@ class Predictor:
             for index in batch:
                 pixels.append(images.read(index, window, self.dtype))
                 if self.familiarity and symmetry is self.symmetries[0]:
-                    self.familiarity.add(pixels[-1], index, window[:2])
+                    inside = None if rois is None else rois[len(pixels) - 1][_slices(window)]
+                    self.familiarity.add(pixels[-1], index, window[:2], inside)
             try:
                 densities = self._apply(symmetry, pixels, inner)
             except RuntimeError as error:

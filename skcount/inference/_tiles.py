@@ -86,19 +86,30 @@ def _spans(size, tile_size, grid, margin):
         yield (first, last - first), (start, min(step, size - start))
 
 
-def tile_step(tile_size, grid, margin):
-    """Return the distance of tiles and how far each extends beyond its core: pixels, multiples of `grid`."""
+def tile_step(tile_size, grid, margin, factor=1):
+    """Return the distance of tiles and how far each extends beyond its core: pixels, multiples of `grid`.
+
+    The message is in pixels of an image that is `factor` times as large.
+    """
     overlap = ceil(margin / grid) * grid
     step = (tile_size - 2 * overlap) // grid * grid
     if step <= 0:
         raise ValueError(
-            f"`tile_size` must be at least {2 * overlap + grid}, better several times more, because the network sees "
-            f"{margin} pixels to each side; got {tile_size}."
+            f"`tile_size` must be at least {ceil((2 * overlap + grid) * factor)}, better several times more, because the "
+            f"network sees {ceil(margin * factor)} pixels to each side; got {int(tile_size * factor)}."
         )
     return step, overlap
 
 
-def tile_grid(module, tile_size):
+def scaled_tile(tile_size, factor):
+    """Return the largest tile of images that are reduced by a factor; None for whole images."""
+    if tile_size is None:
+        return None
+    sides = tile_size if isinstance(tile_size, tuple | list) else (tile_size, tile_size)
+    return tuple(max(1, int(side / factor)) for side in sides)
+
+
+def tile_grid(module, tile_size, factor=1):
     """Return grid and margin of a DensityNetwork's tiles, or reject a tile that is too small; None without tiles."""
     if tile_size is None:
         return None, None
@@ -106,8 +117,8 @@ def tile_grid(module, tile_size):
     if module not in _known or _known[module][0] != layers:
         _known[module] = layers, receptive_field(module.network, module.mean.shape[1], module.grid)
     margin = _known[module][1]
-    for side in tile_size if isinstance(tile_size, tuple | list) else (tile_size,):
-        tile_step(side, module.grid, margin)
+    for side in scaled_tile(tile_size, factor):
+        tile_step(side, module.grid, margin, factor)
     return module.grid, margin
 
 

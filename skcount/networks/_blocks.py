@@ -2,14 +2,17 @@
 
 from copy import copy, deepcopy
 from itertools import chain
+from numbers import Integral
 from weakref import WeakKeyDictionary
 
 import torch
-from sklearn.utils._param_validation import validate_params
+from sklearn.utils._param_validation import Options, validate_params
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+# The `stem` of a network: 1 to compute at the size of the image, 2 at half of it.
+STEM = [Options(Integral, {1, 2})]
 # On most processors, a convolution computes 16 output channels at once. Up to this number of channels, four kernels per
 # channel take as long as one.
 FEW_CHANNELS = 4
@@ -94,9 +97,21 @@ class UpDensityLayer(nn.Conv2d):
         return up.to(memory_format=torch.channels_last).eval()
 
 
-def density_layer(in_channels, kernel_size, upsampling=False):
+def unshuffle(x, stem):
+    """Turn each block of `stem` x `stem` pixels into the channels of one pixel, (n, c, h, w) -> (n, c * stem**2, ...)."""
+    if stem == 1:
+        return x
+    return functional.pixel_unshuffle(x, stem).contiguous(memory_format=torch.channels_last)
+
+
+def shuffle(x, stem):
+    """Undo `unshuffle`."""
+    return x if stem == 1 else functional.pixel_shuffle(x, stem)
+
+
+def density_layer(in_channels, kernel_size, upsampling=False, n_maps=1):
     """Make a network's last convolution; upsample by two before it if `upsampling`."""
-    conv = _convolution(in_channels, 1, kernel_size, None, UpDensityLayer if upsampling else nn.Conv2d)
+    conv = _convolution(in_channels, n_maps, kernel_size, None, UpDensityLayer if upsampling else nn.Conv2d)
     with torch.no_grad():
         conv.weight.mul_(0.1)  # training starts near an empty map
     return conv

@@ -10,14 +10,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skcount._check import check_pair
 from skcount._doc_link import DocLinkMixin
 from skcount._memory import empty_maps
-from skcount.images import Familiarity, ImageSet, check_images, is_table
+from skcount.images import Familiarity, ImageSet, check_images, is_table, unscale_points
 from skcount.inference import Predictor, check_out, computes_bf16, export_onnx
 from skcount.points import PointAnnotations, check_target, weighted_mean
-from skcount.regressors._fitting import FittingMixin, refuse_side_data, training_target
+from skcount.regressors._fitting import FittingMixin
 from skcount.regressors._parameters import ParametersMixin
 from skcount.regressors._save import save_regressor
 from skcount.regressors._state import PlainStateMixin
-from skcount.training import CallbackSupportMixin, describe, open_checkpoint, with_callbacks
+from skcount.regressors._training_data import refuse_side_data, training_target
+from skcount.training import CallbackSupportMixin, describe, open_checkpoint, scaled_density, with_callbacks
 
 
 class BaseDensityMapRegressor(
@@ -227,9 +228,15 @@ default=None
             Points of each image as (row, col) in pixels; their number is the rounded count.
         """
         images = self._check_images(X, roi=roi, perspective=perspective)
-        # One map at a time: the points of many large maps fit in memory, but the maps may not.
-        maps = enumerate(self._predictor(test_time_augmentation).maps(images))
-        return PointAnnotations([self.density_.place_points(m, **images.side_data(i)) for i, m in maps])
+        # One map at a time: the points of many large maps fit in memory, but the maps may not. At the working size, no
+        # peak is spread over a block of pixels.
+        predictor = self._predictor(test_time_augmentation)
+        working, density = predictor.working(images), scaled_density(self.density_, self.reduction_)
+        placed = [
+            density.place_points(working_map, **working.side_data(index))
+            for index, working_map in enumerate(predictor.maps(images, at_image_size=False))
+        ]
+        return PointAnnotations([unscale_points(points, self.reduction_) for points in placed])
 
     def iter_density(self, X, roi=None, test_time_augmentation=False):
         """Predict the density maps one after the other, with only one in memory.
@@ -302,7 +309,7 @@ default=None
             If ONNX Runtime's counts differ from this regressor's. No file is written then.
         """
         check_is_fitted(self)
-        export_onnx(self.module_, path)
+        export_onnx(self.module_, path, self.reduction_)
 
     def save(self, path):
         """Write the fitted regressor to a file, for `skcount.load`.
@@ -384,15 +391,16 @@ default=None
                 )
         return Predictor(
             self.module_,
-            **self._prediction(self.module_.mean.device),
+            **self._prediction(self.module_.mean.device, self.reduction_),
             augment=augment,
             progress=self.verbose > 0,
             familiarity=None if is_table else Familiarity(self._seen),
         )
 
-    def _prediction(self, device):
+    def _prediction(self, device, reduction):
         """Return the parameters of a Predictor on a device that follow from the regressor's own."""
         return {
+            "factor": reduction,
             "tile_size": None if self.tile_size is None else check_pair(self.tile_size, "tile_size"),
             "bf16": self.precision == "bf16-mixed" and computes_bf16(device),
         }

@@ -63,6 +63,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         architecture="unet",
         *,
         architecture_params=None,
+        diameter="auto",
         sigma=None,
         density=None,
         loss="multiscale",
@@ -70,7 +71,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         lr=0.02,
         batch_size=8,
         patch_size="auto",
-        augment="rotations",
+        augment="rotations+jitter+scale",
         tile_size=None,
         validation_fraction=None,
         early_stopping=False,
@@ -84,6 +85,7 @@ class DensityMapRegressor(BaseDensityMapRegressor):
     ):
         self.architecture = architecture
         self.architecture_params = architecture_params
+        self.diameter = diameter
         self.sigma = sigma
         self.density = density
         self.loss = loss

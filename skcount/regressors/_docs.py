@@ -3,11 +3,17 @@
 import inspect
 
 COMMON_PARAMETERS = """\
+diameter : float or "auto", default="auto"
+    Typical width of an object, in pixels of the images, > 0: what you would measure with a ruler. "auto" learns it in
+    `fit` from the points and the pixels around them, and assumes 12 if they do not tell it. Two things follow from it.
+    The working size: the network sees images reduced by a whole factor, so that an object is 24 to 48 pixels wide (by 1
+    below 48 pixels; below 6 pixels, images are doubled). And `sigma`, if it is None. Everything else stays in pixels of
+    the images: points, `sigma`, regions, tiles and predicted maps.
 sigma : float or None, default=None
-    Standard deviation of the Gaussian kernel of one object, in pixels, > 0. If None, use the sigma of `density`.
+    Standard deviation of the Gaussian kernel of one object, in pixels, > 0. If None, use the sigma of `density`, or
+    without `density` 0.15 times the diameter, but at least 3 pixels of the working size.
 density : DensityMapTransformer or None, default=None
-    Makes density maps from points; it is cloned in `fit`. If None, use the default (sigma 2). Its parameters can be
-    searched as ``density__truncate``.
+    Makes density maps from points; it is cloned in `fit`. Its parameters can be searched as ``density__truncate``.
 loss : str, torch.nn.Module or callable, default="multiscale"
     The loss that training minimises. "multiscale": mean squared error of the map and of its means over blocks of 4 x 4,
     16 x 16 and 64 x 64 pixels; "mse", "l1", "huber": mean squared, absolute or Huber error of the map; "mse_count": the
@@ -18,7 +24,7 @@ loss : str, torch.nn.Module or callable, default="multiscale"
     :func:`skcount.losses.make_loss`.
 max_epochs : int or "auto", default="auto"
     Number of epochs, >= 1. An epoch has one crop of each image, or as many as cover its pixels once on average. "auto"
-    gives 1200 steps, and at least 10 epochs.
+    is 1200 steps, which may end within an epoch.
 lr : float, default=0.02
     Largest learning rate of the one-cycle schedule, > 0. The optimizer is Muon, whose steps change a kernel by about
     this much in every direction. Another optimizer (``net_params={"optimizer": torch.optim.AdamW}``) needs another
@@ -26,19 +32,21 @@ lr : float, default=0.02
 batch_size : int, default=8
     Crops per step; -1 takes all crops in one step.
 patch_size : int, (height, width) or "auto", default="auto"
-    Size of the crops to train on, in pixels, at most that of the largest image; "auto" is 128. If `y` is counts,
-    training uses whole images.
-augment : {"rotations", "mirror", "rotations+jitter", "mirror+jitter", "jitter"}, callable or None, default="rotations"
-    Random changes of crops. "rotations": flips, and rotations by 90 degrees of square crops; suitable for objects seen
-    from above. "mirror": left-right flips only; suitable if up and down differ, as in pictures of people. "jitter":
-    contrast and brightness, with a standard deviation of 0.2; suitable if the light will change. A function ``(image,
-    points, rng) -> (image, points)`` gets a crop (height, width, n_channels), its points (row, col), and a
-    `numpy.random.Generator`, and returns the image and points of a crop of the same size; it needs points as `y`, and
-    cannot be used with roi or perspective.
+    Size of the crops to train on, in pixels, at most that of the largest image; "auto" is 128 pixels of the working
+    size. If `y` is counts, training uses whole images. If points are so rare that most crops would be empty, half of
+    the crops are drawn around points, with weights that keep the mean of the loss.
+augment : str, callable or None, default="rotations+jitter+scale"
+    Random changes of crops, some of them joined by "+". "rotations": flips, and rotations by 90 degrees of square
+    crops; suitable for objects seen from above. "mirror": left-right flips only; suitable if up and down differ, as in
+    pictures of people. "jitter": contrast and brightness, with a standard deviation of 0.2. "scale": half of the crops
+    are enlarged or reduced by up to 1.4; only if `y` is points, and without roi and perspective. A function ``(image,
+    points, rng) -> (image, points)`` gets a crop (height, width, n_channels) of the working size, its points (row,
+    col), and a `numpy.random.Generator`, and returns the image and points of a crop of the same size; it needs points
+    as `y`, and cannot be used with roi or perspective.
 tile_size : int, (height, width) or None, default=None
-    Predict images in tiles of at most this size, in pixels. Tiles overlap by the receptive field of the network (51
-    pixels to each side for the default U-Net), so the map equals that of the whole image, and the network needs the
-    same memory for every image. If None, predict each image as a whole.
+    Predict images in tiles of at most this size, in pixels. Tiles overlap by the receptive field of the network (47
+    pixels of the working size to each side for the default U-Net), so the map equals that of the whole image, and the
+    network needs the same memory for every image. If None, predict each image as a whole.
 validation_fraction : float or None, default=None
     Fraction of the images, in (0, 1), to hold out from training, in whole groups if there are groups. After each epoch,
     the count error on them is measured, and the weights with the smallest error are kept. If None, hold out no images,
@@ -71,8 +79,12 @@ density_ : DensityMapTransformer
     Makes density maps from points for training, and points from predicted maps.
 n_channels_in_ : int
     Number of channels of the training images.
+diameter_ : float or None
+    Typical width of an object, in pixels; None for a table.
+reduction_ : int or 0.5
+    The factor by which the network sees images reduced.
 patch_size_ : (height, width)
-    Size of the crops, in pixels.
+    Size of the crops, in pixels of the images.
 n_iter_ : int
     Number of epochs.
 history_ : list of dict

@@ -1,6 +1,8 @@
 """The regressor with FCRN-A or FCRN-B."""
 
-from sklearn.utils._param_validation import StrOptions
+from numbers import Integral
+
+from sklearn.utils._param_validation import Options, StrOptions
 
 from skcount.networks import FCRNA, FCRNB
 from skcount.regressors._base import BaseDensityMapRegressor
@@ -19,6 +21,9 @@ class FCRNRegressor(BaseDensityMapRegressor):
         times the parameters and eleven times the operations.
     normalization : {"batch", None}, default="batch"
         Layer after each convolution.
+    stem : {1, 2}, default=1
+        Factor by which the network reduces the image before its first block; the paper does not. The map has the size
+        of the image.
     {parameters}
 
     Attributes
@@ -49,14 +54,17 @@ class FCRNRegressor(BaseDensityMapRegressor):
         **ParametersMixin._parameter_constraints,
         "variant": [StrOptions({"a", "b"})],
         "normalization": [StrOptions({"batch"}), None],
+        "stem": [Options(Integral, {1, 2})],
     }
-    _network_param_names = ("variant", "normalization")
+    _network_param_names = ("variant", "normalization", "stem")
 
     def __init__(
         self,
         variant="a",
         *,
         normalization="batch",
+        stem=1,
+        diameter="auto",
         sigma=None,
         density=None,
         loss="multiscale",
@@ -64,7 +72,7 @@ class FCRNRegressor(BaseDensityMapRegressor):
         lr=0.02,
         batch_size=8,
         patch_size="auto",
-        augment="rotations",
+        augment="rotations+jitter+scale",
         tile_size=None,
         validation_fraction=None,
         early_stopping=False,
@@ -78,6 +86,8 @@ class FCRNRegressor(BaseDensityMapRegressor):
     ):
         self.variant = variant
         self.normalization = normalization
+        self.stem = stem
+        self.diameter = diameter
         self.sigma = sigma
         self.density = density
         self.loss = loss
@@ -99,4 +109,4 @@ class FCRNRegressor(BaseDensityMapRegressor):
 
     def _make_network(self, n_channels):
         network = {"a": FCRNA, "b": FCRNB}[self.variant]
-        return network(n_channels, normalization=self.normalization)
+        return network(n_channels, normalization=self.normalization, stem=self.stem)

@@ -3,38 +3,38 @@
 import warnings
 from copy import copy, deepcopy
 from numbers import Integral
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from skcount._check import check_groups, check_pair, check_weights
-from skcount._progress import track
+from skcount._check import check_groups, check_pair
 from skcount.density import DensityMapTransformer
-from skcount.images import Familiarity, ImageSet, channel_statistics, check_images, image_statistics, is_table
+from skcount.images import Familiarity, ImageSet, check_images, is_table
 from skcount.inference import SMALL, check_device, check_memory, tile_grid
 from skcount.losses import make_loss
 from skcount.networks import DensityNetwork
-from skcount.points import check_inside, check_target
+from skcount.points import check_target
 from skcount.regressors._parameters import check_callbacks, warn_of_list
 from skcount.regressors._state import LEARNT
+from skcount.regressors._training_data import (
+    prepare,
+    refuse_side_data,
+    training_target,
+    training_weights,
+    validation_set,
+)
 from skcount.training import (
     CONVERGED,
     BlankPenalty,
-    CountTarget,
     Crops,
-    MapTarget,
     Plan,
-    PointTarget,
     Result,
     TaskTree,
-    Validation,
     blank_shape,
     own_randomness,
     train,
@@ -43,108 +43,14 @@ from skcount.training import (
 # Chosen on images held out from VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
 AUTO_STEPS = 1200
-AUTO_EPOCHS = 10
 # The height of one object in the network's own units.
 HEIGHT = 4.0
 # Epochs without a smaller error on validation images after which early_stopping=True ends a fit.
 PATIENCE = 20
+# Counts of training images vary so little, relative to the true ones, if the network does not see the objects.
+LEAST_SPREAD = 0.1
 # Attributes that a fit learns from the columns of a table.
 COLUMNS = ("n_features_in_", "feature_names_in_")
-
-
-class TrainingData(NamedTuple):
-    """Checked training data; weights are 1 on average, and `columns` are the attributes of a table's columns."""
-
-    images: ImageSet
-    target: object
-    weights: np.ndarray
-    channels: tuple
-    density: DensityMapTransformer
-    validation: Validation | None
-    seed: int
-    dtype: type
-    columns: dict | None
-
-
-def prepare(
-    images, target, weights, density, seed, dtype, columns, *, groups=None, validation=None, verbose=0
-):
-    """Return checked images and targets as TrainingData.
-
-    `validation` is a part of the images to hold out, a Validation, or None.
-    """
-    kept = np.flatnonzero(weights)
-    if isinstance(validation, float):
-        kept, held_out = hold_out(kept, groups, validation, seed)
-        validation = Validation(images.take(held_out), target.take(held_out).counts, weights[held_out])
-    if validation is not None:
-        for index in range(len(validation.images)):
-            image_statistics(validation.images, index, dtype)  # rejects NaN and infinity
-    shown = track(kept, "read", len(kept)) if verbose == 1 else kept
-    channels = channel_statistics(images, weights, shown, dtype)
-    if len(kept) < len(images):
-        images, target, weights = images.take(kept), target.take(kept), weights[kept]
-    weights = weights / weights.mean()
-    return TrainingData(images, target, weights, channels, density, validation, seed, dtype, columns)
-
-
-def training_target(target, images, density, action=None):
-    """Return the training target of a checked Target: points inside, maps or counts; `action` is for points outside."""
-    target.check_images(images.sizes)
-    if target.kind == "counts":
-        return CountTarget(target.values, images)
-    if target.kind == "maps":
-        return MapTarget(target.values, images)
-    action = density.outside if action is None else action
-    inside = check_inside(target.values, images.sizes, images.roi, action, refuse_swapped=True)
-    points = target.values if inside.all() else target.values.select(inside)
-    return PointTarget(points, images, density)
-
-
-def validation_set(validation_data, as_images, density):
-    """Return the user's (X, y) as a Validation; `as_images` turns X into images like those of the training."""
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        raise ValueError(f"`validation_data` must be a pair (X, y); got {type(validation_data).__name__}.")
-    X, y = validation_data
-    target = check_target(y)
-    images = as_images(X)
-    counts = training_target(target, images, density).counts
-    return Validation(images, counts, np.ones(len(images)))
-
-
-def refuse_side_data(roi, perspective):
-    """Reject side data of a table."""
-    for name, given in (("roi", roi), ("perspective", perspective)):
-        if given is not None:
-            raise ValueError(f"`{name}` must be None for a table; pass images to use it.")
-
-
-def training_weights(sample_weight, n_images):
-    """Return one weight per image, given an array, one number or None; reject weights that are all zero."""
-    if sample_weight is None:
-        return np.ones(n_images)
-    if not isinstance(sample_weight, list | tuple) and np.asarray(sample_weight).ndim == 0:
-        sample_weight = np.full(n_images, sample_weight)
-    weights = check_weights(sample_weight, n_images)
-    if not weights.any():
-        raise ValueError("All sample weights are zero; at least one must be positive.")
-    return weights
-
-
-def hold_out(indices, groups, fraction, random_state):
-    """Split indices at random into those to train on and those to validate on, ascending; groups stay together."""
-    labels = indices if groups is None else groups[indices]
-    n_labels = len(np.unique(labels))
-    if n_labels < 2:
-        what = "image" if groups is None else "group"
-        raise ValueError(
-            f"Cannot hold out validation images: `X` has only {n_labels} {what} with a positive weight, and "
-            "validation_fraction or early_stopping needs at least 2."
-        )
-    n_valid = min(max(1, round(fraction * n_labels)), n_labels - 1)
-    splitter = GroupShuffleSplit(1, test_size=n_valid, random_state=check_random_state(random_state))
-    train, valid = next(splitter.split(indices, groups=labels))
-    return np.sort(indices[train]), np.sort(indices[valid])
 
 
 class FittingMixin:
@@ -194,6 +100,7 @@ class FittingMixin:
             target,
             weights,
             density,
+            self.diameter if fresh else self.diameter_,
             self._choose_seed(fresh, seed),
             self._dtype,
             columns,
@@ -269,23 +176,22 @@ class FittingMixin:
             plan.tasks.end()
         if result.diverged is not None:
             raise result.diverged
-        low, high = CONVERGED
-        if not low < result.share < high:
-            warnings.warn(
-                f"After {len(result.history)} epochs the maps of the training images sum to {result.share:.0%} of their "
-                f"counts; expected {low:.0%} to {high:.0%}: the network has not learnt to count yet. Train longer "
-                "(max_epochs), or with a smaller sigma.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        _warn_of_failure(result)
         return self
 
     def _keep(self, plan, data, result, fresh):
         """Assign every attribute that a fit learns."""
         self.module_ = plan.module.eval()
         self.density_ = data.density
+        self.diameter_ = data.diameter
+        self.reduction_ = data.reduction
         self.n_channels_in_ = data.images.n_channels
-        self.patch_size_ = plan.crops.patch_shape
+        self.patch_size_ = tuple(
+            min(int(side * data.reduction), largest)
+            for side, largest in zip(
+                plan.crops.patch_shape, np.max(data.images.sizes, axis=0).tolist(), strict=True
+            )
+        )
         past = [] if fresh else self.history_
         for row in result.history:
             row["epoch"] += len(past)
@@ -314,11 +220,11 @@ class FittingMixin:
         device = check_device(self.device)
         is_table = data.columns is not None
         module = self._start_module(data, fresh)
-        loss = make_loss(self.loss, float(module.output_scale), data.density.sigma)
+        loss = make_loss(self.loss, float(module.output_scale), data.density.sigma / data.reduction)
         crops = Crops(
-            data.images,
+            data.working,
             data.target,
-            self._patch_shape(data.images, data.target),
+            self._patch_shape(data),
             data.weights,
             None if is_table else self.augment,
             with_points=loss.needs_points and data.target.is_map,
@@ -326,7 +232,9 @@ class FittingMixin:
             dtype=self._dtype,
         )
         batch_size = len(crops) if self.batch_size == -1 else min(self.batch_size, len(crops))
+        steps_per_epoch = -(-len(crops) // batch_size)
         n_epochs = self.max_epochs if one_cycle else 1
+        n_steps = AUTO_STEPS if n_epochs == "auto" else n_epochs * steps_per_epoch
         # The state of the run that this one continues: that of earlier calls of partial_fit, or of a killed fit.
         earlier = None if fresh or one_cycle else self._training_state
         state = earlier or (checkpoint and checkpoint.state)
@@ -336,14 +244,16 @@ class FittingMixin:
             penalty = BlankPenalty(channels.low, channels.high, channels.std, crops.patch_shape, unit, step)
         plan = Plan(
             module,
+            data.images,
             crops,
             loss,
-            n_epochs=_auto_epochs(-(-len(crops) // batch_size)) if n_epochs == "auto" else n_epochs,
+            n_epochs=-(-n_steps // steps_per_epoch),
+            n_steps=n_steps,
             lr=self.lr,
             batch_size=batch_size,
             device=device,
             one_cycle=one_cycle,
-            prediction=self._prediction(device),
+            prediction=self._prediction(device, data.reduction),
             penalty=penalty,
             validation=data.validation,
             patience=PATIENCE if self.early_stopping is True else self.early_stopping or None,
@@ -369,7 +279,7 @@ class FittingMixin:
             module = deepcopy(self.module_).unfreeze_statistics().to(check_device(self.device))
         module.bf16_training = self.precision == "bf16-mixed"
         if self.tile_size is not None:
-            tile_grid(module, check_pair(self.tile_size, "tile_size"))
+            tile_grid(module, check_pair(self.tile_size, "tile_size"), data.reduction)
         if callable(getattr(self, "architecture", None)):
             self._try_network(module, data)
         return module
@@ -382,7 +292,7 @@ class FittingMixin:
 
     def _try_network(self, module, data):
         """Reject a user's network that does not map images of the training sizes to maps of the same size."""
-        shape = self._patch_shape(data.images, data.target)
+        shape = self._patch_shape(data)
         for height, width in (shape,) if data.columns is not None else (shape, blank_shape(shape)):
             blank = torch.zeros(1, module.mean.shape[1], height, width).to(module.mean)
             try:
@@ -397,10 +307,11 @@ class FittingMixin:
         module.train()
 
     def _make_density(self):
-        """Return the transformer that makes the maps: the user's, with the regressor's `sigma` if it is given."""
-        density = DensityMapTransformer() if self.density is None else clone(self.density)
+        """Return the transformer that makes the maps; its sigma is None if it is to follow from the diameter."""
+        density = DensityMapTransformer(sigma=None) if self.density is None else clone(self.density)
         density = density if self.sigma is None else density.set_params(sigma=self.sigma)
-        density._validate_params()
+        if density.sigma is not None:
+            density._validate_params()
         return density
 
     def _seen_by_callbacks(self, X, y, sample_weight, roi):
@@ -418,15 +329,33 @@ class FittingMixin:
             params[name] = getattr(self, name)
         return deepcopy(params)
 
-    def _patch_shape(self, images, target):
-        """Return the size of the crops: at most that of the largest image, and all of it if only counts are known."""
-        largest = np.max(images.sizes, axis=0)
-        if not target.is_map:
+    def _patch_shape(self, data):
+        """Return the working size of the crops: at most that of the largest image, and all of it for counts alone."""
+        largest = np.max(data.working.sizes, axis=0)
+        if not data.target.is_map:
             return tuple(largest.tolist())
-        patch = AUTO_PATCH if isinstance(self.patch_size, str) else check_pair(self.patch_size, "patch_size")
+        patch = AUTO_PATCH
+        if not isinstance(self.patch_size, str):
+            patch = np.ceil(np.divide(check_pair(self.patch_size, "patch_size"), data.reduction)).astype(int)
         return tuple(np.minimum(largest, patch).tolist())
 
 
-def _auto_epochs(n_batches):
-    """Return the number of epochs that gives the automatic number of steps, but at least ten."""
-    return max(AUTO_EPOCHS, -(-AUTO_STEPS // n_batches))
+def _warn_of_failure(result):
+    """Warn if the counts of the training images show that the network has not learnt to count."""
+    low, high = CONVERGED
+    if not low < result.share < high:
+        warnings.warn(
+            f"After {len(result.history)} epochs the maps of the training images sum to {result.share:.0%} of their "
+            f"counts; expected {low:.0%} to {high:.0%}: the network has not learnt to count yet. Train longer "
+            "(max_epochs), or with a smaller sigma.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    elif result.spread < LEAST_SPREAD:
+        warnings.warn(
+            f"After {len(result.history)} epochs the counts of the training images hardly vary: their standard deviation "
+            f"is {result.spread:.0%} of that of the true counts. The network does not see the objects. Train longer "
+            "(max_epochs), set `diameter`, and look for extreme pixel values.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

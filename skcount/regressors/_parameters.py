@@ -16,6 +16,7 @@ class ParametersMixin:
     """Constraints of the shared parameters, and `set_params` for nested parameters."""
 
     _parameter_constraints = {
+        "diameter": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "sigma": [Interval(Real, 0, None, closed="neither"), None],
         "density": [DensityMapTransformer, None],
         "loss": [StrOptions(set(LOSSES)), callable],

@@ -22,7 +22,7 @@ DISPENSABLE = {
     "callbacks": None,
     "_training_state": None,
     "loss": "multiscale",
-    "augment": "rotations",
+    "augment": "rotations+jitter+scale",
 }
 # Largest relative difference between the loaded and the saved network, because other machines round differently.
 TOLERANCE = 1e-2

@@ -11,6 +11,8 @@ from skcount.inference import check_device
 LEARNT = (
     "module_",
     "density_",
+    "diameter_",
+    "reduction_",
     "n_channels_in_",
     "n_features_in_",
     "feature_names_in_",

@@ -2,7 +2,7 @@
 
 from numbers import Integral
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from skcount.networks import UNet
 from skcount.regressors._base import BaseDensityMapRegressor
@@ -16,11 +16,14 @@ class UNetRegressor(BaseDensityMapRegressor):
 
     Parameters
     ----------
-    filters : int, default=16
-        Number of filters of the blocks at the size of the image, 1 to 10,000; each pooling doubles it.
-    depth : int, default=3
+    filters : int, default=24
+        Number of filters of the first and last blocks, 1 to 10,000; each pooling doubles it.
+    depth : int, default=2
         Number of poolings, 1 to 8. Each additional pooling about doubles the receptive field. Sides are padded to
-        multiples of ``2**depth`` pixels.
+        multiples of ``stem * 2**depth`` pixels.
+    stem : {1, 2}, default=2
+        Factor by which the network reduces the image before its first block: 2 computes at half the size, at about a
+        third of the cost. The map has the size of the image.
     normalization : {"batch", None}, default="batch"
         Layer after each convolution.
     {parameters}
@@ -53,15 +56,18 @@ class UNetRegressor(BaseDensityMapRegressor):
         "filters": [Interval(Integral, 1, 10_000, closed="both")],
         "normalization": [StrOptions({"batch"}), None],
         "depth": [Interval(Integral, 1, 8, closed="both")],
+        "stem": [Options(Integral, {1, 2})],
     }
-    _network_param_names = ("filters", "depth", "normalization")
+    _network_param_names = ("filters", "depth", "stem", "normalization")
 
     def __init__(
         self,
-        filters=16,
+        filters=24,
         *,
-        depth=3,
+        depth=2,
+        stem=2,
         normalization="batch",
+        diameter="auto",
         sigma=None,
         density=None,
         loss="multiscale",
@@ -69,7 +75,7 @@ class UNetRegressor(BaseDensityMapRegressor):
         lr=0.02,
         batch_size=8,
         patch_size="auto",
-        augment="rotations",
+        augment="rotations+jitter+scale",
         tile_size=None,
         validation_fraction=None,
         early_stopping=False,
@@ -83,7 +89,9 @@ class UNetRegressor(BaseDensityMapRegressor):
     ):
         self.filters = filters
         self.depth = depth
+        self.stem = stem
         self.normalization = normalization
+        self.diameter = diameter
         self.sigma = sigma
         self.density = density
         self.loss = loss

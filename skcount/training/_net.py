@@ -3,6 +3,7 @@
 import math
 from contextlib import suppress
 from copy import deepcopy
+from itertools import islice
 
 import numpy as np
 import torch
@@ -38,11 +39,12 @@ class CountingNet(NeuralNet):
 
     A loss that is not finite ends the loop with an error, Ctrl-C ends it with a KeyboardInterrupt, and each batch
     records the count error of its crops. `penalty` takes the module and returns a value that is added to the loss of
-    each step.
+    each step. Training ends after `n_steps`, even within an epoch.
     """
 
-    def __init__(self, *, penalty=None, **params):
+    def __init__(self, *, penalty=None, n_steps=None, **params):
         self.penalty = penalty
+        self.n_steps = n_steps
         self.n_steps_ = 0
         super().__init__(**params)
 
@@ -64,6 +66,12 @@ class CountingNet(NeuralNet):
             raise FloatingPointError(f"The loss is {loss.item()}")
         self.history.record_batch("crop_count_mae", _count_mae(y_pred.detach(), batch))
         return loss + self.penalty(self.module_) if training and self.penalty is not None else loss
+
+    def run_single_epoch(self, iterator, training, **kwargs):
+        """Take the steps of one epoch, or those that are left."""
+        if training and self.n_steps is not None:
+            iterator = islice(iterator, self.n_steps - self.n_steps_)
+        super().run_single_epoch(iterator, training=training, **kwargs)
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
         """Count the steps."""

@@ -12,6 +12,7 @@ from skorch.callbacks import PassthroughScoring
 from torch import nn
 from xxhash import xxh3_64_intdigest
 
+from skcount.images import ImageSet
 from skcount.inference import Predictor, refuse_out_of_memory
 from skcount.points import weighted_mean
 from skcount.training._blank import BlankPenalty
@@ -33,7 +34,18 @@ SCALE_IMAGES = 256
 # If predicted over true counts are outside this range, training has not converged and rescaling would not help.
 CONVERGED = 0.8, 1.25
 # skorch's parameters that the regressor sets.
-_OURS = {"module", "criterion", "penalty", "max_epochs", "lr", "batch_size", "device", "verbose", "callbacks"}
+_OURS = {
+    "module",
+    "criterion",
+    "penalty",
+    "n_steps",
+    "max_epochs",
+    "lr",
+    "batch_size",
+    "device",
+    "verbose",
+    "callbacks",
+}
 
 # Held by the thread that draws, because torch has one state for all threads of a process.
 _drawing = RLock()
@@ -61,12 +73,16 @@ class Plan:
     ----------
     module : DensityNetwork
         The network; it is trained in place.
+    images : ImageSet
+        The training images, in their own size.
     crops : Crops
-        The training data.
+        The training data, at the working size.
     loss : CountingLoss
         Compares densities with a batch of `crops`.
     n_epochs : int
         Number of epochs.
+    n_steps : int
+        Number of steps, which may end within the last epoch.
     lr : float
         Largest learning rate.
     batch_size : int
@@ -99,9 +115,11 @@ class Plan:
     """
 
     module: nn.Module
+    images: ImageSet
     crops: Crops
     loss: nn.Module
     n_epochs: int
+    n_steps: int
     lr: float
     batch_size: int
     device: object
@@ -134,11 +152,13 @@ class Result:
     """The results of a training besides the network.
 
     `history` has one row of plain numbers per epoch; `share` is the ratio of predicted to true counts of training
-    images before rescaling; `diverged` is the error of a training that diverged after some good epochs, or None.
+    images before rescaling, and `spread` that of their standard deviations; `diverged` is the error of a training that
+    diverged after some good epochs, or None.
     """
 
     history: list
     share: float = 1.0
+    spread: float = 1.0
     optimizer_state: dict | None = None
     random_stream: np.ndarray | None = None
     n_steps: int = 0
@@ -181,7 +201,7 @@ def train(plan):
     if not plan.one_cycle and diverged is None:
         result.optimizer_state = optimizer_state(net.optimizer_)
     if plan.one_cycle and plan.crops.target.is_map:
-        result.share = _rescale(plan)
+        result.share, result.spread = _rescale(plan)
     result.random_stream = random_stream()
     result.n_steps = getattr(plan.penalty, "step", 0)
     return result
@@ -189,10 +209,9 @@ def train(plan):
 
 def _make_net(plan, good, best, end_epoch):
     """Return the skorch net of a plan, initialised."""
-    n_steps = plan.n_epochs * -(-len(plan.crops) // plan.batch_size)
     callbacks = [("crop_count_mae", PassthroughScoring("crop_count_mae", on_train=True))]
     if plan.one_cycle:
-        callbacks.append(("schedule", Schedule(n_steps, int(FREEZE_AFTER * n_steps))))
+        callbacks.append(("schedule", Schedule(plan.n_steps, int(FREEZE_AFTER * plan.n_steps))))
     callbacks.append(("keep_good", good))
     if best:
         callbacks.append(("keep_best", best))
@@ -203,6 +222,7 @@ def _make_net(plan, good, best, end_epoch):
         "module": plan.module,
         "criterion": plan.loss,
         "penalty": plan.penalty,
+        "n_steps": plan.n_steps,
         "optimizer": Muon,
         "lr": plan.lr,
         "max_epochs": plan.n_epochs,
@@ -269,21 +289,23 @@ def _check_finite(plan):
 
 
 def _rescale(plan):
-    """Scale the maps so that whole training images sum to their counts, and return predicted over true counts before.
+    """Scale the maps so that whole training images sum to their counts; return what was predicted before.
 
     Crops that cut through an image contain padding instead of the rest, and a whole image contains less padding, so its
     count has an error of a few percent, always in the same direction. One factor, fitted on whole images, removes it.
+
+    Returns predicted over true counts, and the ratio of their standard deviations; each is 1 if it is not known.
     """
     target, weights = plan.crops.target, plan.crops.weights
-    images = plan.crops.images
-    sample = np.unique(np.linspace(0, len(images) - 1, SCALE_IMAGES).round().astype(int))
-    true = np.sum(weights[sample] * target.counts[sample])
-    if not true > 0:  # without objects, the error of the counts is not known
-        return 1.0
-    share = np.sum(weights[sample] * Predictor(plan.module, **plan.prediction).counts(images, sample)) / true
+    sample = np.unique(np.linspace(0, len(plan.images) - 1, SCALE_IMAGES).round().astype(int))
+    true, weights = target.counts[sample], weights[sample]
+    if not np.sum(weights * true) > 0:  # without objects, the error of the counts is not known
+        return 1.0, 1.0
+    predicted = Predictor(plan.module, **plan.prediction).counts(plan.images, sample)
+    share = np.sum(weights * predicted) / np.sum(weights * true)
     if CONVERGED[0] < share < CONVERGED[1]:
         plan.module.output_scale /= share
-    return share
+    return share, np.std(predicted) / np.std(true) if np.std(true) > 0 else 1.0
 
 
 def _renew():

@@ -95,7 +95,7 @@ def pages_that_run():
 def test_the_code_of_a_page_runs(page, n_epochs, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     # Where a page does not say how long to train, an epoch will do; on every run, no page trains for long.
-    monkeypatch.setattr("skcount.regressors._fitting._auto_epochs", lambda *_: 1)
+    monkeypatch.setattr("skcount.regressors._fitting.AUTO_STEPS", 1)
     loop = CountingNet.fit_loop
 
     def brief(net, X, y=None, epochs=None, **given):

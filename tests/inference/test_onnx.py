@@ -22,6 +22,9 @@ def images():
 POINTS = [[(3, 4), (10, 20)], [(5, 5)], [], []]
 EXPORTED = {
     "unet": UNetRegressor(filters=4, max_epochs=2, random_state=0),
+    "unet, reduced": UNetRegressor(filters=4, diameter=75, max_epochs=2, random_state=0),
+    "unet, doubled": UNetRegressor(filters=4, diameter=5, max_epochs=2, random_state=0),
+    "unet at full size": UNetRegressor(filters=4, stem=1, max_epochs=2, random_state=0),
     "fcrn_a": FCRNRegressor("a", normalization=None, max_epochs=1, random_state=0),
     "float64": UNetRegressor(filters=2, precision="float64", max_epochs=1, random_state=0),
     "own": DensityMapRegressor(lambda n: nn.Conv2d(n, 1, 5, padding=2), max_epochs=1, random_state=0),

@@ -188,10 +188,10 @@ def test_threads_that_measure_at_once_leave_the_weights_as_they_are():
     network = DensityNetwork(UNet(1, filters=2), [0.5], [0.2])
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with ThreadPoolExecutor(4) as pool:
-        assert {pool.submit(tile_grid, network, 512).result() for _ in range(8)} == {(8, 51)}
+        assert {pool.submit(tile_grid, network, 512).result() for _ in range(8)} == {(8, 47)}
         copies = [DensityNetwork(network.network, [0.5], [0.2]) for _ in range(4)]
         futures = [pool.submit(tile_grid, copy, 512) for copy in copies]
-        assert [future.result() for future in futures] == [(8, 51)] * 4
+        assert [future.result() for future in futures] == [(8, 47)] * 4
     torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
 
 
@@ -204,7 +204,10 @@ def test_measuring_leaves_the_network_as_it_is(training):
     torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("make", [lambda: UNet(1, filters=2), lambda: FCRNA(1), lambda: FCRNB(1)])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: UNet(1, filters=2), lambda: UNet(1, filters=2, stem=1), lambda: FCRNA(1), lambda: FCRNB(1)],
+)
 def test_a_change_beyond_the_receptive_field_changes_nothing_and_one_within_it_does(make):
     torch.manual_seed(0)
     network = DensityNetwork(make(), [0.5], [0.2]).double().eval()

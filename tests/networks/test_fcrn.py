@@ -21,24 +21,26 @@ def plain_density(net, x):
 
 
 def plain_a(net, x):
+    x = functional.pixel_unshuffle(x, net.stem)
     for block in (net.down1, net.down2, net.down3):
         x = functional.max_pool2d(block(x), 2)
     x = net.bottom(x)
-    return plain_density(net, plain_up(net.up2, plain_up(net.up3, x)))
+    return functional.pixel_shuffle(plain_density(net, plain_up(net.up2, plain_up(net.up3, x))), net.stem)
 
 
 def plain_b(net, x):
+    x = functional.pixel_unshuffle(x, net.stem)
     for block in (net.down1, net.down2):
         x = functional.max_pool2d(block(x), 2)
-    return plain_density(net, plain_up(net.up2, net.bottom(x)))
+    return functional.pixel_shuffle(plain_density(net, plain_up(net.up2, net.bottom(x))), net.stem)
 
 
 @pytest.mark.parametrize(("network", "plain"), [(FCRNA, plain_a), (FCRNB, plain_b)])
-@pytest.mark.parametrize("normalization", ["batch", None])
-def test_it_equals_the_plain_network_with_the_same_parameters(network, plain, normalization):
+@pytest.mark.parametrize(("normalization", "stem"), [("batch", 1), (None, 1), ("batch", 2)])
+def test_it_equals_the_plain_network_with_the_same_parameters(network, plain, normalization, stem):
     torch.manual_seed(0)
-    net = network(2, normalization=normalization).double()
-    x = torch.randn(2, 2, 16, 8, dtype=torch.float64)
+    net = network(2, normalization=normalization, stem=stem).double()
+    x = torch.randn(2, 2, 16, 16, dtype=torch.float64)
     torch.testing.assert_close(net(x), plain(net, x), rtol=1e-9, atol=1e-9)
 
 

@@ -48,7 +48,7 @@ def test_the_named_regressors_are_the_same_estimator(named, general, network, no
 
 
 def test_parameters_reach_the_network(noise):
-    network = UNetRegressor(5, depth=2, normalization=None, max_epochs=1).fit(*noise).module_.network
+    network = UNetRegressor(5, depth=2, stem=1, normalization=None, max_epochs=1).fit(*noise).module_.network
     assert (network.density.in_channels, network.stride) == (5, 4)
     assert len(network.down1) == 2 * 2  # convolution and ReLU, no normalisation
 

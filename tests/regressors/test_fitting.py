@@ -8,6 +8,7 @@ from sklearn.exceptions import DataConversionWarning
 from skcount import DensityMapTransformer, ImageSet, PointAnnotations, UNetRegressor
 from skcount.datasets import make_cells
 from skcount.regressors import _fitting
+from skcount.training import BlankPenalty
 
 small = partial(UNetRegressor, filters=4, depth=2, max_epochs=2, random_state=0)
 
@@ -25,7 +26,7 @@ def test_it_learns_to_count_cells_and_that_a_blank_image_is_empty():
     X, points = make_cells(n_samples=24, image_shape=(64, 64), random_state=0, return_X_y=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        regressor = small(filters=8, batch_size=4, max_epochs=40).fit(X[:16], points[:16])
+        regressor = small(filters=8, batch_size=4, max_epochs=80).fit(X[:16], points[:16])
     blind = np.abs(points[16:].counts - points[:16].counts.mean()).mean()
     assert -regressor.score(X[16:], points[16:]) < 0.6 * blind
     for shape in ((64, 64, 3), (100, 75, 3)):
@@ -47,11 +48,12 @@ def test_jitter_teaches_that_the_contrast_does_not_matter(monkeypatch):
 def test_points_and_their_density_maps_teach_the_same(noise):
     X, _ = noise
     # Far from the border and from each other, so that the highest pixel of all maps is that of one object.
-    points = [[(8, 10)], [], [(7, 5), (8, 16)], [], [(8, 8)], [(9, 11)]]
+    points = [[(8, 5), (8, 16)], [(9, 11)], [(7, 5), (8, 16)], [(8, 10)], [(8, 8)], [(9, 11)]]
     maps = DensityMapTransformer(sigma=1).transform(points, X.shape[1:3])
-    expected = small(sigma=1).fit(X, points).predict(X)
-    np.testing.assert_array_equal(small(sigma=1).fit(X, maps).predict(X), expected)
-    np.testing.assert_array_equal(small(sigma=1).fit(X, list(maps)).predict(X), expected)
+    alike = partial(small, sigma=1, diameter=12, augment="rotations", patch_size=32)
+    expected = alike().fit(X, points).predict(X)
+    np.testing.assert_array_equal(alike().fit(X, maps).predict(X), expected)
+    np.testing.assert_array_equal(alike().fit(X, list(maps)).predict(X), expected)
 
 
 def test_counts_alone_supervise():
@@ -91,16 +93,19 @@ def test_an_image_of_weight_zero_is_left_out_altogether(noise):
     np.testing.assert_array_equal(weighted.predict(X), small().fit(X[kept], points[kept]).predict(X))
 
 
-def test_the_automatic_number_of_epochs_depends_on_the_images_with_weight(noise, monkeypatch):
+def test_auto_is_a_number_of_steps_which_may_end_within_an_epoch(noise, monkeypatch):
     X, points = noise
     auto = {"max_epochs": "auto", "batch_size": 1}
-    monkeypatch.setattr(_fitting, "AUTO_EPOCHS", 1)
-    monkeypatch.setattr(_fitting, "AUTO_STEPS", 6)
+    steps = []
+    monkeypatch.setattr(BlankPenalty, "__call__", lambda self, module: steps.append(1) or 0)
+    monkeypatch.setattr(_fitting, "AUTO_STEPS", 7)
+    assert small(**auto).fit(X, points).n_iter_ == 2
+    assert len(steps) == 7
+    # Images without weight do not count.
     weighted = small(**auto).fit(X, points, sample_weight=[1, 0, 0, 0, 0, 1])
-    assert weighted.n_iter_ == small(**auto).fit(X[[0, 5]], points[[0, 5]]).n_iter_ == 3
+    assert weighted.n_iter_ == small(**auto).fit(X[[0, 5]], points[[0, 5]]).n_iter_ == 4
+    monkeypatch.setattr(_fitting, "AUTO_STEPS", 2)
     assert small(**auto).fit(X, points).n_iter_ == 1
-    monkeypatch.setattr(_fitting, "AUTO_EPOCHS", 4)
-    assert small(**auto).fit(X, points).n_iter_ == 4
 
 
 @pytest.mark.parametrize(

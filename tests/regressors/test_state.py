@@ -142,7 +142,7 @@ def test_calls_of_partial_fit_are_one_training(noise, monkeypatch):
 
     def six_epochs(self, *args, **params):
         plan = make_plan(self, *args, **params)
-        plan.n_epochs = 6
+        plan.n_epochs, plan.n_steps = 6, 6 * plan.n_steps
         return plan
 
     monkeypatch.setattr(type(in_one_go), "_make_plan", six_epochs)

@@ -6,8 +6,8 @@ import torch
 from skorch.callbacks import Callback
 
 from skcount import ImageSet, PointAnnotations, UNetRegressor
-from skcount.regressors import _fitting
-from skcount.regressors._fitting import hold_out
+from skcount.regressors import _fitting, _training_data
+from skcount.regressors._training_data import hold_out
 from skcount.training import PointTarget, Validation
 
 small = partial(UNetRegressor, filters=4, depth=2, max_epochs=2, random_state=0)
@@ -99,7 +99,7 @@ def splits(monkeypatch):
         splits.append((args, hold_out(*args)))
         return splits[-1][1]
 
-    monkeypatch.setattr(_fitting, "hold_out", spy)
+    monkeypatch.setattr(_training_data, "hold_out", spy)
     return splits
 
 
@@ -149,7 +149,7 @@ def test_validation_data_may_have_other_sizes_regions_and_kinds_of_y(noise):
     counts = places.inside((20, 30), roi).counts
     errors = []
     for y in (places, counts):
-        regressor = small(tile_size=80).fit(X, points, validation_data=(ImageSet(images, roi=roi), y))
+        regressor = small(tile_size=112).fit(X, points, validation_data=(ImageSet(images, roi=roi), y))
         errors.append([row["valid_count_mae"] for row in regressor.history_])
     assert errors[0] == errors[1]
 

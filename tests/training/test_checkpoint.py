@@ -60,7 +60,7 @@ def keep(image, points, rng):
 VARIANTS = {
     "the recipe": {},
     "validation images": {"validation_fraction": 0.4},
-    "early stopping": {"early_stopping": 2, "max_epochs": 12},
+    "early stopping": {"early_stopping": 2, "max_epochs": 60},
     "SGD": {"net_params": {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9}, "lr": 0.001},
     "Adam": {"net_params": {"optimizer": torch.optim.AdamW}, "lr": 0.001},
     "jitter": {"augment": "rotations+jitter"},

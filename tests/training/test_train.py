@@ -35,7 +35,7 @@ def test_every_image_is_drawn_in_every_epoch_in_another_order(noise):
     )
     crops.drawn = []
     module = DensityNetwork(UNet(3, 4, depth=2), [0.5] * 3, [0.3] * 3)
-    plan = Plan(module, crops, make_loss("mse", 0.01, 2.0), 2, 1e-3, 4, "cpu", True, {"tile_size": None})
+    plan = Plan(module, images, crops, make_loss("mse", 0.01, 2.0), 2, 4, 1e-3, 4, "cpu", True, {})
     with own_randomness(0):
         result = train(plan)
     drawn = crops.drawn
@@ -48,7 +48,7 @@ def test_every_image_is_drawn_in_every_epoch_in_another_order(noise):
 
 def test_the_loss_falls_when_trained_longer(cells):
     # One step per epoch, and no penalty in the last.
-    history = small(max_epochs=41).fit(*cells).history_
+    history = small(max_epochs=81).fit(*cells).history_
     assert history[-1]["train_loss"] < 0.7 * history[0]["train_loss"]
 
 
@@ -150,7 +150,7 @@ def test_training_that_diverges_at_once_leaves_the_old_model(method, warm_start,
 
 def test_a_loss_that_begins_with_nothing_may_grow():
     X = np.random.default_rng(0).normal(size=(20, 3))
-    regressor = UNetRegressor(filters=4, max_epochs=20, random_state=0).fit(X, np.zeros(20))
+    regressor = UNetRegressor(filters=4, depth=3, stem=1, max_epochs=20, random_state=0).fit(X, np.zeros(20))
     losses = [row["train_loss"] for row in regressor.history_]
     assert 1000 * losses[0] < max(losses) < 1
 

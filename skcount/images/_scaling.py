@@ -1,0 +1,190 @@
+"""Images at the size that a network works at: reduced by a whole factor, or doubled, without what is outside a region.
+
+`factor` is a whole number, or 0.5 for images twice as large. A working pixel is the mean of a block of pixels; blocks at
+the bottom and at the right may be smaller.
+"""
+
+from math import ceil
+
+import numpy as np
+
+from skcount.images._image_set import ImageSet
+from skcount.images._stores import ImageStore, MemoryStore
+
+
+def scaled_size(size, factor):
+    """Return the working size (height, width) of an image."""
+    return tuple(ceil(side / factor) for side in size)
+
+
+def scale_points(points, factor):
+    """Return points (row, col) in pixels of the working size."""
+    return (points + 0.5) / factor - 0.5
+
+
+def unscale_points(points, factor):
+    """Return points (row, col) of the working size in pixels of the image."""
+    return (points + 0.5) * factor - 0.5
+
+
+def scale_density(density, factor, roi=None):
+    """Return a map at the working size, with the same sum inside the region."""
+    density = density if roi is None else np.where(roi, density, 0)
+    if factor < 1:
+        return _repeat(density, 1 / factor) * factor**2
+    return _block_sums(density, factor)
+
+
+def unscale_density(density, factor, size, roi=None):
+    """Return a map at the image's own `size`, with the same sum; a block spreads its sum over its pixels in the region."""
+    if factor == 1:
+        return density
+    if factor < 1:
+        return _block_sums(density, round(1 / factor))
+    inside = np.ones(size, dtype=density.dtype) if roi is None else roi.astype(density.dtype)
+    height, width = size
+    return _repeat(density / np.maximum(_block_sums(inside, factor), 1), factor)[:height, :width] * inside
+
+
+def scale_images(images, factor, fill=None, dtype=np.float32):
+    """Return the images at their working size, as floats that are read lazily.
+
+    A working pixel is the mean of the pixels of its block inside the region of interest. A block without any becomes
+    `fill`, (n_channels,), or 0. Groups stay, regions and perspective are scaled. Images that need no change are returned
+    as they are.
+    """
+    if factor == 1 and images.roi is None:
+        return images
+    scaled = ImageSet(ScaledStore(images, factor, fill, dtype))
+    for name in ("roi", "perspective"):
+        maps = getattr(images, name)
+        if isinstance(maps, ImageSet):
+            maps = ImageSet(ScaledMaps(maps, factor))
+        elif maps is not None:
+            maps = scale_map(maps, factor)
+            maps.setflags(write=False)
+        setattr(scaled, name, maps)
+    scaled.groups = images.groups
+    return scaled
+
+
+def load_images(images):
+    """Return a copy of a set in memory, with its side data."""
+    loaded = ImageSet(MemoryStore([np.array(image) for image in images], checked=True))
+    loaded.roi, loaded.perspective, loaded.groups = images.roi, images.perspective, images.groups
+    return loaded
+
+
+class ScaledStore(ImageStore):
+    """Images of another set at their working size."""
+
+    def __init__(self, images, factor, fill, dtype):
+        self.images, self.factor, self.dtype = images, factor, np.dtype(dtype)
+        self.fill = np.zeros(images.n_channels) if fill is None else np.asarray(fill)
+        self.shapes = images.shapes.copy()
+        self.shapes[:, :2] = np.ceil(self.shapes[:, :2] / factor)
+
+    def read(self, number):
+        """Return a whole image."""
+        return self.window(number, (0, 0, *self.shapes[number, :2].tolist()))
+
+    def open(self, number):
+        """Return an image whose slices read only the pixels under them."""
+        return _Lazy(self, number)
+
+    def window(self, number, window):
+        """Return a window (top, left, height, width) of an image, with the channels last if it has that axis."""
+        size = self.images.sizes[number]
+        own = _own_window(window, self.factor, size)
+        pixels = self.images.read(number, own, self.dtype)
+        roi = self.images.side_data(number)["roi"]
+        inside = None if roi is None else roi[own[0] : own[0] + own[2], own[1] : own[1] + own[3]]
+        scaled = _block_means(pixels, inside, self.factor, self.fill.astype(self.dtype))
+        if self.factor < 1:  # a window may begin in the middle of a pixel
+            top, left = (
+                first - int(own_first / self.factor)
+                for first, own_first in zip(window, own[:2], strict=False)
+            )
+            scaled = scaled[:, top : top + window[2], left : left + window[3]]
+        return scaled[0] if self.shapes.shape[1] == 2 else scaled.transpose(1, 2, 0)
+
+    def describe(self):
+        """Say where the images are, and how they are scaled."""
+        return f"{self.images.store.describe()}, reduced by {self.factor:g}"
+
+
+class ScaledMaps(ImageStore):
+    """Regions of interest or perspective maps of another set at their working size."""
+
+    def __init__(self, maps, factor):
+        self.maps, self.factor, self.dtype = maps, factor, maps.dtype
+        self.shapes = np.ceil(maps.shapes / factor).astype(np.int64)
+
+    def read(self, number):
+        """Return a whole map."""
+        return scale_map(self.maps[number], self.factor)
+
+    def describe(self):
+        """Say where the maps are."""
+        return self.maps.store.describe()
+
+
+def scale_map(values, factor):
+    """Return a region, inside where any pixel of a block is, or the block means of a perspective map."""
+    if factor < 1:
+        return _repeat(values, 1 / factor)
+    if values.dtype == bool:
+        return _block_sums(values.astype(np.int64), factor) > 0
+    return _block_means(values, None, factor, None).astype(values.dtype)
+
+
+class _Lazy:
+    """An image that is computed when it is sliced."""
+
+    def __init__(self, store, number):
+        self.store, self.number = store, number
+
+    def __getitem__(self, window):
+        rows, cols = window
+        height, width = self.store.shapes[self.number, :2].tolist()
+        (top, bottom, _), (left, right, _) = rows.indices(height), cols.indices(width)
+        return self.store.window(self.number, (top, left, bottom - top, right - left))
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.store.read(self.number), dtype=dtype)
+
+
+def _own_window(window, factor, size):
+    """Return the window of an image under a window of its working size."""
+    spans = []
+    for first, length, side in zip(window[:2], window[2:], size, strict=True):
+        start = int(first * factor)
+        spans.append((start, min(side, ceil((first + length) * factor)) - start))
+    return spans[0][0], spans[1][0], spans[0][1], spans[1][1]
+
+
+def _block_means(pixels, inside, factor, fill):
+    """Return the means over blocks of the pixels inside, and `fill` for blocks without any."""
+    if factor < 1:
+        pixels = _repeat(pixels, 1 / factor)
+        inside = None if inside is None else _repeat(inside, 1 / factor)
+        factor = 1
+    if inside is None:
+        return _block_sums(pixels, factor) / _block_sums(np.ones(pixels.shape[-2:], pixels.dtype), factor)
+    n = _block_sums(inside.astype(pixels.dtype), factor)
+    means = _block_sums(np.where(inside, pixels, 0), factor) / np.maximum(n, 1)
+    return np.where(n > 0, means, fill[:, None, None])
+
+
+def _block_sums(values, factor):
+    """Return the sums over blocks of the last two axes."""
+    if factor == 1:
+        return values
+    for axis in (-2, -1):
+        values = np.add.reduceat(values, np.arange(0, values.shape[axis], factor), axis=axis)
+    return values
+
+
+def _repeat(values, times):
+    times = round(times)
+    return values.repeat(times, axis=-1).repeat(times, axis=-2)
