@@ -32,7 +32,8 @@ from skcount.regressors import _fitting
 
 LOG = Path(__file__).with_name("ablation.jsonl")
 # Where elements are that have no parameter, and are patched.
-FITTING, CROPS = "skcount.regressors._fitting", "skcount.training._crops"
+FITTING, DATA = "skcount.regressors._fitting", "skcount.regressors._training_data"
+WINDOWS = "skcount.training._windows"
 NET, TRAIN = "skcount.training._net", "skcount.training._train"
 N_TRAIN = 64
 
@@ -72,17 +73,21 @@ class AverageWeights(Callback):
 # Parameters that differ from the recipe's ("steps" is relative to it), and what is patched. The names are those in the log.
 VARIANTS = {
     "the recipe": ({}, {}),
-    "no flips and turns": ({"augment": None}, {}),
+    "only flips and turns": ({"augment": "rotations"}, {}),
+    "no changes of size": ({"augment": "rotations+jitter"}, {}),
+    "no augmentation": ({"augment": None}, {}),
+    "the former network": ({"architecture_params": {"filters": 16, "depth": 3, "stem": 1}}, {}),
+    "one pooling more, 18 filters": ({"architecture_params": {"filters": 18, "depth": 3}}, {}),
     "whole images instead of crops": ({"patch_size": 256, "batch_size": 2}, {}),
-    "cut edges count in the loss": ({}, {f"{CROPS}.MARGIN": 0}),
+    "cut edges count in the loss": ({}, {f"{WINDOWS}.MARGIN": 0}),
     "squared error of pixels alone": ({"loss": "mse"}, {}),
     "squared error of pixels and of the crop": ({"loss": "mse_count"}, {}),
     "constant learning rate": ({}, {f"{NET}.one_cycle": lambda _: 1.0}),
     "statistics never frozen": ({}, {f"{TRAIN}.FREEZE_AFTER": 2.0}),
     "no normalisation": ({"architecture_params": {"normalization": None}}, {}),
-    "no last scale": ({}, {f"{TRAIN}._rescale": lambda _: 1.0}),
+    "no last scale": ({}, {f"{TRAIN}._rescale": lambda _: (1.0, 1.0)}),
     "no penalty on flat images": ({}, {f"{FITTING}.BlankPenalty": nothing}),
-    "pixels not standardised": ({}, {f"{FITTING}.channel_statistics": not_standardised}),
+    "pixels not standardised": ({}, {f"{DATA}.channel_statistics": not_standardised}),
     "32 filters at every depth": ({"architecture_params": {"filters": 32, "growth": 1}}, {}),
     "weights averaged over the last fifth": ({"callbacks": [("average", AverageWeights())]}, {}),
     "mixed precision": ({"precision": "bf16-mixed"}, {}),

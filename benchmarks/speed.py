@@ -3,8 +3,8 @@
 ``python benchmarks/speed.py`` measures all rows and prints Markdown tables of medians and their ratios. Every round
 measures each side of each row once, so that a machine whose speed varies is equally slow for both. Each row has a process
 of its own, because memory freed by one row would make the next one faster: predictions are faster after a training.
-``--only TEXT`` measures the rows whose names contain it, ``--rounds N`` sets the number of rounds. pytest-benchmark
-measures the times.
+``--only TEXT`` measures the rows whose names contain it (``--only recipes`` the default against the former one), and
+``--rounds N`` sets the number of rounds. pytest-benchmark measures the times.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from copy import copy, deepcopy
 from functools import cache
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import article
 import h5py
@@ -33,6 +33,7 @@ from skcount import (
     DensityMapTransformer,
     FCRNRegressor,
     PointAnnotations,
+    UNetRegressor,
 )
 from skcount.datasets import fetch_vgg_cells, make_cells
 from skcount.images import check_images
@@ -45,7 +46,9 @@ from skcount.training import Crops, Muon, Plan, PointTarget, train
 ROUNDS = 7
 TITLES = {"fcrn_a": "FCRN-A", "unet": "U-Net (64)"}
 # The article's U-Net has 64 filters in every block.
-UNET = {"filters": 64, "growth": 1}
+UNET = {"filters": 64, "growth": 1, "depth": 3, "stem": 1}
+# The former default.
+FORMER = {"filters": 16, "depth": 3, "stem": 1}
 # Ends the names of what is computed in this precision, if the processor has instructions for it.
 MIXED = ", bf16-mixed"
 HAS_MIXED = computes_bf16("cpu")
@@ -132,7 +135,7 @@ def steps(n_steps=32):
 
     def network():
         torch.manual_seed(0)
-        return DensityNetwork(UNet(3, filters=4, convolutions=1), [0.5] * 3, [0.3] * 3, 0.01)
+        return DensityNetwork(UNet(3, filters=4, depth=3, stem=1, convolutions=1), [0.5] * 3, [0.3] * 3, 0.01)
 
     def plain():
         module = network().train()
@@ -144,8 +147,8 @@ def steps(n_steps=32):
 
     def ours():
         # One cycle would end by counting in all images, which the plain loop does not do.
-        settings = {"n_epochs": 1, "lr": 0.02, "batch_size": 8, "device": "cpu", "one_cycle": False}
-        train(Plan(network(), crops, loss, **settings, prediction={}))
+        settings = {"lr": 0.02, "batch_size": 8, "device": "cpu", "one_cycle": False}
+        train(Plan(network(), images, crops, loss, n_epochs=1, n_steps=n_steps, **settings, prediction={}))
 
     def draw():
         for i in range(0, len(X), 8):
@@ -315,6 +318,51 @@ def print_scaling(times):
         print(f"| {row} | {1000 * next(iter(found.values())):.2f} |")
 
 
+# The default against the former one, in processor seconds.
+
+
+def recipes():
+    """Return functions by name of the work and of the default: a training step, and predictions."""
+    work = {"training step, 8 crops of 128 x 128": {}}
+    images, target = torch.rand(8, 3, 128, 128), torch.rand(8, 1, 128, 128) / 100
+    batch = {"target": target, "mask": torch.ones_like(target), "weight": torch.ones(8)}
+    loss = make_loss("multiscale", 0.01, 3.0)
+    X, points = make_cells(n_samples=2, image_shape=(64, 64), random_state=0, return_X_y=True)
+    for name, params in (("former", FORMER), ("new", {})):
+        module = DensityNetwork(UNet(3, **params), [0.5] * 3, [0.3] * 3, 0.01)
+        optimizer = Muon(module.parameters())
+
+        def step(module=module, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss(module(images), batch).backward()
+            optimizer.step()
+
+        work["training step, 8 crops of 128 x 128"][name] = step
+        regressor = UNetRegressor(**params, diameter=12, max_epochs=1, random_state=0).fit(X, points)
+        for side in (256, 1024):
+            image = noise((1, side, side, 3))
+            row = work.setdefault(f"predict {side} x {side}", {})
+            row[name] = lambda regressor=regressor, image=image: regressor.predict(image)
+    return work
+
+
+def print_recipes(n_rounds):
+    """Print median processor seconds of one thread, old and new in turn, and their ratio."""
+    torch.set_num_threads(1)
+    print("| work | former default, ms of the processor | new default | new / former |")
+    print("| --- | --- | --- | --- |")
+    for name, functions in recipes().items():
+        times = {key: [] for key in functions}
+        for number in range(n_rounds + 1):
+            for key, function in functions.items():
+                start = process_time()
+                function()
+                if number:  # the first round warms up
+                    times[key].append(1000 * (process_time() - start))
+        former, new = (median(times[key]) for key in ("former", "new"))
+        print(f"| {name} | {former:.0f} | {new:.0f} | {new / former:.2f} |", flush=True)
+
+
 # Peaks of memory, and images larger than memory: each is measured in a process of its own.
 
 
@@ -409,6 +457,8 @@ def main():
     if options.child:
         run_child(options.child)
         return
+    if options.only in "recipes":
+        print_recipes(options.rounds)
     rows = [row for row in ROWS if options.only in row]
     if rows:
         print_times(run_apart(rows, options.rounds))

@@ -84,7 +84,7 @@ def prepare(
     if len(kept) < len(images):
         images, target, weights = images.take(kept), target.take(kept), weights[kept]
     working = scale_images(images, reduction, channels.mean, dtype)
-    if reduction != 1 and 4 * working.shapes.prod(axis=1).sum() < free_memory() / 4:
+    if reduction > 1 and 4 * working.shapes.prod(axis=1).sum() < free_memory() / 4:
         working = load_images(working)  # a photo is not read again for each of its crops
     return TrainingData(
         images,
