@@ -26,6 +26,7 @@ EXEMPT = {
 
 # What is passed for a required parameter while another one is wrong: the first that satisfies its constraints.
 VALUES = [None, "text", 1, [], np.zeros((4, 4)), nn.Identity(), Mock()]
+VALUES += [skcount.ImageSet(np.zeros((1, 4, 4))), skcount.PointAnnotations([[]])]
 
 
 class BadType:

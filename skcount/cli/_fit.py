@@ -1,5 +1,6 @@
 """`skcount fit`: train a model, and measure its errors on held-out images."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -171,8 +172,9 @@ def split(images, fraction, seed):
 
 
 def _train(regressor, X, points, checkpoint):
-    """Train with a progress bar; `verbose` is reset because the model stores it."""
-    regressor.set_params(verbose=1).fit(X, points, checkpoint=checkpoint).set_params(verbose=0)
+    """Train, on a terminal with a progress bar; `verbose` is reset because the model stores it."""
+    verbose = int(sys.stderr.isatty())
+    regressor.set_params(verbose=verbose).fit(X, points, checkpoint=checkpoint).set_params(verbose=0)
 
 
 def _measure(regressor, X, points, train, test, picture):

@@ -11,8 +11,8 @@ from skcount.points import PointAnnotations
 N_DOTS, N_IMAGES = 240, 40
 # A window has this many blocks to each side of its dot; the sides of blocks are 1, 2, 4, ... pixels.
 HALF = 24
-# Radius of the smallest disc, in pixels, and the number of radii per octave.
-SMALLEST, PER_OCTAVE = 1.5, 6
+# Radius of the smallest and of the largest disc, in pixels, and the number of radii per octave.
+SMALLEST, LARGEST, PER_OCTAVE = 1.5, 270, 6
 # The ring around a disc ends at this many times its radius; of a disc and a ring, this much must lie on the image.
 RING, SEEN = 1.4, 0.5
 # Discs must differ from their rings this clearly more at dots than elsewhere, in standard errors.
@@ -55,8 +55,9 @@ def estimate_diameter(images, points, sample_weight=None):
 
     Notes
     -----
-    At most 240 dots are looked at. The comparison of a disc with its surroundings is that of blob detectors (T.
-    Lindeberg, "Feature detection with automatic scale selection", International Journal of Computer Vision 30, 1998).
+    At most 240 dots are looked at, and objects of more than about 480 pixels are not recognized. The comparison of a
+    disc with its surroundings is that of blob detectors (T. Lindeberg, "Feature detection with automatic scale
+    selection", International Journal of Computer Vision 30, 1998).
 
     Examples
     --------
@@ -104,12 +105,12 @@ def _draw_places(images, points, indices):
 
 
 def _largest_radius(images, points, weights):
-    """Return the largest radius that an object may have: half of an image, and the distance of neighbouring dots."""
+    """Return the largest radius that an object may have, in pixels."""
     distances = [
         KDTree(p).query(p, k=2)[0][:, 1] for p, w in zip(points, weights, strict=True) if w > 0 and len(p) > 1
     ]
     nearest = np.median(np.concatenate(distances)) if distances else np.inf
-    return max(2 * SMALLEST, min(nearest, max(map(min, images.sizes)) / 2))
+    return max(2 * SMALLEST, min(nearest, max(map(min, images.sizes)) / 2, LARGEST))
 
 
 def _octaves(largest):

@@ -62,7 +62,7 @@ class PixelStatistics:
             if inside is None:
                 steps = steps.ravel()
             else:
-                both = np.lib.stride_tricks.sliding_window_view(inside, 2, axis=axis - 1).all(axis=-1)
+                both = inside[1:] & inside[:-1] if axis == 1 else inside[:, 1:] & inside[:, :-1]
                 steps = steps[:, both].ravel()
             with np.errstate(over="ignore"):  # squares of 1e20 are beyond float32
                 self.steps += float(np.dot(steps, steps))

@@ -19,12 +19,12 @@ def scaled_size(size, factor):
 
 def scale_points(points, factor):
     """Return points (row, col) in pixels of the working size."""
-    return (points + 0.5) / factor - 0.5
+    return points if factor == 1 else (points + 0.5) / factor - 0.5
 
 
 def unscale_points(points, factor):
     """Return points (row, col) of the working size in pixels of the image."""
-    return (points + 0.5) * factor - 0.5
+    return points if factor == 1 else (points + 0.5) * factor - 0.5
 
 
 def scale_density(density, factor, roi=None):

@@ -74,7 +74,7 @@ def bytes_per_pixel(module, training=False):
     >>> from skcount.networks import DensityNetwork, UNet
     >>> module = DensityNetwork(UNet(1, filters=16), mean=[0.5], std=[0.2])
     >>> bytes_per_pixel(module), bytes_per_pixel(module, training=True)
-    (128.0, 496.0)
+    (32.0, 114.0)
     """
     sizes = _TensorSizes()
     try:

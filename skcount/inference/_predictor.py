@@ -64,7 +64,6 @@ class Predictor:
         self.module = inference_copy(module)
         self.module.bf16_evaluation = bf16
         self.factor = factor
-        self.fill = module.mean.flatten().numpy(force=True)
         self.tile_size = scaled_tile(tile_size, factor)
         self.grid, self.margin = tile_grid(module, tile_size, factor)
         self.symmetries = [None] if augment is None and tile_size is None else symmetries(augment)
@@ -89,7 +88,8 @@ class Predictor:
 
     def working(self, images):
         """Return the images as the network sees them: at the working size, the training mean outside their regions."""
-        return scale_images(images, self.factor, self.fill, self.dtype)
+        mean = self.module.mean.flatten().numpy(force=True)
+        return scale_images(images, self.factor, mean, self.dtype)
 
     def maps(self, images, out=None, at_image_size=True):
         """Yield the density map of each image: a new array, or the one of the list `out`, written tile by tile.

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -82,7 +83,9 @@ def test_a_split_keeps_groups_together():
 def test_with_nothing_held_out_there_is_no_report_and_no_picture(folder, tmp_path):
     out = tmp_path / "model.skcount"
     result = succeed("fit", folder / "cells.h5", *TINY, "--held-out", 0, "--out", out)
-    assert result.stdout == f"Model: {out}, trained on 20 of 20 images.\n"
+    model, diameter = result.stdout.splitlines()
+    assert model == f"Model: {out}, trained on 20 of 20 images."
+    assert re.fullmatch(r"Diameter of an object: [\d.]+ pixels\.", diameter)
     assert names_in(tmp_path) == ["model.skcount"]
 
 

@@ -15,7 +15,7 @@ X = np.random.default_rng(1).integers(0, 255, (2, 131, 149, 3), dtype=np.uint8)
 def fitted():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
-    regressor = UNetRegressor(filters=4, depth=2, max_epochs=2, random_state=0)
+    regressor = UNetRegressor(filters=4, depth=2, stem=1, max_epochs=2, random_state=0)
     return regressor.fit(images, [rng.random((5, 2)) * 31 for _ in images])
 
 

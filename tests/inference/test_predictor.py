@@ -12,7 +12,7 @@ from skcount import DensityMapRegressor, FCRNRegressor, ImageSet, PointAnnotatio
 from skcount.inference import Predictor, _predictor, computes_bf16
 
 # Its receptive field is 23 pixels.
-small = partial(UNetRegressor, filters=4, depth=2, max_epochs=2, random_state=0)
+small = partial(UNetRegressor, filters=4, depth=2, stem=1, max_epochs=2, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_training_reads_crops_and_bands(monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)
     points = [[(3, 5), (150, 390), (299, 0)]]
     lazy = Lazy(pixels)
-    params = {"patch_size": 64, "batch_size": 4, "max_epochs": 1, "tile_size": 100}
+    params = {"patch_size": 64, "batch_size": 4, "max_epochs": 1, "tile_size": 100, "diameter": 12}
     regressor = small(**params).fit([lazy], points)
     assert max(height * width for height, width in lazy.read) <= 100 * 100
     np.testing.assert_array_equal(

@@ -83,7 +83,7 @@ STATE = [
     refused("fitted: on a table, NaN came", lambda: of_table().predict(TABLE * np.nan), "X", "nan"),
     refused("fitted: on a table, with a region", lambda: of_table().predict(TABLE, roi=np.ones((1, 5), bool)),
             "roi", "table"),
-    refused("fitted: a small tile", lambda: fitted().set_params(tile_size=4).predict(IMAGES), "tile_size", "4", "120"),
+    refused("fitted: a small tile", lambda: fitted().set_params(tile_size=4).predict(IMAGES), "tile_size", "4", "104"),
     refused("fitted: out of integers", lambda: predict(method="predict_density", out=np.zeros((3, *SHAPE), int)),
             "out", "int64"),
     refused("fitted: out of another size", lambda: predict(method="predict_density", out=np.zeros((3, 16, 12))),

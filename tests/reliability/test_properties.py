@@ -126,8 +126,9 @@ def test_with_a_region_only_what_is_inside_is_counted_and_pointed_at(drawn, data
     X, n_channels = drawn
     regressor = fitted(n_channels)
     roi = [data.draw(hnp.arrays(bool, x.shape[:2]).filter(np.any)) for x in X]
-    maps = regressor.predict_density(X)
-    counts = [np.sum(density[mask], dtype=np.float64) for density, mask in zip(maps, roi, strict=True)]
+    maps = regressor.predict_density(X, roi=roi)
+    assert not any(density[~mask].any() for density, mask in zip(maps, roi, strict=True))
+    counts = [np.sum(density, dtype=np.float64) for density in maps]
     np.testing.assert_allclose(regressor.predict(X, roi=roi), counts, rtol=1e-5, atol=1e-9)
     points = regressor.predict_points(X, roi=roi)
     assert (points.counts == points.inside([x.shape[:2] for x in X], roi).counts).all()
