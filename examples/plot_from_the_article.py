@@ -13,8 +13,8 @@ the article                                             skcount
 ``get_data.py``: two HDF5 files of images and maps      ``fetch_vgg_cells``, ``fetch_mall``, ``fetch_ucsd_pedestrians``;
                                                         ``save_hdf5`` and ``load_hdf5`` for your own images
 ``generate_label``: a dot is 100, blurred by sigma 1    `DensityMapTransformer`, any sigma; a dot adds 1
-``model.UNet(filters=64)``, ``model.FCRN_A``            `DensityMapRegressor` (``"unet"``, ``filters`` 64, ``growth`` 1),
-                                                        `FCRNRegressor`
+``model.UNet(filters=64)``, ``model.FCRN_A``            `DensityMapRegressor` (``"unet"`` with ``filters`` 64, ``growth`` 1,
+                                                        ``depth`` 3, ``stem`` 1), `FCRNRegressor`
 ``train.py``, ``Looper``                                ``fit``
 ``train.py --plot``                                     `TrainingHistoryDisplay`, `CountErrorDisplay`
 ``infer.py --visualize``                                ``predict``, ``predict_density``, `DensityMapDisplay`
@@ -147,10 +147,10 @@ def draw_network(ax, network, title):
 
 
 figure, axes = plt.subplots(2, 1, figsize=(10, 6.4), layout="constrained")
-draw_network(axes[0], UNet(3, filters=64, growth=1), "U-Net")
+draw_network(axes[0], UNet(3, filters=64, growth=1, depth=3, stem=1), "U-Net")
 draw_network(axes[1], FCRNA(3), "FCRN-A")
 assert [n for _, n, _ in block_sizes(FCRNA(3))] == [3, 32, 64, 128, 512, 128, 64, 1]
-assert {n for _, n, _ in block_sizes(UNet(3, filters=64, growth=1))[1:-1]} == {64}
+assert {n for _, n, _ in block_sizes(UNet(3, filters=64, growth=1, depth=3, stem=1))[1:-1]} == {64}
 
 # %%
 # Training

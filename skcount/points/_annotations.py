@@ -440,7 +440,7 @@ def _describe_outside(points, sizes, outside, swapped):
     )
     more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
     hint = (
-        " All would be inside with rows and columns swapped: PointAnnotations.from_xy reads (x, y) points."
+        " All would be inside with rows and columns swapped: pass (x, y) points to PointAnnotations.from_xy."
         * swapped
     )
     message = f"{len(outside)} of {len(points.coordinates)} points are outside their image and not counted: {shown}{more}."
