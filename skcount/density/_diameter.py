@@ -11,6 +11,8 @@ from skcount.points import PointAnnotations
 N_DOTS, N_IMAGES = 240, 40
 # A window has this many blocks to each side of its dot; the sides of blocks are 1, 2, 4, ... pixels.
 HALF = 24
+# Images of at most this many pixels are read as a whole.
+SMALL = 2**18
 # Radius of the smallest and of the largest disc, in pixels, and the number of radii per octave.
 SMALLEST, LARGEST, PER_OCTAVE = 1.5, 270, 6
 # The ring around a disc ends at this many times its radius; of a disc and a ring, this much must lie on the image.
@@ -125,21 +127,20 @@ def _octaves(largest):
 def _windows(images, index, positions, block):
     """Return block means around positions, (n, n_channels, 49, 49); NaN outside the image and its region."""
     size, roi = images.sizes[index], images.side_data(index)["roi"]
-    side = 2 * HALF + 1
-    windows = np.full((len(positions), images.n_channels, side, side), np.nan, dtype=np.float32)
-    for window, corner in zip(
-        windows, np.floor(positions + 0.5).astype(int) - HALF * block - block // 2, strict=True
-    ):
-        first, last = np.maximum(corner, 0), np.minimum(corner + side * block, size)
-        pixels = images.read(index, (*first, *(last - first)))
-        if roi is not None:
-            pixels[:, ~roi[first[0] : last[0], first[1] : last[1]]] = np.nan
-        pixels[~np.isfinite(pixels)] = np.nan
-        whole = np.full((len(pixels), side * block, side * block), np.nan, dtype=np.float32)
+    side = (2 * HALF + 1) * block
+    whole = images.read(index) if size[0] * size[1] <= SMALL else None
+    windows = []
+    for corner in np.floor(positions + 0.5).astype(int) - HALF * block - block // 2:
+        first, last = np.maximum(corner, 0), np.minimum(corner + side, size)
+        part = slice(first[0], last[0]), slice(first[1], last[1])
+        pixels = images.read(index, (*first, *(last - first))) if whole is None else whole[:, *part]
+        window = np.full((images.n_channels, side, side), np.nan, dtype=np.float32)
         top, left = first - corner
-        whole[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = pixels
-        window[:] = whole.reshape(len(pixels), side, block, side, block).mean(axis=(2, 4))
-    return windows
+        inside = np.isfinite(pixels) if roi is None else np.isfinite(pixels) & roi[part]
+        window[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = np.where(inside, pixels, np.nan)
+        blocks = window.reshape(images.n_channels, 2 * HALF + 1, block, 2 * HALF + 1, block)
+        windows.append(blocks.mean(axis=(2, 4)))
+    return np.stack(windows)
 
 
 def _spread(windows):
