@@ -137,7 +137,9 @@ def _windows(images, index, positions, block):
         window = np.full((images.n_channels, side, side), np.nan, dtype=np.float32)
         top, left = first - corner
         inside = np.isfinite(pixels) if roi is None else np.isfinite(pixels) & roi[part]
-        window[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = np.where(inside, pixels, np.nan)
+        window[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = np.where(
+            inside, pixels, np.nan
+        )
         blocks = window.reshape(images.n_channels, 2 * HALF + 1, block, 2 * HALF + 1, block)
         windows.append(blocks.mean(axis=(2, 4)))
     return np.stack(windows)

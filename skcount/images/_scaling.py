@@ -70,8 +70,13 @@ def scale_images(images, factor, fill=None, dtype=np.float32):
 
 def load_images(images):
     """Return a copy of a set in memory, with its side data."""
-    loaded = ImageSet(MemoryStore([np.array(image) for image in images], checked=True))
-    loaded.roi, loaded.perspective, loaded.groups = images.roi, images.perspective, images.groups
+    loaded, roi, perspective = (
+        ImageSet(MemoryStore([np.array(image) for image in each], checked=True))
+        if isinstance(each, ImageSet)
+        else each
+        for each in (images, images.roi, images.perspective)
+    )
+    loaded.roi, loaded.perspective, loaded.groups = roi, perspective, images.groups
     return loaded
 
 
@@ -131,6 +136,8 @@ class ScaledMaps(ImageStore):
 
 def scale_map(values, factor):
     """Return a region, inside where any pixel of a block is, or the block means of a perspective map."""
+    if factor == 1:
+        return values
     if factor < 1:
         return _repeat(values, 1 / factor)
     if values.dtype == bool:
