@@ -34,7 +34,7 @@ batch_size : int, default=8
 patch_size : int, (height, width) or "auto", default="auto"
     Size of the crops to train on, in pixels, at most that of the largest image; "auto" is 128 pixels of the working
     size. If `y` is counts, training uses whole images. If points are so rare that most crops would be empty, half of
-    the crops are drawn around points, with weights that keep the mean of the loss.
+    the crops are drawn around points, with smaller weights.
 augment : str, callable or None, default="rotations+jitter+scale"
     Random changes of crops, some of them joined by "+". "rotations": flips, and rotations by 90 degrees of square
     crops; suitable for objects seen from above. "mirror": left-right flips only; suitable if up and down differ, as in

@@ -4,8 +4,9 @@ import numpy as np
 
 # Distance from a cut edge of a crop, in pixels, within which padding instead of the image affects the map.
 MARGIN = 16
-# Share of the crops that are drawn around points if few crops would hold any.
-AROUND = 0.5
+# Share of the crops that are drawn around points if few crops would hold any, and the least weight of a crop: with a
+# smaller one, objects on a thousandth of the pixels would count less than the penalty on blank images, and be unlearnt.
+AROUND, LEAST_WEIGHT = 0.5, 0.25
 
 
 def draw_window(rng, size, patch_shape, roi=None, pixels=None):
@@ -13,7 +14,7 @@ def draw_window(rng, size, patch_shape, roi=None, pixels=None):
 
     `valid` is 1 at the pixels, at least one, that the loss uses. Given the `pixels` of points, (n_points, 2), some of
     the windows are drawn around one of them, and the weight is the ratio of the probabilities without and with this
-    preference, so that the mean of the loss stays the same.
+    preference, so that the mean of the loss stays the same, but at least LEAST_WEIGHT.
     """
     is_around = pixels is not None and len(pixels) > 0 and rng.random() < AROUND
     if is_around:
@@ -62,7 +63,7 @@ def _weight(spans, size, patch_shape, pixels):
         if side > patch:
             anywhere *= _chance_anywhere(start, side, patch)
             around *= _chance_around(start, side, patch, positions)
-    return anywhere / ((1 - AROUND) * anywhere + AROUND * around.mean())
+    return max(LEAST_WEIGHT, anywhere / ((1 - AROUND) * anywhere + AROUND * around.mean()))
 
 
 def _chance_anywhere(start, size, patch):
