@@ -22,7 +22,7 @@ class Zoom:
             for *span, step, side in zip(window[:2], window[2:], self.steps, self.image_size, strict=True)
         )
         pixels = images.read(index, (top, left, rows.shape[1], cols.shape[1]), dtype)
-        return (rows @ pixels @ cols.T).astype(dtype)
+        return rows.astype(dtype) @ pixels @ cols.T.astype(dtype)
 
 
 def _resampling(start, length, step, side):
