@@ -105,7 +105,7 @@ def fit(
     X, points = data.images, data.points
     regressor = _make_regressor(architecture, diameter, sigma, max_epochs, augment, seed)
     result = {"model": out, "n_images": len(X), "n_objects": len(points.inside(X).coordinates)}
-    text = []
+    text = _describe_labels(data.get("labels", {}), reading["labels"])
     if held_out:
         train, test = split(X, held_out, seed)
         _train(regressor, X[train], points[train], checkpoint)
@@ -127,6 +127,18 @@ def fit(
         "diameter": regressor.diameter_,
     }
     report(as_json, result, "\n".join(text))
+
+
+def _describe_labels(labels, chosen):
+    """Return a line that says which labels are counted, if there are several."""
+    if len(labels) < 2:
+        return []
+    kept = [f"{label} ({count})" for label, count in labels.items() if label in chosen or "*" in chosen]
+    dropped = [
+        f"{label} ({count})" for label, count in labels.items() if not (label in chosen or "*" in chosen)
+    ]
+    left_out = f"; left out: {', '.join(dropped)}" if dropped else ""
+    return [f"Labels that are counted: {', '.join(kept)}{left_out}."]
 
 
 def _check_files(out, picture, held_out, refit):

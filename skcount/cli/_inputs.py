@@ -3,7 +3,20 @@
 import click
 
 HDF5 = (".h5", ".hdf5")
-FORMATS = ["csv", "napari", "imagej", "cell_counter", "coco", "labelme", "mat", "dots", "mask"]
+FORMATS = [
+    "csv",
+    "napari",
+    "imagej",
+    "cell_counter",
+    "cvat",
+    "voc",
+    "coco",
+    "labelme",
+    "label_studio",
+    "via",
+    "via_csv",
+]
+FORMATS += ["geojson", "supervisely", "zooniverse", "yolo", "jhu", "nwpu", "mat", "dots", "mask"]
 
 READING = [
     click.option(
@@ -30,15 +43,48 @@ READING = [
         "--scale", type=float, help="Size of a pixel in the unit of POINTS, for example 0.325 for microns."
     ),
     click.option(
-        "--labels", multiple=True, help="Use only points with this label. Repeat for several labels."
+        "--unit",
+        type=click.Choice(["pixel", "fraction", "percent"]),
+        help="Unit of the coordinates of a table: pixels, or fractions or percentages of the image's size.",
     ),
+    click.option(
+        "--labels",
+        multiple=True,
+        help="Use only points with this label. Repeat for several labels; '*' means all of them.",
+    ),
+    click.option("--label-column", help="Column or field with the labels of the points."),
+    click.option(
+        "--where",
+        nargs=2,
+        multiple=True,
+        metavar="FIELD VALUE",
+        help="Use only points whose field has this value, for example --where annotator anna.",
+    ),
+    click.option("--ignore", multiple=True, help="Column or field that varies and does not matter."),
     click.option(
         "--slices",
         type=click.Choice(["split", "merge"]),
         help="Slices of a stack are separate images (split) or parts of one image (merge).",
     ),
+    click.option("--slice-column", help="Column or field with the number of the slice or frame."),
+    click.option(
+        "--first", type=click.IntRange(0, 1), help="Number of the first image or slice in POINTS: 0 or 1."
+    ),
+    click.option(
+        "--keypoints",
+        type=click.Choice(["objects", "parts"]),
+        help="Several keypoints of one COCO annotation are objects, or parts of one object.",
+    ),
     click.option("--variable", help="Variable of a MATLAB file that holds the points."),
     click.option("--threshold", type=float, help="Brightness above which a pixel of a dot image is a dot."),
+    click.option(
+        "--touching",
+        type=click.Choice(["join", "separate"]),
+        help="Touching pixels of a dot image are one dot (join) or several (separate).",
+    ),
+    click.option(
+        "--channel", type=click.IntRange(min=0), help="Channel of a label mask that holds the labels, from 0."
+    ),
     click.option("--image-pattern", help="Names of the images, for example '{}cell' for 001cell.png."),
     click.option(
         "--points-pattern", help="Names of the files of points, for example '{}dots' for 001dots.png."
@@ -58,6 +104,12 @@ READING = [
         type=click.Choice(["raise", "warn", "ignore"]),
         help="Points outside their image are an error (raise), or kept with or without a warning.",
     ),
+    click.option(
+        "--duplicates",
+        type=click.Choice(["keep", "drop"]),
+        help="Points that lie exactly on another one are kept, or dropped.",
+    ),
+    click.option("--allow-empty", is_flag=True, default=None, help="Accept annotations without any point."),
 ]
 
 roi_option = click.option(
@@ -89,9 +141,11 @@ def open_data(paths, roi=None, reading=None):
         data = load_hdf5(images)
         data.names = [str(number) for number in range(len(data.images))]
     else:
-        for name in ("columns", "image_column"):
+        for name in ("columns", "image_column", "label_column", "slice_column"):
             if name in reading:
                 reading[name] = _parse_columns(reading[name])
+        if "where" in reading:
+            reading["where"] = _join_values(reading["where"])
         data = load_folder(images, points, **reading)
     if roi is not None:
         mask = load_folder([roi]).images[0] > 0
@@ -127,3 +181,11 @@ def _parse_columns(columns):
     if isinstance(columns, tuple):
         return tuple(map(_parse_columns, columns))
     return int(columns) if columns.isdecimal() else columns
+
+
+def _join_values(pairs):
+    """Return the values to keep of each field: an option that is repeated for a field adds a value."""
+    where = {}
+    for field, value in pairs:
+        where.setdefault(field, []).append(value)
+    return where

@@ -13,14 +13,15 @@ from sklearn.utils._param_validation import validate_parameter_constraints, vali
 from skcount._progress import track
 from skcount.images import ImageSet, ImageStore
 from skcount.io._annotations import (
+    FORMATS,
     MATCH_PARAMETERS,
     READ_PARAMETERS,
     ImagePoints,
     PointReader,
-    check_inside,
     check_shapes,
     find_files,
     pair_by_name,
+    plain_name,
     refuse_unpaired,
 )
 from skcount.io._pictures import SUFFIXES, read_header, read_picture
@@ -36,6 +37,7 @@ from skcount.points import PointAnnotations
         "image_pattern": [str],
         "points_pattern": [str],
         **MATCH_PARAMETERS,
+        "allow_empty": ["boolean"],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
@@ -50,6 +52,8 @@ def load_folder(
     missing="raise",
     extra="raise",
     outside="raise",
+    duplicates=None,
+    allow_empty=False,
     return_X_y=False,
     **read_options,
 ):
@@ -79,6 +83,11 @@ def load_folder(
         If annotations have no image, raise an error, or leave them out.
     outside : {"raise", "warn", "ignore"}, default="raise"
         What to do if points are outside their image. They are never dropped.
+    duplicates : {"keep", "drop"} or None, default=None
+        What to do with points that lie exactly on another point of their image. If None, a few cause a warning, and
+        one in ten an error.
+    allow_empty : bool, default=False
+        Whether to return annotations without a single point, instead of raising an error.
     return_X_y : bool, default=False
         If True, return ``(images, points)`` instead of a `Bunch`.
     **read_options
@@ -95,6 +104,8 @@ def load_folder(
             The points of each image as (row, col) in pixels.
         names : list of str
             The names of the picture files.
+        labels : dict of str to int
+            The number of points with each label, those that were left out too.
         groups, roi, perspective : None
             A folder has none; pass them to `ImageSet`.
         DESCR : str
@@ -152,20 +163,24 @@ def load_folder(
     names = _names_of(paths)
     files = None if points is None else _find_points(points, format, *patterns)
     if isinstance(files, list):
-        files = _pair(paths, files, *patterns, missing, extra)
+        is_inside = format is not None and bool(FORMATS[format].pictures)
+        files = _pair(paths, files, *patterns, missing, extra, is_inside)
     source = FolderStore(paths)
-    annotations = None
+    annotations, labels = None, {}
     if files is not None:
-        found, reading, what = _read(reader, files, names, missing, extra)
+        found, reading, labels, what = _read(reader, files, names, missing, extra)
         shapes = check_shapes(found, source.shapes[:, :2], what)
-        check_inside(found, shapes, outside, what, reading.order, reading.origin)
+        found = reader.finish(found, shapes, what, reading, outside, duplicates)
         annotations = PointAnnotations([image.points for image in found])
+        if not allow_empty:
+            _check_any(annotations, what)
     if return_X_y:
         return ImageSet(source), annotations
     return Bunch(
         images=ImageSet(source),
         points=annotations,
         names=names,
+        labels=labels,
         groups=None,
         roi=None,
         perspective=None,
@@ -293,20 +308,43 @@ def _natural(path):
     return [(int(part), part) if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
-def _pair(paths, files, image_pattern, points_pattern, missing, extra):
-    """Return the annotation file of each image; None if it may have none."""
+def _pair(paths, files, image_pattern, points_pattern, missing, extra, is_inside):
+    """Return the annotation file of each image; None if it may have none. `is_inside`: pictures may hold points."""
     both = set(paths) & set(files)
-    if both:
+    if both and not is_inside:
         raise ValueError(
             f"{min(both)} is an image and its own annotation. Separate them with `image_pattern` and `points_pattern`."
         )
     images, files = _by_key(paths, image_pattern), _by_key(files, points_pattern)
     absent = [path.name for key, path in images.items() if key not in files]
     unknown = [path.name for key, path in files.items() if key not in images]
-    if len(absent) == len(images):  # the names must be wrong if none of them matches
-        missing = extra = "raise"
-    refuse_unpaired(absent, unknown, missing, extra, "the annotation files")
+    hint = _find_hint(list(images), list(files), image_pattern.text, points_pattern.text)
+    refuse_unpaired(absent, unknown, missing, extra, "the annotation files", len(images), hint)
     return [files.get(key) for key in images]
+
+
+def _find_hint(images, files, image_pattern, points_pattern):
+    """Return the patterns that pair images and files whose names differ by the same text before or after."""
+    found = {(before, after) for key in images for before, name, after in [_around(key, files)] if name}
+    if len(found) == 1:
+        before, after = found.pop()
+        return f" Pass points_pattern={points_pattern.replace('{}', before + '{}' + after)!r}."
+    found = {(before, after) for key in files for before, name, after in [_around(key, images)] if name}
+    if len(found) == 1:
+        before, after = found.pop()
+        return f" Pass image_pattern={image_pattern.replace('{}', before + '{}' + after)!r}."
+    return (
+        " Separate the shared part of the names with `image_pattern` and `points_pattern`, such as 'GT_{}'."
+    )
+
+
+def _around(key, names):
+    """Return the text before and after a key in the only name that has it as a whole, and the name."""
+    found = [name for name in names if re.search(rf"(?<!\d){re.escape(key)}(?!\d)", name) and name != key]
+    if len(found) != 1:
+        return "", None, ""
+    before, _, after = found[0].partition(key)
+    return before, found[0], after
 
 
 def _by_key(paths, pattern):
@@ -315,6 +353,7 @@ def _by_key(paths, pattern):
         key = pattern.key(path)
         if key is None:
             raise ValueError(f"{path} does not match the pattern {pattern.text!r}.")
+        key = plain_name(key)
         if key in found:
             raise ValueError(f"{found[key]} and {path} have the same name {key!r}; expected different names.")
         found[key] = path
@@ -322,35 +361,59 @@ def _by_key(paths, pattern):
 
 
 def _read(reader, files, names, missing, extra):
-    """Return the points of all images, how they were read, and the name of their source for messages."""
+    """Return the points of all images, how they were read, their labels, and the name of their source for messages."""
     if isinstance(files, Path):
-        reading, what = reader.read(files), files
-        found = _assign(reading, files, names, missing, extra)
+        readings, what = [reader.read(files)], files
+        found = _assign(readings[0], files, names, missing, extra)
     else:
-        readings = [file and reader.read(file) for file in track(files, "read points", len(files), "file")]
-        found = [_only(*entry) for entry in zip(readings, files, names, strict=True)]
-        read = [reading for reading in readings if reading]
-        reading = read[0]._replace(labels=set().union(*(each.labels for each in read)))
-        what = "the annotation files"
-    reader.check_labels(reading.labels, what)
-    return found, reading, what
+        all_readings = [
+            file and reader.read(file) for file in track(files, "read points", len(files), "file")
+        ]
+        found = [_only(*entry) for entry in zip(all_readings, files, names, strict=True)]
+        readings, what = [reading for reading in all_readings if reading], "the annotation files"
+    return found, readings[0], reader.check_all(readings, what), what
 
 
 def _assign(reading, file, names, missing, extra):
     """Return the points of each image, from one file for all."""
     if len(names) == 1 and [image.name for image in reading.images] == [file.stem]:  # it names no image
         return [reading.images[0]._replace(name=names[0])]
-    if reading.first is None:
+    if not reading.is_numbered:
         return pair_by_name(reading.images, names, missing, extra, file)
-    numbers = [str(reading.first + position) for position in range(len(names))]
+    first = reading.first
+    if first is None:
+        first = _find_first(reading, file, names)
+    numbers = [str(first + position) for position in range(len(names))]
     beyond = [image.name for image in reading.images if image.name not in numbers]
     if beyond:  # even with extra="ignore": numbers belong to pictures only if the series is complete
         raise ValueError(
-            f"{file} has points of image {beyond[-1]}, numbered from {reading.first}, but there are {len(names)} "
+            f"{file} has points of image {beyond[-1]}, numbered from {first}, but there are {len(names)} "
             "pictures; expected all pictures of the series, in order. For some of them, use read_points(..., names=...)."
         )
     images = pair_by_name(reading.images, numbers, missing, extra, f"{file} (which numbers them)")
     return [image._replace(name=name) for image, name in zip(images, names, strict=True)]
+
+
+def _find_first(reading, file, names):
+    """Return the number of the first picture of a series; reject a file that may count from 0 or from 1."""
+    largest = max((int(image.name) for image in reading.images), default=0)
+    if (
+        largest != len(names) or sorted(names) != names
+    ):  # numbers of pictures in alphabetical order, or by value?
+        raise ValueError(
+            f"{file} numbers its images, up to {largest}, but not whether the first of the {len(names)} pictures, "
+            f"{names[0]}, has the number 0 or 1. Pass first=0 or first=1."
+        )
+    return 1
+
+
+def _check_any(points, what):
+    """Reject annotations without a single point."""
+    if not points.counts.sum():
+        raise ValueError(
+            f"None of the {len(points)} images has a point in {what}. Check that the tool exported the points: the COCO "
+            "export of CVAT, for one, leaves them out. If all images are empty, pass allow_empty=True."
+        )
 
 
 def _only(reading, file, name):

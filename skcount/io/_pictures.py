@@ -19,7 +19,7 @@ from skcount._optional import import_optional
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION = 0x0112  # the tag of EXIF and TIFF; 1 is upright
 # pillow's own exif_transpose also writes the EXIF data again, and fails if they are damaged.
 _TURNS = (None, None, "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM")
@@ -48,19 +48,24 @@ class _RefusedError(ValueError):
     """Raised for a picture of an unsupported kind; the name of the file must be put in front of its message."""
 
 
-def read_header(path, indices=False):
+def read_header(path):
     """Return the `Header` of the pixels that `read_picture` returns, without decoding them."""
-    return _open(path, indices, decode=False)
+    return _open(path, False, decode=False)
 
 
-def read_picture(path, indices=False):
-    """Return the pixels of a picture; for a palette, return its colours, or its indices if `indices` is true.
+def read_picture(path):
+    """Return the pixels of a picture; for a palette, return its colours.
 
     Pixels of 1 bit become 0 and 255. A photograph is rotated upright according to its EXIF data, because dots were
     clicked on the upright picture. A damaged file raises an OSError and an unsupported kind of picture a ValueError;
     both name the file.
     """
-    return _open(path, indices, decode=True)
+    return _open(path, False, decode=True)
+
+
+def read_channels(path):
+    """Return the values of a label mask as they are stored: the indices of a palette, and all channels, alpha too."""
+    return _open(path, True, decode=True)
 
 
 def is_jpeg(path):
@@ -76,12 +81,13 @@ def without_warnings():
         yield caught
 
 
-def _open(path, indices, decode):
+def _open(path, is_raw, decode):
     start = _read_start(path)
     try:
-        if start.startswith(_TIFF_MAGIC):
-            return _open_tiff(path, start, indices, decode)
-        return _open_other(path, start, indices, decode)
+        if start.startswith(TIFF_MAGIC):
+            with open_tiff(path) as tiff:
+                return _read_tiff(tiff, is_raw, decode)
+        return _open_other(path, start, is_raw, decode)
     except (FileNotFoundError, PermissionError, ImportError, MemoryError):
         raise
     except _RefusedError as error:
@@ -101,7 +107,7 @@ def _read_start(path):
 # --- PNG, JPEG, BMP --------------------------------------------------------------------------------
 
 
-def _open_other(path, start, indices, decode):
+def _open_other(path, start, is_raw, decode):
     pillow = import_optional("PIL.Image", "Reading pictures")
     try:
         with without_warnings() as caught:
@@ -111,7 +117,7 @@ def _open_other(path, start, indices, decode):
     with opened as image:
         _check_kind(image)
         turn = _read_turn(image, caught)
-        indices = indices and image.mode == "P"
+        indices = is_raw and image.mode == "P"
         channels = 0 if indices else _CHANNELS[image.mode]
         is_deep = start.startswith(b"\x89PNG\r\n\x1a\n") and start[24] == 16
         if is_deep:  # pillow would silently keep 8 bits of each channel, and reports another mode
@@ -122,7 +128,7 @@ def _open_other(path, start, indices, decode):
                 (*size, channels) if channels else size, np.dtype(np.uint16 if is_deep else np.uint8)
             )
         pixels = _read_deep_png(path) if is_deep else _read_pixels(image, indices, turn)
-        return _without_alpha(pixels, has_alpha=pixels.shape[2:] in {(2,), (4,)})
+        return pixels if is_raw else _without_alpha(pixels, has_alpha=pixels.shape[2:] in {(2,), (4,)})
 
 
 def _check_kind(image):
@@ -184,23 +190,25 @@ def _without_alpha(pixels, has_alpha):
 # --- TIFF ------------------------------------------------------------------------------------------
 
 
-def _open_tiff(path, start, indices, decode):
+@contextmanager
+def open_tiff(path):
+    """Open a TIFF with tifffile, after its list of pages was checked."""
     tifffile = import_optional("tifffile", "Reading TIFF")
-    _check_pages(path, start)
+    _check_pages(path, _read_start(path))
     try:
         # A file of a series may refer to other files anywhere on the disk: only this one is read.
         with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
-            return _read_tiff(tiff, indices, decode)
+            yield tiff
     except tifffile.TiffFileError as error:  # not a Python error in older versions
         raise ValueError(str(error)) from error
 
 
-def _read_tiff(tiff, indices, decode):
+def _read_tiff(tiff, is_raw, decode):
     if len(tiff.series) != 1:
         raise _RefusedError(f"holds {len(tiff.series)} series of pictures; expected one. {_STACK}")
     series = tiff.series[0]
     axes, lengths = _long_axes(series)
-    _check_page(tiff, series.keyframe, indices)
+    _check_page(tiff, series.keyframe, is_raw)
     height, width = lengths[axes.index("Y")], lengths[axes.index("X")]
     channel_axis = 3 - axes.index("Y") - axes.index("X")
     channels = lengths[channel_axis] if len(axes) == 3 else 1
@@ -218,7 +226,7 @@ def _read_tiff(tiff, indices, decode):
         pixels = pixels * np.uint8(255)
     if len(axes) == 3:
         pixels = np.moveaxis(pixels, channel_axis, 2)
-    return _without_alpha(np.ascontiguousarray(pixels, dtype=dtype), has_alpha)
+    return _without_alpha(np.ascontiguousarray(pixels, dtype=dtype), has_alpha and not is_raw)
 
 
 def _check_size(height, width, channels):
@@ -286,12 +294,12 @@ def _long_axes(series):
     return axes, tuple(length for _, length in kept)
 
 
-def _check_page(tiff, page, indices):
+def _check_page(tiff, page, is_raw):
     kind = page.photometric.name
     if kind not in {"MINISBLACK", "RGB", "YCBCR", "PALETTE"}:
         raise _RefusedError(f"is of the kind {kind}; expected grey with 0 for black, or RGB. Convert it.")
     # In an ImageJ palette, the indices are the measurement, and the colours only display it.
-    if kind == "PALETTE" and not (indices or tiff.is_imagej):
+    if kind == "PALETTE" and not (is_raw or tiff.is_imagej):
         raise _RefusedError("has a palette; expected grey or RGB. Convert it.")
     tag = page.tags.get(_ORIENTATION)
     if tag is not None and tag.value != 1:

@@ -14,6 +14,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -125,10 +126,12 @@ def _read_hdf5(content):
 def _points_reader(suffix, *options, format=None):  # noqa: A002 - as in read_points
     """Return a reader of points, which reads with each set of options."""
 
+    free = {"duplicates": "keep"} if format in {"dots", "mask"} else {"duplicates": "keep", "unit": "pixel"}
+
     def read(content):
         path = _folder.write(suffix, content)
         refusals = []
-        for chosen in options or ({},):
+        for chosen in [free | chosen for chosen in options or ({},)]:
             try:
                 data = read_points(path, format, outside="ignore", **chosen)
             except (ValueError, OSError) as error:
@@ -146,6 +149,15 @@ def _points_reader(suffix, *options, format=None):  # noqa: A002 - as in read_po
                     raise UnlawfulError(f"what was read is refused: {error!r}") from error
         if len(refusals) == len(options or ({},)):
             raise refusals[0]
+
+    return read
+
+
+def _fractions_reader(suffix):
+    def read(content):
+        path = _folder.write(suffix, content)
+        options = {"image_shape": seeds.GREY.shape, "duplicates": "keep", "labels": "*", "ignore": ()}
+        _check_points(read_points(path, "yolo", outside="ignore", **options).points, 1)
 
     return read
 
@@ -250,7 +262,8 @@ def _check_images(images, most=8):
         assert pixels.size > 0
 
 
-_STACKS = ({}, {"slices": "split"}, {"slices": "merge"})
+_STACKS = ({}, {"slices": "split"}, {"slices": "merge", "labels": "*"})
+_TOUCHING = ({"threshold": 1}, {"touching": "join"}, {"touching": "separate"})
 _PILLOW = [f"PIL.{name}ImagePlugin" for name in ("Bmp", "Jpeg", "Mpo", "Png")]
 _XML = (b"<Marker_Type>", b"<MarkerX>", b"encoding=", b"<!DOCTYPE", b"<!ENTITY", b"&lt;", b"1e400", b"NaN")
 _JSON = rb'null true 1e400 NaN [[[[ {" "\ud800" -1 "id" "bbox" "points"'.split()
@@ -263,13 +276,17 @@ _ZIP = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"../")
 _TAR = (b"ustar\0", b"ustar  ", b"GNU.sparse.map=", b"././@LongLink")
 _MODEL = rb"{\"!array\": \"!dict\": \"import\": __metadata__ data_offsets F64 null 1e400".split()
 _MODELS = ["skcount._plain_file", "skcount.regressors._save", "skcount.training._checkpoint"]
-_LABELS = ({}, {"labels": "cell"})
+_LABELS = ({}, {"labels": "cell"}, {"labels": "*"})
+_TAGS = rb"<image> <points <box <object> <bndbox> <xmin> label= points= name= encoding= <!DOCTYPE <!ENTITY 1e400".split()
+_TASKS = rb'"annotations" "result" "value" "x" "regions" "shape_attributes" "geometry" "coordinates" null 1e400 []'.split()
 
 READERS = {
     reader.name: reader
     for reader in (
         Reader("hdf5", _read_hdf5, seeds.hdf5),
-        Reader("csv", _points_reader(".csv", *_STACKS, {"columns": (0, 1)}), seeds.csv, _CSV),
+        Reader(
+            "csv", _points_reader(".csv", *_STACKS, {"columns": (0, 1)}, {"slice_column": 2}), seeds.csv, _CSV
+        ),
         Reader("napari", _points_reader(".csv", *_STACKS, format="napari"), seeds.napari, _CSV),
         Reader("imagej", _points_reader(".roi", *_STACKS), seeds.imagej, (), ["roifile"]),
         Reader(
@@ -280,9 +297,33 @@ READERS = {
         Reader(
             "labelme", _points_reader(".json", *_LABELS, format="labelme"), seeds.labelme, _JSON, ["json"]
         ),
+        *(
+            Reader(name, _points_reader(suffix, *_LABELS, format=name), partial(seeds.of_tool, name), words)
+            for name, suffix, words in (
+                *((name, ".xml", _TAGS) for name in ("cvat", "voc")),
+                *((name, ".json", _TASKS) for name in ("label_studio", "via", "geojson", "supervisely")),
+                *((name, ".csv", _TASKS) for name in ("via_csv", "zooniverse")),
+            )
+        ),
+        Reader("nwpu", _points_reader(".json", format="nwpu"), partial(seeds.of_tool, "nwpu"), _TASKS),
+        Reader("jhu", _points_reader(".txt", format="jhu"), partial(seeds.of_tool, "jhu"), _CSV),
+        Reader("yolo", _fractions_reader(".txt"), partial(seeds.of_tool, "yolo"), _CSV),
+        Reader(
+            "overlay",
+            _points_reader(".tif", *_STACKS, format="imagej"),
+            seeds.overlay,
+            _TIFF,
+            ["tifffile", "roifile"],
+        ),
         Reader("mat", _points_reader(".mat"), seeds.mat),
-        Reader("dots", _points_reader(".png", {"threshold": 1}, format="dots"), seeds.dots, _PNG, _PILLOW),
-        Reader("mask", _points_reader(".png", format="mask"), seeds.mask, _PNG, _PILLOW),
+        Reader("dots", _points_reader(".png", *_TOUCHING, format="dots"), seeds.dots, _PNG, _PILLOW),
+        Reader(
+            "mask",
+            _points_reader(".png", {"labels": "*"}, {"channel": 0}, format="mask"),
+            seeds.mask,
+            _PNG,
+            _PILLOW,
+        ),
         Reader("png", _picture_reader(".png"), seeds.png, _PNG, _PILLOW),
         Reader("jpeg", _picture_reader(".jpg"), seeds.jpeg, _JPEG, _PILLOW),
         Reader("bmp", _picture_reader(".bmp"), seeds.bmp, (), _PILLOW),

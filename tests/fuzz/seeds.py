@@ -3,6 +3,7 @@
 They are made by the writers of the library and of its neighbours. No file of anybody's data is among them.
 """
 
+import csv as csv_module
 import gzip
 import io
 import json
@@ -84,10 +85,10 @@ def csv():
 def imagej():
     from roifile import ROI_TYPE, ImagejRoi
 
-    plain = ImagejRoi.frompoints([[10.5, 2], [4, 5]])
-    counted = ImagejRoi.frompoints([[1, 2], [3, 4]], position=2, name="cells")
+    plain = ImagejRoi.frompoints([[10.5, 2], [4, 5]], name="0002-0010")
+    counted = ImagejRoi.frompoints([[1, 2], [3, 4]], position=2, name="0001-0002")
     counted.counters, counted.counter_positions = np.array([0, 1], np.uint8), np.array([1, 3], np.uint32)
-    whole = ImagejRoi.frompoints(np.array([[1, 2], [3, 4]], dtype=np.int32))
+    whole = ImagejRoi.frompoints(np.array([[1, 2], [3, 4]], dtype=np.int32), name="0002-0001")
     for roi in (plain, counted, whole):
         roi.roitype = ROI_TYPE.POINT
     outline = ImagejRoi.frompoints([[1, 1], [5, 1], [5, 5]])
@@ -134,10 +135,109 @@ def labelme():
     shapes = [
         {"label": "cell", "points": [[1, 2]], "shape_type": "point"},
         {"label": "cell", "points": [[1, 2], [3, 2.5]], "shape_type": "circle"},
+        {"label": "cell", "points": [[1, 2], [3, 2.5]], "shape_type": "rectangle"},
     ]
     outline = {"label": "area", "points": [[1, 2], [3, 2], [3, 3]], "shape_type": "polygon"}
     size = {"imagePath": "a.png", "imageHeight": 6, "imageWidth": 8, "imageData": None}
     return [_json({"shapes": shapes, **size}), _json({"shapes": [outline]}), _json({"shapes": []})]
+
+
+_POINT = {"name": "point", "cx": 1, "cy": 2}
+_RECT = {"name": "rect", "x": 1, "y": 2, "width": 3, "height": 2}
+_REGIONS = [{"shape_attributes": shape, "region_attributes": {"kind": "cell"}} for shape in (_POINT, _RECT)]
+_VALUE = {"x": 50, "y": 25.5, "width": 10, "height": 10, "rotation": 30}
+_RESULT = [
+    {
+        "type": f"{kind}labels",
+        "original_width": 8,
+        "original_height": 6,
+        "value": _VALUE | {f"{kind}labels": ["cell"]},
+    }
+    for kind in ("keypoint", "rectangle", "ellipse")
+]
+_MARKS = [
+    {"x": 1.5, "y": 2.5, "tool": 0, "tool_label": "cell"},
+    {"x": 1, "y": 2, "width": 3, "height": 2, "tool": 0},
+]
+_CLASS = {"objectType": "cell", "classification": {"name": "cell"}}
+_GEOMETRIES = [
+    {"type": "Point", "coordinates": [1.5, 2]},
+    {"type": "MultiPoint", "coordinates": [[1.5, 2], [3, 4]]},
+    {"type": "Polygon", "coordinates": [[[1, 1], [4, 1], [4, 4], [1, 1]]]},
+]
+_FEATURES = [{"type": "Feature", "geometry": geometry, "properties": _CLASS} for geometry in _GEOMETRIES]
+_OBJECTS = [
+    {"classTitle": "cell", "geometryType": kind, "tags": [], "points": {"exterior": corners, "interior": []}}
+    for kind, corners in (("point", [[1, 2]]), ("rectangle", [[1, 2], [5, 4]]))
+]
+
+
+def of_tool(name):
+    """Files of a tool for annotation, as the tool writes them."""
+    return [content.encode() if isinstance(content, str) else _json(content) for content in _OF_TOOLS[name]]
+
+
+def _cells(*rows):
+    """A table of which each cell is text, or JSON."""
+    text = io.StringIO()
+    csv_module.writer(text).writerows(
+        [cell if isinstance(cell, str) else json.dumps(cell) for cell in row] for row in rows
+    )
+    return text.getvalue()
+
+
+_OF_TOOLS = {
+    "cvat": [
+        '<annotations><image id="0" name="a.png" width="8" height="6"><points label="cell" points="1.5,2;3,4"/>'
+        '<box label="cell" xtl="1" ytl="1" xbr="3" ybr="4"/><ellipse label="cell" cx="2" cy="3" rx="1" ry="1"/>'
+        "</image></annotations>",
+        '<annotations><track label="cell"><points frame="0" outside="0" points="1,2"/><points frame="1" outside="1" '
+        'points="1,2"/></track></annotations>',
+    ],
+    "voc": [
+        "<annotation><filename>a.png</filename><size><width>8</width><height>6</height></size><object><name>cell</name>"
+        "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>4</xmax><ymax>5</ymax></bndbox></object></annotation>",
+        "<annotation><filename>a.png</filename></annotation>",
+    ],
+    "via": [
+        {"a.png1": {"filename": "a.png", "regions": _REGIONS}},
+        {"_via_img_metadata": {"b": {"filename": "b", "regions": {}}}},
+    ],
+    "via_csv": [
+        _cells(
+            ["filename", "region_shape_attributes", "region_attributes"],
+            ["a.png", _POINT, {"kind": "cell"}],
+            ["a.png", _RECT, {"kind": "cell"}],
+            ["b.png", {}, {}],
+        )
+    ],
+    "zooniverse": [
+        _cells(
+            ["user_name", "annotations", "subject_data", "subject_ids"],
+            ["anna", [{"task": "T0", "value": _MARKS[:1]}], {"7": {"Filename": "a.png"}}, "7"],
+            ["anna", [{"task": "T0", "value": _MARKS[1:]}], {"8": {"Filename": "b.png"}}, "8"],
+        )
+    ],
+    "label_studio": [
+        [{"data": {"image": "/data/upload/1/3f2a9c1e-a.png"}, "annotations": [{"completed_by": 1, "result": _RESULT}]}],
+        [{"image": "a.png", "kp": [_RESULT[0]["value"] | {"original_width": 8, "original_height": 6}], "annotator": 1,
+          "annotation_id": 2}],
+    ],
+    "geojson": [{"type": "FeatureCollection", "features": _FEATURES}, _FEATURES[:1]],
+    "supervisely": [{"size": {"height": 6, "width": 8}, "objects": _OBJECTS}, {"size": {}, "objects": []}],
+    "nwpu": [{"img_id": "a.jpg", "human_num": 2, "points": [[1.5, 2], [3, 4]], "boxes": []}],
+    "yolo": ["0 0.3 0.4 0.1 0.1\n1 0.8 0.4 0.2 0.2\n", "0 0.3 0.4 0.1 0.1\n", ""],
+    "jhu": ["1 2 3 4 1 0\n4 5 3 4 2 1\n", ""],
+}  # fmt: skip
+
+
+def overlay():
+    """TIFF with selections in their overlay, and one without."""
+    selections = imagej()[:3]
+    return [
+        *(_tiff(GREY, imagej=True, metadata={"Overlays": [selection]}) for selection in selections),
+        _tiff(GREY, imagej=True, metadata={"Overlays": selections[::2], "ROI": selections[0]}),
+    ]
 
 
 def mat():

@@ -58,7 +58,8 @@ def test_a_damaged_file_is_read_or_refused_by_its_name(name):
     "content", [b"", b"\0", b"\xff" * 1000, b" \n" * 500], ids=["empty", "nul", "ff", "blank"]
 )
 def test_nothing_and_noise_are_refused(name, content):
-    assert check_law(READERS[name], content)
+    is_legal = name in {"yolo", "jhu"} and not content.strip()  # an image without objects
+    assert (check_law(READERS[name], content) is None) == is_legal
 
 
 @pytest.mark.parametrize("path", CRASHES, ids=lambda path: f"{path.parent.name}-{path.name}")

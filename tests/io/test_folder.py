@@ -233,9 +233,10 @@ def test_names_that_match_by_their_pattern_alone_are_refused_without_it(annotate
         file.rename(file.with_name(f"GT_{file.name}"))
     paths = annotated / "images", annotated / "points"
     assert load_folder(*paths, points_pattern="GT_{}").points == POINTS
-    message = "no points for 3 images: .*; points but no image for 3 images: GT_img1.csv"
-    with pytest.raises(ValueError, match=message):
-        load_folder(*paths, missing="empty", extra="ignore")
+    message = r"No image matches .* 3 images: GT_img1.csv, .*Pass points_pattern='GT_\{\}'"
+    for options in ({}, {"missing": "empty", "extra": "ignore"}):
+        with pytest.raises(ValueError, match=message):
+            load_folder(*paths, **options)
 
 
 def test_two_files_of_one_name_are_refused(annotated):
@@ -302,7 +303,7 @@ def test_of_one_picture_the_file_may_have_any_name(folder):
     save_points(folder / "cells.csv", POINTS[[2]])
     assert load_folder(folder / "images" / "img1.png", folder / "cells.csv").points == POINTS[[2]]
     (folder / "cells.csv").write_text("image,x,y\nimg2.png,1,1\n")
-    message = r"no points for 1 image: img1.png .* no image for 1 image: img2.png"
+    message = r"No image matches .*: the images are 1 image: img1.png; the points are of 1 image: img2.png"
     with pytest.raises(ValueError, match=message):
         load_folder(folder / "images" / "img1.png", folder / "cells.csv")
 
@@ -349,8 +350,8 @@ def test_arguments_are_checked(annotated, name, value):
 
 
 def test_arguments_of_no_or_of_another_format_are_refused(annotated):
-    with pytest.raises(ValueError, match=r"labels cannot be used with .*img1.csv, .* format='csv'"):
-        load_folder(annotated / "images", annotated / "points", labels="a")
+    with pytest.raises(ValueError, match=r"variable cannot be used with .*img1.csv, .* format='csv'"):
+        load_folder(annotated / "images", annotated / "points", variable="a")
     with pytest.raises(TypeError, match="tolerance"):
         load_folder(annotated / "images", annotated / "points", tolerance=3)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
-from skcount.io._pictures import read_header, read_picture
+from skcount.io._pictures import read_channels, read_header, read_picture
 
 Image = pytest.importorskip("PIL.Image", reason="pillow reads pictures")
 tifffile = pytest.importorskip("tifffile", reason="tifffile reads TIFF")
@@ -68,10 +68,10 @@ def test_a_palette_is_its_colours_or_its_indices(tmp_path):
     image.save(tmp_path / "a.png")
     colours = np.array([[9, 8, 7], [6, 5, 4], [3, 2, 1]])
     assert_array_equal(read(tmp_path / "a.png"), colours[GREY % 3])
-    assert_array_equal(read(tmp_path / "a.png", indices=True), GREY % 3)
+    assert_array_equal(read_channels(tmp_path / "a.png"), GREY % 3)
     colormap = np.zeros((3, 256), dtype=np.uint16)
     tiff = write_tiff(tmp_path / "a.tif", GREY, photometric="palette", colormap=colormap)
-    assert_array_equal(read(tiff, indices=True), GREY)
+    assert_array_equal(read_channels(tiff), GREY)
 
 
 @pytest.mark.parametrize("colours", [GREY[:, :, None], RGB], ids=["grey", "rgb"])

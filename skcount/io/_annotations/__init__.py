@@ -2,7 +2,7 @@
 
 from skcount.io._annotations._contents import ImagePoints
 from skcount.io._annotations._formats import FORMATS, find_files
-from skcount.io._annotations._match import check_inside, check_shapes, pair_by_name, refuse_unpaired
+from skcount.io._annotations._match import check_shapes, pair_by_name, plain_name, refuse_unpaired
 from skcount.io._annotations._read import MATCH_PARAMETERS, READ_PARAMETERS, PointReader, read_points
 from skcount.io._annotations._save import save_points
 
@@ -12,10 +12,10 @@ __all__ = [
     "READ_PARAMETERS",
     "ImagePoints",
     "PointReader",
-    "check_inside",
     "check_shapes",
     "find_files",
     "pair_by_name",
+    "plain_name",
     "read_points",
     "refuse_unpaired",
     "save_points",

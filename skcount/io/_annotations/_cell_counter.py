@@ -1,11 +1,9 @@
 """Format "cell_counter": the XML of the Cell Counter plugin of ImageJ and Fiji: (x, y), whole pixels from 0."""
 
-import math
-
 import numpy as np
 
 from skcount.io._annotations._contents import Contents, Format
-from skcount.io._annotations._load import load_xml
+from skcount.io._annotations._load import as_number, load_xml
 
 
 def read_cell_counter(root):
@@ -21,19 +19,19 @@ def read_cell_counter(root):
     title = (root.findtext("Image_Properties/Image_Filename") or "").strip()
     name = title.removeprefix("Counter Window - ")
     return Contents(
-        numbers[:, :2], [(name, None)], slices=numbers[:, 2], first=1, labels=labels, known_labels=known
+        numbers[:, :2],
+        [(name, None)],
+        slices=numbers[:, 2],
+        slice_field="MarkerZ",
+        first=1,
+        labels=labels,
+        label_field="Type",
+        known_labels=known,
     )
 
 
 def _number(marker, tag):
-    text = marker.findtext(tag) or ""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{tag} of each marker must be a finite number; got {text!r}.")
-    return number
+    return as_number(marker.findtext(tag), f"{tag} of each marker")
 
 
 CELL_COUNTER = Format(
@@ -43,7 +41,7 @@ CELL_COUNTER = Format(
     read_cell_counter,
     order="xy",
     origin=0,
-    options=("slices", "labels"),
+    options=("slices", "labels", "where", "first"),
     matches=lambda root: root.tag == "CellCounter_Marker_File",
     signs="XML with the root 'CellCounter_Marker_File'",
 )

@@ -3,14 +3,26 @@
 from skcount.io._annotations._cell_counter import CELL_COUNTER
 from skcount.io._annotations._coco import COCO
 from skcount.io._annotations._csv import CSV
+from skcount.io._annotations._cvat import CVAT
 from skcount.io._annotations._dots import DOTS
+from skcount.io._annotations._geojson import GEOJSON
 from skcount.io._annotations._imagej import IMAGEJ
+from skcount.io._annotations._label_studio import LABEL_STUDIO
 from skcount.io._annotations._labelme import LABELME
 from skcount.io._annotations._mask import MASK
 from skcount.io._annotations._mat import MAT
 from skcount.io._annotations._napari import NAPARI
+from skcount.io._annotations._nwpu import NWPU
+from skcount.io._annotations._supervisely import SUPERVISELY
+from skcount.io._annotations._via import VIA, VIA_CSV
+from skcount.io._annotations._voc import VOC
+from skcount.io._annotations._yolo import JHU, YOLO
+from skcount.io._annotations._zooniverse import ZOONIVERSE
 
-FORMATS = {form.name: form for form in (CSV, NAPARI, IMAGEJ, CELL_COUNTER, COCO, LABELME, MAT, DOTS, MASK)}
+_TABLES = (CSV, NAPARI, VIA_CSV, ZOONIVERSE, YOLO, JHU)
+_TREES = (IMAGEJ, CELL_COUNTER, CVAT, VOC, COCO, LABELME, LABEL_STUDIO, VIA, GEOJSON, SUPERVISELY, NWPU, MAT)
+FORMATS = {form.name: form for form in (*_TABLES, *_TREES, DOTS, MASK)}
+_NO_POINTS = {"classes.txt", "readme.txt"}  # files that tools write next to the points
 OPTIONS = frozenset(option for form in FORMATS.values() for option in form.options)
 
 
@@ -25,7 +37,8 @@ def load_content(path, name=None, given=frozenset()):
         if form.matches and not form.matches(content):
             raise ValueError(f"{path} is not of format={name!r}; expected {form.signs}.")
         return form, content
-    candidates = [form for form in FORMATS.values() if path.suffix.lower() in form.suffixes]
+    suffix = path.suffix.lower()
+    candidates = [form for form in FORMATS.values() if suffix in form.suffixes + form.pictures]
     others = [form for form in candidates if not form.matches]
     content = candidates[0].load(path) if len(others) < 2 and candidates else None
     known = [form for form in candidates if form.matches and form.matches(content)]
@@ -50,9 +63,16 @@ def _describe(path, candidates, found):
 def find_files(folder, name=None):
     """List the files of a folder that can hold points in a format; None means all formats except pictures."""
     chosen = [FORMATS[name]] if name else [form for form in FORMATS.values() if form.order]
-    suffixes = {suffix for form in chosen for suffix in form.suffixes}
-    return [
+    paths = [
         path
         for path in folder.iterdir()
-        if path.is_file() and path.suffix.lower() in suffixes and not path.name.startswith(".")
+        if path.is_file() and not path.name.startswith(".") and path.name.lower() not in _NO_POINTS
     ]
+    for suffixes in ("suffixes", "pictures"):  # points inside pictures only if there are no other files
+        known = {
+            suffix for form in chosen if name or suffixes == "suffixes" for suffix in getattr(form, suffixes)
+        }
+        found = [path for path in paths if path.suffix.lower() in known]
+        if found:
+            return found
+    return []

@@ -1,94 +1,54 @@
 """Format "mask": a label mask, in which each object is an area of its own value. One point inside each object.
 
-Areas of the same value that do not touch are separate objects, and so are areas of different values that touch.
+Areas of the same value that do not touch are separate objects, and so are areas of different values that touch. If few
+values have many areas each, they may be classes, and those that count are chosen by `labels`.
 """
-
-from functools import partial
 
 import numpy as np
 
+from skcount.io._annotations._areas import find_areas
 from skcount.io._annotations._contents import Contents, Format
-from skcount.io._pictures import SUFFIXES, read_picture
+from skcount.io._pictures import SUFFIXES, read_channels
 
 
-def read_mask(labels):
+def read_mask(pixels, channel=None):
     """Return a point for each object; 0 is the background."""
-    if labels.ndim != 2:
-        raise ValueError(
-            f"a mask must have one channel, with a number for each object; got shape {labels.shape}."
-        )
+    labels = _choose_channel(pixels, channel)
     if not np.isfinite(labels).all() or (labels < 0).any() or (labels % 1 != 0).any():
         raise ValueError("labels must be whole numbers from 0, the background; got other values.")
-    return Contents(points_in_labels(labels), [(None, labels.shape)])
-
-
-def points_in_labels(labels):
-    """Return a point (row, col) inside each object, in the order of the labels.
-
-    It is the centre of mass of connected pixels of one value, which may touch only at corners. If that lies on other
-    pixels, as in a crescent, it is the pixel farthest from the object's edge.
-    """
-    from scipy import ndimage
-
-    objects, first_label = _connect(labels)
-    n_objects = len(first_label)
-    if not n_objects:
-        return np.empty((0, 2))
-    rows, cols = np.nonzero(objects)
-    owners = objects[rows, cols] - 1
-    sizes = np.bincount(owners, minlength=n_objects)
-    points = np.column_stack(
-        [np.bincount(owners, along, minlength=n_objects) / sizes for along in (rows, cols)]
+    points, _, values = find_areas(labels)
+    texts = [f"{value:g}" for value in values.tolist()]
+    return Contents(
+        points,
+        [(None, labels.shape)],
+        labels=texts,
+        known_labels=texts,
+        label_field="value",
+        has_identifiers=len(texts) <= 2 * len(set(texts)),
     )
-    nearest = np.floor(points + 0.5).astype(np.int64)
-    hollow = np.flatnonzero(objects[nearest[:, 0], nearest[:, 1]] != np.arange(1, n_objects + 1))
-    windows = ndimage.find_objects(objects) if len(hollow) else []
-    for number in hollow.tolist():
-        corner = [side.start for side in windows[number]]
-        points[number] = _deepest(objects[windows[number]] == number + 1) + corner
-    return points[np.argsort(first_label, kind="stable")]
 
 
-def _connect(labels):
-    """Return each pixel's object number, from 1 in the order of first pixels, and the label of each object."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    width = labels.shape[1]
-    # Runs of equal pixels in a row: there are far fewer of them than pixels.
-    begins = np.ones(labels.shape, dtype=bool)
-    begins[:, 1:] = labels[:, 1:] != labels[:, :-1]
-    runs = np.cumsum(begins, dtype=np.int32).reshape(labels.shape) - 1
-    n_runs = int(runs[-1, -1]) + 1
-    pairs = [np.empty((2, 0), dtype=np.int32)]
-    for shift in (-1, 0, 1):
-        above = np.s_[:-1, max(-shift, 0) : width - max(shift, 0)]
-        below = np.s_[1:, max(shift, 0) : width + min(shift, 0)]
-        # If neither run begins here, the column before has given the same pair.
-        touch = begins[above] | begins[below]
-        touch[:, :1] = True
-        touch &= labels[above] == labels[below]
-        pairs.append(np.stack([runs[above][touch], runs[below][touch]]))
-    first, second = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(n_runs, n_runs))
-    _, parts = connected_components(graph, directed=False)
-    values = labels[begins]
-    kept, number_of = np.unique(parts[values != 0], return_inverse=True)
-    objects = np.zeros(n_runs, dtype=np.int32)
-    objects[values != 0] = number_of + 1
-    first_label = np.empty(len(kept), dtype=labels.dtype)
-    first_label[number_of] = values[values != 0]
-    return objects[runs], first_label
+def _choose_channel(pixels, channel):
+    """Return the channel of a picture that holds the labels."""
+    if pixels.ndim == 2:
+        if channel:
+            raise ValueError(f"`channel` must be 0 for a picture with one channel; got {channel}.")
+        return pixels
+    n_channels = pixels.shape[2]
+    if channel is not None:
+        if channel >= n_channels:
+            raise ValueError(f"`channel` must be from 0 to {n_channels - 1}; got {channel}.")
+        return pixels[:, :, channel]
+    varying = [i for i in range(n_channels) if (pixels[:, :, i] != pixels[0, 0, i]).any()]
+    same = all((pixels[:, :, i] == pixels[:, :, varying[0]]).all() for i in varying)
+    if not same:
+        raise ValueError(
+            f"a mask must have one channel, with a number for each object; got {n_channels} channels, of which "
+            f"{', '.join(map(str, varying))} differ. Pass the one with the labels, such as channel={varying[0]}."
+        )
+    return pixels[:, :, varying[0] if varying else 0]
 
 
-def _deepest(area):
-    """Return the pixel of a single object that is farthest from its edge; `area` is its bounding box, bool."""
-    from scipy import ndimage
-
-    depth = ndimage.distance_transform_edt(np.pad(area, 1))[1:-1, 1:-1]
-    return np.array(np.unravel_index(depth.argmax(), area.shape), dtype=np.float64)
-
-
-# The indices of a palette are the labels.
-_load = partial(read_picture, indices=True)
-MASK = Format("mask", SUFFIXES, _load, read_mask, None, None, signs="one area per object")
+MASK = Format(
+    "mask", SUFFIXES, read_channels, read_mask, None, None, ("channel", "labels"), signs="one area per object"
+)

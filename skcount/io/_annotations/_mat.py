@@ -47,7 +47,7 @@ def read_mat(variables, variable=None):
         return Contents(points[0])
     images = [(str(number), None) for number in range(1, len(points) + 1)]
     owners = np.repeat(np.arange(len(points)), [len(p) for p in points])
-    return Contents(np.concatenate([np.empty((0, 2)), *points]), images, owners, first=1)
+    return Contents(np.concatenate([np.empty((0, 2)), *points]), images, owners, is_numbered=True, first=1)
 
 
 def _matrices(value, name):
@@ -74,4 +74,4 @@ def _are_points(matrices):
     )
 
 
-MAT = Format("mat", (".mat",), load_variables, read_mat, "xy", 1, ("variable",))
+MAT = Format("mat", (".mat",), load_variables, read_mat, "xy", 1, ("variable", "first"))

@@ -1,5 +1,7 @@
 """Match annotations with images: by name, by size, and points with the size of their image."""
 
+import re
+import unicodedata
 import warnings
 from collections import Counter
 from itertools import product
@@ -12,26 +14,25 @@ from skcount.io._annotations._contents import ImagePoints
 from skcount.io._pictures import SUFFIXES
 from skcount.points import PointAnnotations, is_on_image
 
+_MANY_TWICE = 0.1  # of the points: more are no accident
+
 # --- Names -------------------------------------------------------------------------------------------------
 
 
 def pair_by_name(images, names, missing, extra, what):
     """Return the `ImagePoints` of each name. The file, `what`, may name images by a path or without suffix."""
     known = {}
-    for shorten in (
-        _without_suffix,
-        _last_part,
-        str,
-    ):  # later ones win, because longer names are less ambiguous
+    # Later ones win, because longer names are less ambiguous.
+    for shorten in (_without_prefix, _without_suffix, _last_part, plain_name):
         short = [shorten(name) for name in names]
         counts = Counter(short)
         known |= {key: name for key, name in zip(short, names, strict=True) if counts[key] == 1}
-    if any(name not in known for name in names):
-        twice = next(name for name in names if name not in known)
+    if any(plain_name(name) not in known for name in names):
+        twice = next(name for name in names if plain_name(name) not in known)
         raise ValueError(f"`names` must be all different; got {twice!r} twice.")
     found, unknown = {}, []
     for image in images:
-        keys = (image.name, _last_part(image.name), _without_suffix(image.name))
+        keys = [shorten(image.name) for shorten in (plain_name, _last_part, _without_suffix, _without_prefix)]
         name = next((known[key] for key in keys if key in known), None)
         if name is None:
             unknown.append(image.name)
@@ -39,13 +40,22 @@ def pair_by_name(images, names, missing, extra, what):
             raise ValueError(f"{what} has {name} twice, as {found[name].name!r} and {image.name!r}.")
         else:
             found[name] = image
-    refuse_unpaired([name for name in names if name not in found], unknown, missing, extra, what)
+    absent = [name for name in names if name not in found]
+    refuse_unpaired(absent, unknown, missing, extra, what, len(names))
     empty = ImagePoints("", np.empty((0, 2)))
     return [found.get(name, empty)._replace(name=name) for name in names]
 
 
-def refuse_unpaired(absent, unknown, missing, extra, what):
-    """Raise an error with all images without annotations (`absent`) and all annotations without image (`unknown`)."""
+def refuse_unpaired(absent, unknown, missing, extra, what, n_images, hint=""):
+    """Raise an error with all images without annotations (`absent`) and all annotations without image (`unknown`).
+
+    If no name matches, they must be wrong, so `missing` and `extra` do not help.
+    """
+    if unknown and len(absent) == n_images:
+        hint = hint or " Give both the same names."
+        raise ValueError(
+            f"No image matches {what}: the images are {_listed(absent, 3)}; the points are of {_listed(unknown, 3)}.{hint}"
+        )
     problems = []
     if absent and missing == "raise":
         problems.append(f"no points for {_listed(absent)} (missing='empty': they have no objects)")
@@ -55,8 +65,13 @@ def refuse_unpaired(absent, unknown, missing, extra, what):
         raise ValueError(f"The images do not match {what}: {'; '.join(problems)}.")
 
 
+def plain_name(name):
+    """Return a name in one Unicode form: file systems and tools write accents as one character or as two."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _last_part(name):
-    return PurePosixPath(name.replace("\\", "/")).name
+    return PurePosixPath(plain_name(name).replace("\\", "/")).name
 
 
 def _without_suffix(name):
@@ -64,9 +79,14 @@ def _without_suffix(name):
     return path.stem if path.suffix.lower() in SUFFIXES else path.name
 
 
-def _listed(names):
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"{len(names)} image{'s' * (len(names) > 1)}: {', '.join(names[:10])}{more}"
+def _without_prefix(name):
+    """Return a name without the prefix that Label Studio gives to files that are uploaded."""
+    return re.sub(r"^[0-9a-f]{8}-", "", _without_suffix(name))
+
+
+def _listed(names, n_shown=10):
+    more = f" and {len(names) - n_shown} more" if len(names) > n_shown else ""
+    return f"{len(names)} image{'s' * (len(names) > 1)}: {', '.join(names[:n_shown])}{more}"
 
 
 # --- Sizes -------------------------------------------------------------------------------------------------
@@ -111,7 +131,7 @@ def check_inside(images, shapes, outside, what, order, origin):
     )
     if outside == "raise":
         raise ValueError(message)
-    warnings.warn(message, UserWarning, stacklevel=4)  # past scikit-learn's validation of the public function
+    warnings.warn(message, UserWarning, stacklevel=5)  # past scikit-learn's validation of the public function
 
 
 def _hint(points, limits, order, origin):
@@ -124,3 +144,24 @@ def _hint(points, limits, order, origin):
             swapped = "with rows and columns swapped, " if swap else ""
             return f" All would be inside {swapped}if read with {', '.join(arguments)}."
     return " The image may have had another size, or the file may use a unit other than pixels; if so, use `scale`."
+
+
+def check_duplicates(images, duplicates, what):
+    """Return the images with or without points that coincide with another one; reject many of them."""
+    unique = [np.unique(image.points, axis=0, return_index=True)[1] for image in images]
+    n_points = sum(len(image.points) for image in images)
+    n_twice = n_points - sum(map(len, unique))
+    if duplicates == "drop":
+        return [
+            image._replace(points=image.points[np.sort(kept)])
+            for image, kept in zip(images, unique, strict=True)
+        ]
+    if n_twice and duplicates is None:
+        message = (
+            f"{n_twice} of {n_points} points of {what} lie exactly on another point of their image. Pass duplicates='drop' "
+            "to count each place once, or duplicates='keep' if they are different objects."
+        )
+        if n_twice >= max(2, _MANY_TWICE * n_points):
+            raise ValueError(message)
+        warnings.warn(message, UserWarning, stacklevel=5)
+    return images

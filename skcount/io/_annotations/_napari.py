@@ -18,9 +18,13 @@ def read_napari(table):
     if names not in (["axis-0", "axis-1"], ["axis-0", "axis-1", "axis-2"]):
         raise ValueError(f"the axes must be (row, col) or (image, row, col); got {', '.join(names)}.")
     numbers = table.numbers(axes)
+    properties = [i for i in range(table.n_columns) if i not in axes]
+    fields = {table.name(i): [row[i] for row in table.rows] for i in properties}
     if len(axes) == 2:
-        return Contents(numbers)
-    return Contents(numbers[:, 1:], slices=numbers[:, 0], is_stack=True, first=0)
+        return Contents(numbers, fields=fields)
+    return Contents(
+        numbers[:, 1:], slices=numbers[:, 0], slice_field=names[0], is_stack=True, first=0, fields=fields
+    )
 
 
 NAPARI = Format(
@@ -30,7 +34,7 @@ NAPARI = Format(
     read_napari,
     order="rc",
     origin=0,
-    options=("slices",),
+    options=("slices", "slice_column", "labels", "label_column", "where", "ignore", "first"),
     matches=is_napari,
     signs="the columns 'axis-0' and 'axis-1', as napari saves a points layer",
 )

@@ -34,9 +34,14 @@ TYPES = {"Type 1": [(10, 2, 1), (4, 5, 1)], "dead": [(7, 7, 1)], "Type 3": []}
 
 def test_markers_of_all_types_are_points_and_the_names_of_types_are_labels(write):
     path = write(cell_counter(TYPES))
-    cells = read_points(path)
+    cells = read_points(path, labels="*")
     assert cells.names == ["cells.tif"]
+    assert cells.labels == {"Type 1": 2, "dead": 1, "Type 3": 0}
     assert_array_equal(cells.points[0], [[2, 10], [5, 4], [7, 7]])
+    with pytest.raises(
+        ValueError, match=r"have 2 labels \('Type 1': 2, 'dead': 1\). Pass labels='Type 1' or"
+    ):
+        read_points(path)
     assert_array_equal(read_points(path, labels="dead").points[0], [[7, 7]])
     assert read_points(path, labels=["Type 3"]).points.counts.tolist() == [0]
     with pytest.raises(ValueError, match=r"`labels` .* 'Type 1', 'Type 3', 'dead'.* got 'alive'"):
@@ -56,13 +61,14 @@ def test_slices_are_images(write):
     cells = read_points(path, labels=["Type 1", "Type 2"])
     assert cells.names == ["1", "3"]
     assert_array_equal(cells.points[1], [[2, 10], [7, 7]])
-    assert_array_equal(read_points(path, slices="merge").points[0], [[2, 10], [5, 4], [7, 7]])
+    assert_array_equal(read_points(path, labels="*", slices="merge").points[0], [[2, 10], [5, 4], [7, 7]])
 
 
 @given(markers=st.lists(st.tuples(st.integers(0, 9999), st.integers(0, 9999)), max_size=5))
 def test_every_marker_is_read(write, markers):
     path = write(cell_counter({"Type 1": [(*marker, 1) for marker in markers]}))
-    assert_array_equal(read_points(path).points[0], np.array(markers).reshape(-1, 2)[:, ::-1])
+    cells = read_points(path, unit="pixel", duplicates="keep")
+    assert_array_equal(cells.points[0], np.array(markers).reshape(-1, 2)[:, ::-1])
 
 
 @pytest.mark.parametrize(

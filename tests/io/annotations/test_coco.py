@@ -26,7 +26,7 @@ def annotation(**changes):
 
 
 def test_all_images_come_with_their_sizes_and_a_box_or_a_keypoint_is_a_point(write):
-    cells = read_points(write(coco()))
+    cells = read_points(write(coco()), labels=["cell", "debris"])
     assert cells.names == ["a.jpg", "b.jpg", "c.jpg"]
     assert cells.image_shapes == [(20, 30)] * 3
     assert cells.points.counts.tolist() == [1, 0, 2]
@@ -39,15 +39,20 @@ def test_all_images_come_with_their_sizes_and_a_box_or_a_keypoint_is_a_point(wri
 def test_the_box_of_a_pixel_is_the_keypoint_of_that_pixel(write, x, y):
     boxes = [{"bbox": [x, y, 1, 1]}, {"keypoints": [x, y, 1]}]
     path = write(coco(annotations=[{"id": i, "image_id": 2, **box} for i, box in enumerate(boxes)]))
-    assert_array_equal(read_points(path).points[1], [[y, x], [y, x]])
+    assert_array_equal(read_points(path, duplicates="keep").points[1], [[y, x], [y, x]])
 
 
 def test_of_several_keypoints_the_labelled_one_counts_and_else_the_box(write):
     path = write(annotation(bbox=[2, 2, 2, 2], keypoints=[0, 0, 0, 9, 8, 1]))
     assert_array_equal(read_points(path).points[0], [[8, 9]])
     path = write(annotation(bbox=[2, 2, 2, 2], keypoints=[1, 1, 2, 9, 8, 1]))
-    assert_array_equal(read_points(path).points[0], [[2.5, 2.5]])
-    assert_array_equal(read_points(path, origin=0).points[0], [[3, 3]])
+    with pytest.raises(
+        ValueError, match=r"annotation 1 has 2 keypoints.* keypoints='objects' .* keypoints='parts'"
+    ):
+        read_points(path)
+    assert_array_equal(read_points(path, keypoints="parts").points[0], [[2.5, 2.5]])
+    assert_array_equal(read_points(path, keypoints="parts", origin=0).points[0], [[3, 3]])
+    assert_array_equal(read_points(path, keypoints="objects").points[0], [[1, 1], [8, 9]])
 
 
 def test_categories_are_labels(write):
@@ -64,7 +69,7 @@ def test_categories_are_labels(write):
     ("content", "message"),
     [
         ("{", "not valid JSON"),
-        ("[]", "JSON list; expected an object"),
+        ("3", "JSON int; expected an object or an array"),
         ({"images": []}, "format='coco'; expected the lists 'images' and 'annotations'"),
         (coco(images=[{"id": 1, "file_name": "a"}] * 2, annotations=[]), "an id of its own"),
         (coco(images=[{"id": 1}], annotations=[]), "image 1 has no 'file_name'"),

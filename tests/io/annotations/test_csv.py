@@ -137,7 +137,11 @@ def test_a_label_of_imagej_is_the_image_up_to_the_colon_and_a_label_elsewhere_is
     cells = read_points(write(" ,Label,X,Y\n1,a.tif:0002-0010,10,2\n2,a.tif:0004-0004,4,4.5\n"))
     assert cells.names == ["a.tif"]
     assert_array_equal(cells.points[0], POINTS)
-    assert read_points(write("x,y,label\n10,2,dead\n4,4.5,alive\n")).names == ["cells"]
+    path = write("x,y,label\n10,2,dead\n4,4.5,alive\n")
+    with pytest.raises(ValueError, match=r"2 labels \('dead': 1, 'alive': 1\)"):
+        read_points(path)
+    assert read_points(path, labels="*").names == ["cells"]
+    assert_array_equal(read_points(path, labels="alive").points[0], POINTS[1:])
 
 
 def test_several_columns_of_names_are_refused_unless_one_is_chosen(write):
@@ -180,7 +184,7 @@ def test_a_single_slice_is_a_single_image_and_a_later_one_keeps_its_number(write
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("X,Y,Slice\n10,2,0\n4,4,2\n", "1 points .* slices .* from 1; got 0"),
+        ("X,Y,Slice\n10,2,-1\n4,4,2\n", "1 points .* slices .* from 0; got -1"),
         ("X,Y,Slice\n10,2,1.5\n4,4,2\n", "slices .* whole numbers; got 'Slice'"),
         ("X,Y,Slice,Frame\n10,2,1,1\n4,4,2,2\n", "slices .* one column .* got 'Slice', 'Frame'"),
         ("image,X,Y,Slice\na,1,1,1\nb,1,1,1\nb,1,1,2\n", "several images and .* several slices of one"),
@@ -195,7 +199,7 @@ def test_images_that_cannot_be_told_are_refused(write, content, message):
 def test_slices_of_one_named_image_are_images_and_their_column_may_be_that_of_names(write):
     path = write("Label,X,Y,Slice\na.tif:first,1,1,1\na.tif:second,1,1,2\n")
     assert read_points(path).names == ["1", "2"]
-    assert read_points(path, slices="merge").names == ["a.tif"]
+    assert read_points(path, slices="merge", duplicates="keep").names == ["a.tif"]
     assert read_points(write("X,Y,Frame\n1,1,b\n1,1,a\n"), image_column="Frame").names == ["b", "a"]
 
 
@@ -210,4 +214,5 @@ def test_slices_of_one_named_image_are_images_and_their_column_may_be_that_of_na
 def test_every_number_is_read_exactly(write, points, delimiter, newline):
     lines = [delimiter.join(["y", "x"]), *(delimiter.join(map(repr, point)) for point in points)]
     path = write(newline.join(lines))
-    assert_array_equal(read_points(path).points[0], np.array(points).reshape(-1, 2))
+    cells = read_points(path, unit="pixel", duplicates="keep")
+    assert_array_equal(cells.points[0], np.array(points).reshape(-1, 2))

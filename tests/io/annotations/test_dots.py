@@ -23,7 +23,7 @@ def test_every_pixel_that_is_not_black_is_one_object(tmp_path_factory, dots, mod
     deep, shallow = Image.fromarray(dots.astype(np.uint16)), Image.fromarray(dots).convert("L")
     path = tmp_path_factory.mktemp("dots") / "a.png"
     (deep if mode == "I;16" else shallow.convert(mode)).save(path)
-    cells = read_points(path, "dots")
+    cells = read_points(path, "dots", touching="separate")
     assert_array_equal(cells.points[0], np.argwhere(dots))
     assert cells.image_shapes == [(6, 9)]
 
@@ -43,7 +43,7 @@ def test_a_jpeg_needs_a_threshold(tmp_path):
     with pytest.raises(ValueError, match=r"JPEG .* `threshold`"):
         read_points(path, "dots")
     assert_array_equal(read_points(path, "dots", threshold=128).points[0], expected)
-    assert len(read_points(path, "dots", threshold=0).points[0]) > len(expected)
+    assert len(read_points(path, "dots", threshold=0, touching="separate").points[0]) > len(expected)
     with pytest.raises(ValueError, match="JPEG"):  # told by its contents
         read_points(path.rename(tmp_path / "dots.png"), "dots")
 

@@ -31,7 +31,7 @@ WHOLE = arrays(np.int64, st.tuples(st.integers(1, 9), st.just(2)), elements=st.i
 
 @given(points=SUB_PIXEL | WHOLE)
 def test_points_are_read_exactly(write, points):
-    cells = read_points(write(selection(points)))
+    cells = read_points(write(selection(points)), unit="pixel", duplicates="keep")
     assert cells.names == ["cells"]
     assert_array_equal(cells.points[0], points[:, ::-1])
 

@@ -25,7 +25,7 @@ def path(write):
 
 def test_a_file_of_many_images_gives_points_names_and_sizes(path):
     cells = read_points(path)
-    assert sorted(cells) == ["image_shapes", "names", "points"]
+    assert sorted(cells) == ["image_shapes", "labels", "names", "points"]
     assert isinstance(cells.points, PointAnnotations)
     assert cells.names == ["a/first.png", "second"]
     assert cells.image_shapes == [None, None]
@@ -66,7 +66,7 @@ def test_a_missing_package_says_how_to_install_it(tmp_path, monkeypatch, name, p
         ("a.json", "{}", "the lists 'images' and 'annotations' of COCO .* or the list 'shapes' of LabelMe"),
         ("a.json", json.dumps({"images": [], "annotations": [], "shapes": []}), "may be coco .* or labelme"),
         ("a.png", "", "may be dots .* or mask"),
-        ("a.TIF", "", "may be dots"),
+        ("a.TIF", "", "may be imagej .* or dots .* or mask"),
         ("a.xlsx", "", "the suffix '.xlsx'"),
         ("a", "", "the suffix ''"),
     ],
@@ -97,7 +97,7 @@ OTHER_VALUES |= {"image_column": 1.5, "variable": 3}
         ({"labels": []}, "`labels` .* got an empty list"),
         ({"names": "a.png"}, r"`names` .* got 'a.png'"),
         ({"variable": "frame"}, "variable cannot be used with .*cells.csv, .* format='csv'"),
-        ({"labels": "a", "threshold": 3}, "labels, threshold cannot be used"),
+        ({"variable": "a", "threshold": 3}, "threshold, variable cannot be used"),
         ({"format": "coco", "columns": (1, 0)}, "columns cannot be used with format='coco'"),
         ({"image_shape": (9.5, 10)}, "`image_shape` .* 2 images.* got \\(9.5, 10\\)"),
         ({"image_shape": [(9, 10)] * 3}, "`image_shape` .* 2 images"),
@@ -123,7 +123,13 @@ def test_order_origin_and_scale_undo_what_the_tool_did(write, points, order, ori
     written = written[:, ::-1] if order == "xy" else written
     path = write("first,second\n" + "\n".join(f"{a!r},{b!r}" for a, b in written.tolist()))
     cells = read_points(
-        path, columns=("first", "second"), order=order, origin=origin, scale=scale, outside="ignore"
+        path,
+        columns=("first", "second"),
+        order=order,
+        origin=origin,
+        scale=scale,
+        outside="ignore",
+        duplicates="keep",
     )
     assert_allclose(cells.points[0], points, rtol=0, atol=1e-10)
 
@@ -219,6 +225,6 @@ def test_ambiguous_names_are_refused(write):
     assert read_points(path, names=["a.tif", "a.png"]).points.coordinates.tolist() == [[2, 2], [1, 1]]
     with pytest.raises(ValueError, match=r"`names` .* got 'a.png' twice"):
         read_points(path, names=["a.png", "a.png"])
-    message = r"no points for 2 images: a.png, a.tif .*points but no image for 1 image: a "
+    message = r"the images are 2 images: a.png, a.tif; the points are of 1 image: a"
     with pytest.raises(ValueError, match=message):  # a short name that fits two images fits none
         read_points(write("image,x,y\na,1,1\n"), names=["a.png", "a.tif"])
