@@ -1,6 +1,7 @@
 """The group of all commands: errors and warnings take one line each, and set the exit code."""
 
 import re
+import shlex
 import sys
 import warnings
 from contextlib import contextmanager
@@ -11,10 +12,13 @@ import skcount
 from skcount.cli._data import data
 from skcount.cli._evaluate import evaluate
 from skcount.cli._fit import fit
+from skcount.cli._look import look
 from skcount.cli._model import export, info
 from skcount.cli._predict import predict
 
 INTERRUPTED = 130
+# name='text', name=['text'], name={'field': 'value'}, name=1, or name=...
+_ARGUMENT = re.compile(r"\b(\w+)=(?:\[?'([^']*)'\]?|\{'([^']*)': '([^']*)'\}|(\d+)\b|\.\.\.)")
 # The public API raises these if the data, a file or the machine is the cause. Any other exception is a bug in skcount, whose
 # traceback helps to report it.
 EXPECTED = (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError, RuntimeError)
@@ -46,6 +50,7 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
     epilog="""\b
 Examples:
+  skcount look pictures/ cells.csv --out check/
   skcount fit pictures/ cells.csv --out model.skcount
   skcount predict model.skcount new_pictures/ --csv counts.csv
   skcount fit --help""",
@@ -55,7 +60,7 @@ def commands():
     """Count objects in images, after training on images with one dot per object."""
 
 
-for command in (fit, predict, evaluate, info, export, data):
+for command in (look, fit, predict, evaluate, info, export, data):
     commands.add_command(command)
 
 
@@ -79,12 +84,15 @@ def _show(message, category, filename, lineno, file=None, line=None):  # noqa: A
 def in_one_line(message):
     """Join the lines of a message, and write Python arguments in it as options."""
     text = " ".join(str(message).split())
-    return re.sub(r"\b(\w+)=(?:'(\w+)'|\.\.\.)", _as_option, text)
+    return _ARGUMENT.sub(_as_option, text)
 
 
 def _as_option(match):
     """Return ``outside='warn'`` as ``--outside warn``, if there is such an option."""
-    name, value = match.groups()
+    name, text, field, value, number = match.groups()
     if not any(isinstance(param, click.Option) and param.name == name for param in fit.params):
         return match[0]
-    return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")
+    words = [text, field, value, number]
+    return " ".join(
+        [f"--{name.replace('_', '-')}", *(shlex.quote(word) for word in words if word is not None)]
+    )

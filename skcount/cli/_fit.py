@@ -103,6 +103,7 @@ def fit(
     picture = _check_files(out, picture, held_out, refit)
     data = open_data(paths, roi, reading)
     X, points = data.images, data.points
+    _warn_of_mistakes(X, points, data.names)
     regressor = _make_regressor(architecture, diameter, sigma, max_epochs, augment, seed)
     result = {"model": out, "n_images": len(X), "n_objects": len(points.inside(X).coordinates)}
     text = _describe_labels(data.get("labels", {}), reading["labels"])
@@ -127,6 +128,14 @@ def fit(
         "diameter": regressor.diameter_,
     }
     report(as_json, result, "\n".join(text))
+
+
+def _warn_of_mistakes(images, points, names):
+    """Print what looks wrong about the points, as `skcount look` does."""
+    from skcount.plotting import find_mistakes
+
+    for message in find_mistakes(images, points, names):
+        click.echo(f"Warning: {message} See them with skcount look.", err=True)
 
 
 def _describe_labels(labels, chosen):

@@ -3,6 +3,7 @@
 import csv
 import json
 from io import StringIO
+from pathlib import Path
 
 import click
 
@@ -31,6 +32,17 @@ def write_csv(path, table):
     encoding = "utf-8" if table.isascii() else "utf-8-sig"
     with replacing(check_target(path)) as temporary:
         temporary.write_text(table, encoding=encoding, newline="")
+
+
+def check_folder(folder, images, option="--out"):
+    """Create a folder; reject the folder of the images, because the next run would count what is written there."""
+    path = Path(folder).expanduser()
+    if path.resolve() == Path(images).expanduser().resolve():
+        raise ValueError(
+            f"{option} must not be the folder of the images; got {folder}. Choose another folder."
+        )
+    path.mkdir(exist_ok=True)
+    return path
 
 
 def report(as_json, result, text):

@@ -32,6 +32,19 @@ def draw_errors(path, regressor, images, points, counts):
     _save(figure, path)
 
 
+def draw_annotations(path, images, points, names, max_images):
+    """Draw some of the images with their points, and return the display, which says what looks wrong."""
+    import numpy as np
+
+    from skcount.plotting import AnnotationDisplay
+
+    side = 4 * np.ceil(np.sqrt(min(max_images, len(images))))
+    figure = _new_figure((side, side), layout="constrained")
+    display = AnnotationDisplay.from_points(images, points, names, max_images=max_images, figure=figure)
+    _save(figure, path)
+    return display
+
+
 def draw_overlay(path, image, density, roi):
     """Draw a density map on its image, in a picture of the image's size."""
     from skcount.plotting import DensityMapDisplay

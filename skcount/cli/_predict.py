@@ -1,12 +1,12 @@
 """`skcount predict`: a table of counts."""
 
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import click
 
 from skcount._files import check_target
 from skcount.cli._inputs import json_option, open_data, roi_option, side_map
-from skcount.cli._outputs import quantity, report, to_csv, write_csv
+from skcount.cli._outputs import check_folder, quantity, report, to_csv, write_csv
 
 EPILOG = """\b
 Examples:
@@ -55,7 +55,7 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, roi, a
     regressor = load(model).set_params(verbose=1)
     if tile_size is not None:
         regressor.set_params(tile_size=tile_size)
-    folder = overlay and _overlay_folder(overlay, paths[0])
+    folder = overlay and check_folder(overlay, paths[0], "--overlay")
     counts, places = _predict(regressor, data, points is not None, folder)
     table = to_csv(["image", "count"], zip(data.names, counts, strict=True))
     if csv is not None:
@@ -92,17 +92,6 @@ def _predict(regressor, data, with_points, folder):
         if folder:
             draw_overlay(folder / files[index], images[index], density, roi)
     return counts, places
-
-
-def _overlay_folder(folder, images):
-    """Create the folder; reject the folder of the images, because the next run would count the overlays."""
-    path = Path(folder).expanduser()
-    if path.resolve() == Path(images).expanduser().resolve():
-        raise ValueError(
-            f"--overlay must not be the folder of the images; got {folder}. Choose another folder."
-        )
-    path.mkdir(exist_ok=True)
-    return path
 
 
 def _overlay_names(names):

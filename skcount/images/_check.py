@@ -73,7 +73,7 @@ def _check_stack_shape(shape, transpose="transpose"):
     if len(shape) == 4 and shape[1] in {1, 3, 4} and min(shape[2:]) >= 16:
         raise ValueError(
             f"X has shape {shape}, which looks like channels first; expected (n_images, height, width, n_channels). Pass "
-            f"X.{transpose}(0, 2, 3, 1). If these are images {shape[1]} pixels high with {shape[3]} channels, pass list(X)."
+            f"X.{transpose}(0, 2, 3, 1)."
         )
     if len(shape) == 3 and shape[2] in {3, 4} and min(shape[:2]) > 4:
         raise ValueError(
@@ -98,10 +98,14 @@ def check_image(image, index, kind=None):
             f"{owner} must be integers, booleans or real floats; got dtype {image.dtype}{_complex(image.dtype)}."
         )
     shape = image.shape
-    if is_lazy(image) and len(shape) == 3 and shape[0] in {1, 3, 4} and min(shape[1:]) >= 16:
+    if len(shape) == 3 and shape[0] in {1, 3, 4} and min(shape[1:]) >= 16:
+        remedy = (
+            "Write it with its channels last."
+            if is_lazy(image)
+            else "Pass [np.moveaxis(x, 0, 2) for x in X]."
+        )
         raise ValueError(
-            f"{owner} has shape {shape}, which looks like channels first, as is common in files; expected "
-            "(height, width, n_channels). Read it into memory and transpose it, or write it with its channels last."
+            f"{owner} has shape {shape}, which looks like channels first; expected (height, width, n_channels). {remedy}"
         )
     found = image_kind(image)
     if (

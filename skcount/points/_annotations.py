@@ -12,6 +12,7 @@ import numpy as np
 from skcount._check import as_array, check_side_maps, check_sizes, side_map
 from skcount._html import table
 
+_COLUMNS = (("row", "col"), ("row", "column"), ("y", "x"))  # of data frames
 # Annotators occasionally click outside the image, but not for one point in ten.
 _MANY_OUTSIDE = 0.1
 
@@ -342,6 +343,7 @@ def _entries(points):
 def _check_one(points, index, copy=None):
     """Check the points of one image (or of all, if `index` is None) and return them as (n_points, 2) float64."""
     owner = "" if index is None else f" of image {index}"
+    points = _order_columns(points, owner)
     try:
         if np.ma.is_masked(points):
             raise TypeError("some of them are masked")
@@ -371,6 +373,21 @@ def _check_one(points, index, copy=None):
             "came from; no point is dropped silently."
         )
     return array
+
+
+def _order_columns(points, owner):
+    """Return a data frame with named columns as (row, col); anything else unchanged."""
+    names = getattr(points, "columns", None)
+    if names is None or not all(isinstance(name, str) for name in names):
+        return points
+    lower = [name.lower() for name in names]
+    order = next((pair for pair in _COLUMNS if sorted(pair) == sorted(lower)), None)
+    if order is None:
+        raise ValueError(
+            f"The points{owner} are a data frame with the columns {', '.join(map(repr, names))}; expected 'row' and 'col', "
+            "or 'y' and 'x'. Pass frame[[row column, column column]].to_numpy()."
+        )
+    return np.asarray(points)[:, [lower.index(name) for name in order]]
 
 
 def is_inside(points, image_shapes, roi=None):

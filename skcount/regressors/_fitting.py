@@ -91,6 +91,12 @@ class FittingMixin:
             groups = check_groups(groups, len(images))
         weights = training_weights(sample_weight, len(images))
         target = training_target(target, images, density)
+        if columns is None and not np.any(target.counts):
+            warnings.warn(
+                f"None of the {len(images)} training images has an object. Check `y`, unless all images are empty.",
+                UserWarning,
+                stacklevel=3,
+            )
         self._check_loss_and_augment(target, images)
         validation = None
         if validates:

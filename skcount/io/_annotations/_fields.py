@@ -5,6 +5,7 @@ numbers the objects, or if it is a measurement. Every other field is refused, wi
 """
 
 import re
+from collections import Counter
 
 import numpy as np
 
@@ -102,18 +103,16 @@ def _as_numbers(values):
 
 
 def _describe(name, values, meaning, options):
-    distinct, counts = np.unique(np.asarray(values, dtype=object).astype(str), return_counts=True)
-    shown = ", ".join(
-        f"{value!r:.40}: {count}" for value, count in list(zip(distinct, counts, strict=True))[:5]
-    )
-    more = ", ..." if len(distinct) > 5 else ""
+    counts = Counter(values)
+    shown = ", ".join(f"{value!r:.40}: {count}" for value, count in list(counts.items())[:5])
+    more = ", ..." if len(counts) > 5 else ""
     what = {
         None: "may be a class, an annotator or an image",
         "class": "may tell classes apart",
         "confidence": "may be a confidence",
         "box": "may be the size of a box, whose corner the coordinates may be",
     }.get(meaning, f"may tell {meaning}s apart")
-    remedies = [_REMEDIES[meaning or "field"].format(name=name, value=str(distinct[0]))]
+    remedies = [_REMEDIES[meaning or "field"].format(name=name, value=values[0])]
     if meaning is None and "image_column" in options:
         remedies.append(f"image_column={name!r} if it names the image of each point")
     return (

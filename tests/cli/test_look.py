@@ -1,0 +1,97 @@
+"""`skcount look`, and the messages that `skcount fit` prints too."""
+
+import csv
+import json
+
+import pytest
+from typed import SHAPE, TINY, run
+
+
+@pytest.fixture
+def turned(folder, tmp_path):
+    """The table of the cells with rows that are counted from the bottom."""
+    rows = list(csv.reader((folder / "cells.csv").read_text().splitlines()))
+    lines = ["image,x,y", *(f"{name},{x},{SHAPE[0] - 1 - float(y)}" for name, x, y in rows[1:])]
+    path = tmp_path / "turned.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_contact_sheet_and_a_table_are_written(folder, tmp_path):
+    result = run("look", folder / "pictures", folder / "cells.csv", "--out", tmp_path / "check")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("20 images, ")
+    assert not any(line.startswith("Warning") for line in lines)
+    assert (tmp_path / "check" / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
+    table = list(csv.DictReader((tmp_path / "check" / "table.csv").read_text().splitlines()))
+    assert [row["image"] for row in table] == [f"cell{number}.png" for number in range(20)]
+    with open(folder / "cells.csv") as file:
+        n_points = len(file.readlines()) - 1
+    assert sum(int(row["points"]) for row in table) == n_points
+
+
+def test_mistakes_are_named_by_look_and_by_fit(folder, turned, tmp_path):
+    result = run("look", folder / "pictures", turned, "--out", tmp_path / "check", "--json")
+    report = json.loads(result.stdout)
+    assert "The points fit the images better if rows are counted from the bottom." in report["messages"]
+    fitted = run("fit", folder / "pictures", turned, *TINY, "--out", tmp_path / "model.skcount")
+    assert "better if rows are counted from the bottom. See them with skcount look." in fitted.stderr
+
+
+def test_what_fit_refuses_is_shown(folder, tmp_path):
+    (tmp_path / "cells.csv").write_text("image,x,y\ncell0.png,0.5,0.5\ncell0.png,900,5\ncell0.png,900,5\n")
+    paths = folder / "pictures", tmp_path / "cells.csv"
+    result = run("look", *paths, "--missing", "empty", "--out", tmp_path / "check")
+    assert result.exit_code == 0, result.stderr
+    assert "2 of 3 points lie outside their image: cell0.png." in result.stdout
+    assert "1 of 3 points lie exactly on another point: cell0.png." in result.stdout
+    assert "19 of 20 images have no point" in result.stdout
+
+
+def test_the_folder_of_the_pictures_is_left_alone(folder):
+    result = run("look", folder / "pictures", folder / "cells.csv", "--out", folder / "pictures")
+    assert result.exit_code == 1
+    assert "--out must not be the folder of the images" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "options"),
+    [
+        ("image,x,y,who\ncell0.png,1,2,anna\ncell0.png,3,4,anna\ncell0.png,5,6,ben\n",
+         "--label-column who and --labels if it is a class, or --where who anna", ["--where", "who", "ben"]),
+        ("image,x,y,class\ncell0.png,1,2,T cell\ncell0.png,3,4,B cell\n", "--labels 'T cell' or", ["--labels", "T cell"]),
+        ("image,x,y,class\ncell0.png,1,2,T cell\ncell0.png,3,4,B cell\n", "--labels '*'", ["--labels", "*"]),
+        ("image,x,y,score\ncell0.png,1,2,0.3\ncell0.png,3,4,0.9\n", "--ignore score", ["--ignore", "score"]),
+    ],
+)  # fmt: skip
+def test_remedies_are_named_as_options_and_work(folder, tmp_path, content, words, options):
+    (tmp_path / "cells.csv").write_text(content)
+    look = [
+        "look",
+        folder / "pictures",
+        tmp_path / "cells.csv",
+        "--missing",
+        "empty",
+        "--out",
+        tmp_path / "check",
+    ]
+    refused = run(*look)
+    assert refused.exit_code == 1
+    assert words in refused.stderr
+    assert run(*look, *options).exit_code == 0
+
+
+def test_fit_says_which_labels_it_counts(folder, tmp_path):
+    rows = (folder / "cells.csv").read_text().splitlines()
+    labelled = [f"{row},{'dust' if number % 5 == 0 else 'cell'}" for number, row in enumerate(rows[1:])]
+    (tmp_path / "cells.csv").write_text("\n".join([f"{rows[0]},class", *labelled]) + "\n")
+    paths = folder / "pictures", tmp_path / "cells.csv"
+    result = run(
+        "fit", *paths, *TINY, "--labels", "cell", "--missing", "empty", "--out", tmp_path / "model.skcount"
+    )
+    n_dust = (len(rows) + 3) // 5
+    assert (
+        f"Labels that are counted: cell ({len(rows) - 1 - n_dust}); left out: dust ({n_dust})."
+        in result.stdout
+    )
