@@ -67,6 +67,7 @@ GALLERY = [
     "plot_crowd",
     "plot_intervals",
     "plot_saving",
+    "plot_more_dots",
     "plot_large_images",
     "plot_onnx",
     "plot_dask",

@@ -18,6 +18,7 @@ Examples:
   skcount fit pictures/ cells.csv --out model.skcount
   skcount fit "plates/*/*.tif" annotations/ --format imagej --sigma 3 --refit --out model.skcount
   skcount fit cells.h5 --held-out 0 --max-epochs 50 --out model.skcount
+  skcount fit more_pictures/ more_cells.csv --continue model.skcount --out better.skcount
 
 \b
 IMAGES is a folder, a pattern in quotes, or an HDF5 file, which also holds the points.
@@ -41,13 +42,12 @@ A CSV file has one row per object, with the columns image, x and y."""
 @click.option(
     "--architecture",
     type=click.Choice(["unet", "fcrn_a", "fcrn_b"]),
-    default="unet",
-    help="Network to train.",
+    help="Network to train.  [default: unet]",
 )
 @click.option(
     "--max-epochs",
     type=click.IntRange(min=1),
-    help="Number of epochs.  [default: 1200 steps]",
+    help="Number of epochs.  [default: 1200 steps, more for more than 64 images]",
 )
 @click.option(
     "--held-out",
@@ -63,6 +63,12 @@ A CSV file has one row per object, with the columns image, x and y."""
     default="all",
     help="Train on images rotated and mirrored (all) or only mirrored left to right (mirror), with changes of light and "
     "size, or on the images as they are (none).",
+)
+@click.option(
+    "--continue",
+    "start",
+    metavar="MODEL",
+    help="Train this model further, with its diameter, sigma and architecture: pass the old images and the new ones.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Random seed.")
 @click.option(
@@ -88,6 +94,7 @@ def fit(
     held_out,
     refit,
     augment,
+    start,
     seed,
     checkpoint,
     picture,
@@ -101,23 +108,39 @@ def fit(
     always predicting the mean count of the training images. A model that is not much better has learnt nothing.
     """
     picture = _check_files(out, picture, held_out, refit)
+    own = {"diameter": diameter, "sigma": sigma, "architecture": architecture}
+    if start is not None and any(own.values()):
+        name = next(name for name, value in own.items() if value)
+        raise click.UsageError(f"--{name} cannot be used with --continue, which keeps that of {start}.")
+    if refit and start is not None:
+        raise click.UsageError(
+            "--refit cannot be used with --continue. Use --held-out 0 to train on all images."
+        )
     data = open_data(paths, roi, reading)
     X, points = data.images, data.points
     _warn_of_mistakes(X, points, data.names)
-    regressor = _make_regressor(architecture, diameter, sigma, max_epochs, augment, seed)
+    if start is None:
+        regressor = _make_regressor(architecture or "unet", diameter, sigma, max_epochs, augment, seed)
+    else:
+        regressor = _load_regressor(start, max_epochs, augment)
     result = {"model": out, "n_images": len(X), "n_objects": len(points.inside(X).coordinates)}
     text = _describe_labels(data.get("labels", {}), reading["labels"])
     if held_out:
         train, test = split(X, held_out, seed)
         _train(regressor, X[train], points[train], checkpoint)
+        regressor.set_params(warm_start=False)
         if not refit:
             regressor.save(out)  # before the picture: a failure to draw it must not lose the model
         errors, lines = _measure(regressor, X, points, train, test, picture)
         result |= {**errors, "picture": str(picture)}
         text += lines
+        if start is not None:
+            text.append(
+                f"{start} may have been trained on some of these images; their errors may be too small."
+            )
     if refit or not held_out:
         _train(regressor, X, points, checkpoint and f"{checkpoint}.refit" if held_out else checkpoint)
-        regressor.save(out)
+        regressor.set_params(warm_start=False).save(out)
     n_trained_on = len(X) if refit or not held_out else len(train)
     hint = " Use --refit to train on all." if n_trained_on < len(X) else ""
     text.append(f"Model: {out}, trained on {n_trained_on} of {quantity(len(X), 'image')}.{hint}")
@@ -175,6 +198,12 @@ def _make_regressor(architecture, diameter, sigma, max_epochs, augment, seed):
         augment=AUGMENT[augment],
         random_state=seed,
     )
+
+
+def _load_regressor(path, max_epochs, augment):
+    from skcount import load  # imports torch
+
+    return load(path).set_params(warm_start=True, max_epochs=max_epochs or "auto", augment=AUGMENT[augment])
 
 
 def split(images, fraction, seed):

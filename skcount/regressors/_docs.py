@@ -24,7 +24,8 @@ loss : str, torch.nn.Module or callable, default="multiscale"
     :func:`skcount.losses.make_loss`.
 max_epochs : int or "auto", default="auto"
     Number of epochs, >= 1. An epoch has one crop of each image, or as many as cover its pixels once on average. "auto"
-    is 1200 steps, which may end within an epoch.
+    is 1200 steps, and for more than 64 images 1200 times the square root of ``n_images / 64``, at most 6000; it may end
+    within an epoch.
 lr : float, default=0.02
     Largest learning rate of the one-cycle schedule, > 0. The optimizer is Muon, whose steps change a kernel by about
     this much in every direction. Another optimizer (``net_params={"optimizer": torch.optim.AdamW}``) needs another

@@ -43,6 +43,8 @@ from skcount.training import (
 # Chosen on images held out from VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
 AUTO_STEPS = 1200
+# More images than this have more to teach, but not in proportion: the steps grow with the square root of their number.
+FEW_IMAGES, MOST_STEPS = 64, 5 * AUTO_STEPS
 # The height of one object in the network's own units.
 HEIGHT = 4.0
 # Epochs without a smaller error on validation images after which early_stopping=True ends a fit.
@@ -91,17 +93,11 @@ class FittingMixin:
             groups = check_groups(groups, len(images))
         weights = training_weights(sample_weight, len(images))
         target = training_target(target, images, density)
-        if columns is None and not np.any(target.counts):
-            warnings.warn(
-                f"None of the {len(images)} training images has an object. Check `y`, unless all images are empty.",
-                UserWarning,
-                stacklevel=3,
-            )
         self._check_loss_and_augment(target, images)
         validation = None
         if validates:
             validation = self._choose_validation(validation_data, density, columns, images.n_channels)
-        return prepare(
+        data = prepare(
             images,
             target,
             weights,
@@ -114,6 +110,13 @@ class FittingMixin:
             validation=validation,
             verbose=self.verbose,
         )
+        if columns is None and not np.any(target.counts):
+            warnings.warn(
+                f"None of the {len(images)} training images has an object. Check `y`, unless all images are empty.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return data
 
     def _check_training_images(self, X, fresh, target, roi, perspective):
         """Return images and None, or a table as images of 1 x n_features and the attributes of its columns."""
@@ -240,7 +243,7 @@ class FittingMixin:
         batch_size = len(crops) if self.batch_size == -1 else min(self.batch_size, len(crops))
         steps_per_epoch = -(-len(crops) // batch_size)
         n_epochs = self.max_epochs if one_cycle else 1
-        n_steps = AUTO_STEPS if n_epochs == "auto" else n_epochs * steps_per_epoch
+        n_steps = auto_steps(len(data.images)) if n_epochs == "auto" else n_epochs * steps_per_epoch
         # The state of the run that this one continues: that of earlier calls of partial_fit, or of a killed fit.
         earlier = None if fresh or one_cycle else self._training_state
         state = earlier or (checkpoint and checkpoint.state)
@@ -344,6 +347,11 @@ class FittingMixin:
         if not isinstance(self.patch_size, str):
             patch = np.ceil(np.divide(check_pair(self.patch_size, "patch_size"), data.reduction)).astype(int)
         return tuple(np.minimum(largest, patch).tolist())
+
+
+def auto_steps(n_images):
+    """Return the number of training steps of a fit whose `max_epochs` is "auto"."""
+    return int(min(AUTO_STEPS * np.sqrt(max(n_images / FEW_IMAGES, 1)), MOST_STEPS))
 
 
 def _warn_of_failure(result):

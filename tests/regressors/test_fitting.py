@@ -203,3 +203,10 @@ def test_a_failed_fit_on_a_table_leaves_a_model_of_images_and_an_unfitted_one(no
             model.fit(np.ones((5, 3)), [1, 2, np.nan, 1, 1])
     np.testing.assert_array_equal(fitted.predict(images), counts)
     assert not hasattr(unfitted, "n_features_in_")
+
+
+@pytest.mark.parametrize(
+    ("n_images", "n_steps"), [(1, 1200), (64, 1200), (256, 2400), (800, 4242), (1600, 6000), (10**6, 6000)]
+)
+def test_auto_grows_with_the_square_root_of_the_number_of_images(n_images, n_steps):
+    assert _fitting.auto_steps(n_images) == n_steps
