@@ -108,7 +108,7 @@ def test_single_precision_is_the_default_even_if_the_device_has_bfloat16(noise, 
 @pytest.mark.slow  # without instructions for bfloat16
 def test_bfloat16_learns_as_well_and_predicts_about_the_same(monkeypatch):
     monkeypatch.setattr(_base, "computes_bf16", lambda device: True)
-    X, points = make_cells(n_samples=8, image_shape=(88, 48), random_state=0, return_X_y=True)
+    X, points = make_cells(n_samples=8, image_shape=(120, 48), random_state=0, return_X_y=True)
     single, mixed = (
         small(max_epochs=60, batch_size=4, lr=0.04, precision=precision).fit(X, points)
         for precision in ("float32", "bf16-mixed")
@@ -120,7 +120,7 @@ def test_bfloat16_learns_as_well_and_predicts_about_the_same(monkeypatch):
     counts = mixed.predict(X)
     assert counts.sum() == pytest.approx(points.counts.sum())  # the bias is taken out
     np.testing.assert_array_equal(mixed.predict(X[:1]), counts[:1])
-    np.testing.assert_allclose(mixed.set_params(tile_size=80).predict(X), counts, rtol=1e-3)
+    np.testing.assert_allclose(mixed.set_params(tile_size=104).predict(X), counts, rtol=1e-3)
     in_single = mixed.set_params(precision="float32", tile_size=None).predict(X)
     assert not (in_single == counts).any()
     np.testing.assert_allclose(counts, in_single, rtol=0.01)
