@@ -3,7 +3,7 @@
 import click
 
 from skcount._files import check_target
-from skcount.cli._inputs import json_option, open_data, reading_options, roi_option
+from skcount.cli._inputs import json_option, open_data, reading_options
 from skcount.cli._outputs import count_errors, error_table, quantity, report, to_csv, write_csv
 
 BASELINE = "always the training mean"
@@ -30,10 +30,9 @@ IMAGES and POINTS are as for fit. Use images that the model was not trained on."
     metavar="OBJECTS",
     help="Mean count of the training images; also prints the errors of always predicting it.",
 )
-@roi_option
 @reading_options
 @json_option
-def evaluate(model, paths, csv, picture, train_mean, roi, as_json, **reading):
+def evaluate(model, paths, csv, picture, train_mean, as_json, **reading):
     """Count annotated images and measure the count errors of a model.
 
     MAE is the mean absolute error, RMSE the root mean squared error and bias the mean error, all in objects per image.
@@ -42,7 +41,7 @@ def evaluate(model, paths, csv, picture, train_mean, roi, as_json, **reading):
     """
     for path in filter(None, (csv, picture)):
         check_target(path)  # before counting, which takes long
-    data = open_data(paths, roi, reading)
+    data = open_data(paths, reading)
     import numpy as np
 
     from skcount import load

@@ -7,7 +7,7 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._evaluate import BASELINE
-from skcount.cli._inputs import json_option, open_data, reading_options, roi_option
+from skcount.cli._inputs import json_option, open_data, reading_options
 from skcount.cli._outputs import count_errors, error_table, quantity, report
 
 # --augment -> the regressor's `augment`
@@ -81,7 +81,6 @@ A CSV file has one row per object, with the columns image, x and y."""
     metavar="PNG",
     help="Picture of counts and density maps of held-out images.  [default: next to the model]",
 )
-@roi_option
 @reading_options
 @json_option
 def fit(
@@ -98,7 +97,6 @@ def fit(
     seed,
     checkpoint,
     picture,
-    roi,
     as_json,
     **reading,
 ):
@@ -116,7 +114,7 @@ def fit(
         raise click.UsageError(
             "--refit cannot be used with --continue. Use --held-out 0 to train on all images."
         )
-    data = open_data(paths, roi, reading)
+    data = open_data(paths, reading)
     X, points = data.images, data.points
     _warn_of_mistakes(X, points, data.names)
     if start is None:

@@ -112,41 +112,63 @@ READING = [
     click.option("--allow-empty", is_flag=True, default=None, help="Accept annotations without any point."),
 ]
 
-roi_option = click.option(
-    "--roi",
-    metavar="PICTURE",
-    help="Region of interest: count only where this picture, of the same size as the images, is not black.",
-)
+IMAGES = [
+    click.option(
+        "--stack-axis",
+        metavar="AXIS",
+        help="Axis of TIFF stacks whose slices are the images, for example T or Z.",
+    ),
+    click.option(
+        "--alpha",
+        type=click.Choice(["raise", "drop", "roi"]),
+        help="Transparent pixels are an error (raise), are counted (drop), or are outside the region of interest (roi).",
+    ),
+    click.option(
+        "--roi",
+        metavar="PICTURE",
+        help="Region of interest: count only where this picture, of the same size as the images, is not black. Or a folder "
+        "of such pictures, which have the names of the images.",
+    ),
+]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+
+def image_options(command):
+    """Add the options of `load_folder` for images to a command."""
+    return _add(IMAGES, command)
 
 
 def reading_options(command):
     """Add the options of `read_points` and `load_folder` to a command."""
-    for option in reversed(READING):
+    return _add([*IMAGES, *READING], command)
+
+
+def _add(options, command):
+    for option in reversed(options):
         command = option(command)
     return command
 
 
-def open_data(paths, roi=None, reading=None):
-    """Return a Bunch of images, points and names; `reading` is None if the command needs no points."""
+def open_data(paths, reading, with_points=True):
+    """Return a Bunch of images, points and names; `reading` are the options of `load_folder`."""
     from skcount import ImageSet
     from skcount.io import load_folder, load_hdf5
 
-    images, points = _split_paths(paths, reading is not None)
-    reading = {name: value for name, value in (reading or {}).items() if value not in (None, ())}
-    if images.lower().endswith(HDF5):
-        if reading:
-            option = next(iter(reading)).replace("_", "-")
-            raise click.UsageError(f"--{option} cannot be used with {images}, which holds its own points.")
-        data = load_hdf5(images)
-        data.names = [str(number) for number in range(len(data.images))]
-    else:
+    images, points = _split_paths(paths, with_points)
+    reading = {name: value for name, value in reading.items() if value not in (None, ())}
+    if not images.lower().endswith(HDF5):
         for name in ("columns", "image_column", "label_column", "slice_column"):
             if name in reading:
                 reading[name] = _parse_columns(reading[name])
         if "where" in reading:
             reading["where"] = _join_values(reading["where"])
-        data = load_folder(images, points, **reading)
+        return load_folder(images, points, **reading)
+    roi = reading.pop("roi", None)
+    if reading:
+        option = next(iter(reading)).replace("_", "-")
+        raise click.UsageError(f"--{option} cannot be used with {images}, which holds its own points.")
+    data = load_hdf5(images)
+    data.names = [str(number) for number in range(len(data.images))]
     if roi is not None:
         mask = load_folder([roi]).images[0] > 0
         data.images = ImageSet(data.images, roi=mask.any(axis=2) if mask.ndim == 3 else mask)

@@ -2,7 +2,7 @@
 
 import click
 
-from skcount.cli._inputs import json_option, open_data, reading_options, roi_option
+from skcount.cli._inputs import json_option, open_data, reading_options
 from skcount.cli._outputs import check_folder, quantity, report, to_csv, write_csv
 
 EPILOG = """\b
@@ -20,10 +20,9 @@ Writes check/contact_sheet.png and check/table.csv."""
 @click.option(
     "--max-images", type=click.IntRange(min=1), default=12, help="Number of images on the contact sheet."
 )
-@roi_option
 @reading_options
 @json_option
-def look(paths, out, max_images, roi, as_json, **reading):
+def look(paths, out, max_images, as_json, **reading):
     """Show images with their points before training, and list what looks wrong.
 
     Points outside their image, points on each other, and coordinates that may be in another unit are reported, not
@@ -38,7 +37,7 @@ def look(paths, out, max_images, roi, as_json, **reading):
     }
     if not any(reading[name] for name in ("unit", "scale")) and reading["format"] not in {"dots", "mask"}:
         reading["unit"] = "pixel"
-    data = open_data(paths, roi, reading)
+    data = open_data(paths, reading)
     from skcount.cli._pictures import draw_annotations
 
     picture, table = folder / "contact_sheet.png", folder / "table.csv"

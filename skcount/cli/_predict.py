@@ -5,7 +5,7 @@ from pathlib import PurePath
 import click
 
 from skcount._files import check_target
-from skcount.cli._inputs import json_option, open_data, roi_option, side_map
+from skcount.cli._inputs import image_options, json_option, open_data, side_map
 from skcount.cli._outputs import check_folder, quantity, report, to_csv, write_csv
 
 EPILOG = """\b
@@ -42,13 +42,13 @@ from 0. Without --csv, the table is printed."""
     metavar="PIXELS",
     help="Predict large images in tiles of this size: uses less memory and gives the same counts.",
 )
-@roi_option
+@image_options
 @json_option
-def predict(model, paths, csv, points, points_format, overlay, tile_size, roi, as_json):
+def predict(model, paths, csv, points, points_format, overlay, tile_size, as_json, **reading):
     """Count the objects in images with a model that was written by fit."""
     for path in filter(None, (csv, points)):
         check_target(path)  # before counting, which takes long
-    data = open_data(paths, roi)
+    data = open_data(paths, reading, with_points=False)
     from skcount import load
     from skcount.io import save_points
 

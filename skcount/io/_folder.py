@@ -3,15 +3,16 @@
 import glob
 import os
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_parameter_constraints, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints, validate_params
 
 from skcount._progress import track
-from skcount.images import ImageSet, ImageStore
+from skcount.images import ImageSet
 from skcount.io._annotations import (
     FORMATS,
     MATCH_PARAMETERS,
@@ -24,8 +25,8 @@ from skcount.io._annotations import (
     plain_name,
     refuse_unpaired,
 )
-from skcount.io._pictures import SUFFIXES, read_header, read_picture
-from skcount.io._stamp import check_stamp, file_stamp
+from skcount.io._folder_store import AlphaStore, FolderStore, RegionStore
+from skcount.io._pictures import FOREIGN, SUFFIXES, count_slices
 from skcount.points import PointAnnotations
 
 
@@ -36,6 +37,10 @@ from skcount.points import PointAnnotations
         "format": READ_PARAMETERS["format"],
         "image_pattern": [str],
         "points_pattern": [str],
+        "stack_axis": [str, None],
+        "alpha": [StrOptions({"raise", "drop", "roi"})],
+        "roi": [str, os.PathLike, Iterable, None],
+        "roi_pattern": [str],
         **MATCH_PARAMETERS,
         "allow_empty": ["boolean"],
         "return_X_y": ["boolean"],
@@ -49,6 +54,10 @@ def load_folder(
     *,
     image_pattern="{}",
     points_pattern="{}",
+    stack_axis=None,
+    alpha="raise",
+    roi=None,
+    roi_pattern="{}",
     missing="raise",
     extra="raise",
     outside="raise",
@@ -77,6 +86,17 @@ def load_folder(
         The names of pictures and of annotation files, without suffix; "{}" stands for the part that a picture and its
         annotation share: "{}cell" and "{}dots" pair ``001cell.png`` with ``001dots.png``. In a folder, pictures that
         match `points_pattern` better are not images.
+    stack_axis : str or None, default=None
+        The axis of TIFF stacks whose slices are the images: "T", "Z" or another one, as the error about a stack says.
+        Slices are called ``movie.tif:1`` and so on. If None, stacks are rejected.
+    alpha : {"raise", "drop", "roi"}, default="raise"
+        What to do with an alpha channel that is transparent in places: raise an error, leave it out, or count only where
+        it is opaque.
+    roi : str, path-like, sequence of them, or None, default=None
+        Regions of interest: one picture for all images, or a folder, pattern or list of pictures, which are paired by
+        name. Objects are counted where they are not black.
+    roi_pattern : str, default="{}"
+        The names of the pictures of regions, as for `points_pattern`.
     missing : {"raise", "empty"}, default="raise"
         If an image has no annotations, raise an error, or return no points for it.
     extra : {"raise", "ignore"}, default="raise"
@@ -106,7 +126,9 @@ def load_folder(
             The names of the picture files.
         labels : dict of str to int
             The number of points with each label, those that were left out too.
-        groups, roi, perspective : None
+        roi : ImageSet, ndarray or None
+            The regions of interest, if `roi` or ``alpha="roi"`` was passed; `images` has them too.
+        groups, perspective : None
             A folder has none; pass them to `ImageSet`.
         DESCR : str
             The origin of the images and points.
@@ -135,8 +157,8 @@ def load_folder(
 
     Notes
     -----
-    A photograph is rotated upright according to its EXIF data, and a palette is replaced by its colours. Stacks of
-    pictures and transparent pictures are rejected; a picture with an alpha channel is read if it is opaque everywhere.
+    A photograph is rotated upright according to its EXIF data, and a palette is replaced by its colours. An alpha channel
+    that is opaque everywhere is left out.
 
     The set is pickled as the names, sizes and modification times of the files.
 
@@ -160,12 +182,23 @@ def load_folder(
     reader = PointReader(format, **read_options)
     patterns = _Pattern("image_pattern", image_pattern), _Pattern("points_pattern", points_pattern)
     paths = _find_images(images, *patterns)
-    names = _names_of(paths)
     files = None if points is None else _find_points(points, format, *patterns)
     if isinstance(files, list):
         is_inside = format is not None and bool(FORMATS[format].pictures)
-        files = _pair(paths, files, *patterns, missing, extra, is_inside)
-    source = FolderStore(paths)
+        files = _pair(paths, files, *patterns, missing, extra, is_inside=is_inside)
+    if roi is not None and alpha == "roi":
+        raise ValueError("`roi` must be None with alpha='roi'; use one of them.")
+    regions = None if roi is None else _find_regions(roi, roi_pattern, paths, patterns[0])
+    names, slices = _names_of(paths), None
+    if stack_axis is not None:
+        n_slices = [count_slices(path, stack_axis) for path in paths]
+        names, slices, paths, files, regions = _split_stacks(n_slices, names, paths, files, regions)
+    source = FolderStore(paths, stack_axis, slices, "raise" if alpha == "raise" else "drop")
+    if alpha == "roi":
+        regions = ImageSet(AlphaStore(paths, stack_axis, slices))
+    elif regions is not None:
+        regions = ImageSet(RegionStore(regions))
+        regions = regions[0] if len(regions) == 1 else regions
     annotations, labels = None, {}
     if files is not None:
         found, reading, labels, what = _read(reader, files, names, missing, extra)
@@ -174,49 +207,19 @@ def load_folder(
         annotations = PointAnnotations([image.points for image in found])
         if not allow_empty:
             _check_any(annotations, what)
+    image_set = ImageSet(source, roi=regions)
     if return_X_y:
-        return ImageSet(source), annotations
+        return image_set, annotations
     return Bunch(
-        images=ImageSet(source),
+        images=image_set,
         points=annotations,
         names=names,
         labels=labels,
         groups=None,
-        roi=None,
+        roi=image_set.roi,
         perspective=None,
         DESCR=f"{len(names)} pictures, {names[0]} to {names[-1]}, of {_shown(images)}; points of {_shown(points)}.",
     )
-
-
-class FolderStore(ImageStore):
-    """One or more pictures in separate files, read when they are needed; `paths` are absolute."""
-
-    def __init__(self, paths):
-        headers = [read_header(path) for path in track(paths, "look", len(paths))]
-        _check_kinds(paths, headers)
-        self.paths = [str(path) for path in paths]
-        self.stamps = [file_stamp(path) for path in paths]
-        self.shapes = np.array([header.shape for header in headers], dtype=np.int64)
-        self.dtype = headers[0].dtype
-
-    def read(self, number):
-        """Return picture `number`."""
-        path = self.paths[number]
-        check_stamp(path, self.stamps[number])
-        return read_picture(path)
-
-    def describe(self):
-        """Return the folder of the first picture."""
-        return f"in {Path(self.paths[0]).parent.name}/"
-
-    def pack(self, index):
-        """Keep only the files that are selected."""
-        kept = index.tolist() or [0]  # an empty set needs one picture for its shape and type
-        packed = type(self).__new__(type(self))
-        packed.paths = [self.paths[number] for number in kept]
-        packed.stamps = [self.stamps[number] for number in kept]
-        packed.shapes, packed.dtype = self.shapes[kept], self.dtype
-        return packed, np.arange(len(index), dtype=np.int64)
 
 
 class _Pattern:
@@ -225,7 +228,7 @@ class _Pattern:
     def __init__(self, name, text):
         if text.count("{}") != 1:
             raise ValueError(f"`{name}` must have {{}} once, such as '{{}}cell'; got {text!r}.")
-        self.text = text
+        self.name, self.text = name, text
         self._regex = re.compile("(.+)".join(map(re.escape, text.split("{}"))), re.DOTALL)
 
     def key(self, path):
@@ -241,8 +244,9 @@ class _Pattern:
 def _find_images(images, image_pattern, points_pattern):
     """Return the paths of the pictures, sorted by name unless they are a list."""
     if isinstance(images, str | os.PathLike):
-        paths = sorted(_find(images), key=_natural)
-        paths = [path for path in paths if path.suffix.lower() in SUFFIXES]
+        found = sorted(_find(images), key=_natural)
+        paths = [path for path in found if path.suffix.lower() in SUFFIXES]
+        _tell_foreign([path for path in found if path.suffix.lower() in FOREIGN], paths)
         paths = [path for path in paths if image_pattern.fits_better(path, points_pattern)]
     else:
         paths = _find(images)
@@ -252,6 +256,20 @@ def _find_images(images, image_pattern, points_pattern):
             f"{', '.join(SUFFIXES)}."
         )
     return paths
+
+
+def _tell_foreign(foreign, paths):
+    """Warn of pictures that cannot be read, or raise an error if there are no others."""
+    if not foreign:
+        return
+    packages = sorted({FOREIGN[path.suffix.lower()] for path in foreign})
+    message = (
+        f"{len(foreign)} pictures cannot be read, such as {foreign[0]}. Convert them to TIFF or PNG, for example with "
+        f"{', or '.join(packages)}."
+    )
+    if not paths:
+        raise ValueError(message)
+    warnings.warn(f"{message} They are left out.", UserWarning, stacklevel=5)
 
 
 def _find_points(points, format, image_pattern, points_pattern):  # noqa: A002
@@ -299,6 +317,34 @@ def _names_of(paths):
     return names
 
 
+def _find_regions(roi, pattern, paths, image_pattern):
+    """Return the paths of the regions of interest: one for all images, or one for each."""
+    found = _find(roi)
+    if len(found) == 1 and isinstance(roi, str | os.PathLike) and _absolute(roi).is_file():
+        return found
+    pattern = _Pattern("roi_pattern", pattern)
+    found = [
+        path for path in found if path.suffix.lower() in SUFFIXES and pattern.fits_better(path, image_pattern)
+    ]
+    files = sorted(found, key=_natural)
+    return _pair(paths, files, image_pattern, pattern, "raise", "raise", what="the regions of interest")
+
+
+def _split_stacks(n_slices, names, paths, files, regions):
+    """Return names, numbers of slices, paths, annotation files and regions with one entry for each slice."""
+
+    def repeat(values):
+        return [value for value, n in zip(values, n_slices, strict=True) for _ in range(n)]
+
+    numbers = [number for n in n_slices for number in range(n)]
+    names = [f"{name}:{number + 1}" for name, number in zip(repeat(names), numbers, strict=True)]
+    if isinstance(files, list):
+        files = [(file, n) for file, n in zip(files, n_slices, strict=True)]
+    if regions is not None and len(regions) > 1:
+        regions = repeat(regions)
+    return names, numbers, repeat(paths), files, regions
+
+
 def _absolute(path):
     return Path(os.path.abspath(os.path.expanduser(path)))
 
@@ -308,34 +354,31 @@ def _natural(path):
     return [(int(part), part) if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
-def _pair(paths, files, image_pattern, points_pattern, missing, extra, is_inside):
-    """Return the annotation file of each image; None if it may have none. `is_inside`: pictures may hold points."""
+def _pair(
+    paths, files, image_pattern, pattern, missing, extra, *, is_inside=False, what="the annotation files"
+):
+    """Return the file of each image; None if it may have none. `is_inside`: pictures may hold their points."""
     both = set(paths) & set(files)
     if both and not is_inside:
         raise ValueError(
             f"{min(both)} is an image and its own annotation. Separate them with `image_pattern` and `points_pattern`."
         )
-    images, files = _by_key(paths, image_pattern), _by_key(files, points_pattern)
+    images, files = _by_key(paths, image_pattern), _by_key(files, pattern)
     absent = [path.name for key, path in images.items() if key not in files]
     unknown = [path.name for key, path in files.items() if key not in images]
-    hint = _find_hint(list(images), list(files), image_pattern.text, points_pattern.text)
-    refuse_unpaired(absent, unknown, missing, extra, "the annotation files", len(images), hint)
+    hint = _find_hint(list(images), list(files), image_pattern, pattern)
+    refuse_unpaired(absent, unknown, missing, extra, what, len(images), hint)
     return [files.get(key) for key in images]
 
 
-def _find_hint(images, files, image_pattern, points_pattern):
-    """Return the patterns that pair images and files whose names differ by the same text before or after."""
-    found = {(before, after) for key in images for before, name, after in [_around(key, files)] if name}
-    if len(found) == 1:
-        before, after = found.pop()
-        return f" Pass points_pattern={points_pattern.replace('{}', before + '{}' + after)!r}."
-    found = {(before, after) for key in files for before, name, after in [_around(key, images)] if name}
-    if len(found) == 1:
-        before, after = found.pop()
-        return f" Pass image_pattern={image_pattern.replace('{}', before + '{}' + after)!r}."
-    return (
-        " Separate the shared part of the names with `image_pattern` and `points_pattern`, such as 'GT_{}'."
-    )
+def _find_hint(images, files, image_pattern, pattern):
+    """Return the pattern that pairs images and files whose names differ by the same text before or after."""
+    for keys, others, changed in ((images, files, pattern), (files, images, image_pattern)):
+        found = {(before, after) for key in keys for before, name, after in [_around(key, others)] if name}
+        if len(found) == 1:
+            before, after = found.pop()
+            return f" Pass {changed.name}={changed.text.replace('{}', before + '{}' + after)!r}."
+    return f" Separate the shared part of the names with `image_pattern` and `{pattern.name}`, such as 'GT_{{}}'."
 
 
 def _around(key, names):
@@ -365,6 +408,8 @@ def _read(reader, files, names, missing, extra):
     if isinstance(files, Path):
         readings, what = [reader.read(files)], files
         found = _assign(readings[0], files, names, missing, extra)
+    elif isinstance(files[0], tuple):  # one file for each stack
+        found, readings, what = _read_stacks(reader, files, names, missing, extra)
     else:
         all_readings = [
             file and reader.read(file) for file in track(files, "read points", len(files), "file")
@@ -372,6 +417,19 @@ def _read(reader, files, names, missing, extra):
         found = [_only(*entry) for entry in zip(all_readings, files, names, strict=True)]
         readings, what = [reading for reading in all_readings if reading], "the annotation files"
     return found, readings[0], reader.check_all(readings, what), what
+
+
+def _read_stacks(reader, files, names, missing, extra):
+    """Return the points of all slices, from one file for each stack of so many slices."""
+    found, readings, rest = [], [], names
+    for file, n in track(files, "read points", len(files), "file"):
+        own, rest = rest[:n], rest[n:]
+        if file is None:
+            found += [ImagePoints(name, np.empty((0, 2))) for name in own]
+        else:
+            readings.append(reader.read(file))
+            found += _assign(readings[-1], file, own, missing, extra)
+    return found, readings, "the annotation files"
 
 
 def _assign(reading, file, names, missing, extra):
@@ -426,15 +484,6 @@ def _only(reading, file, name):
             "one, because there is a file per image. Use slices='merge' to join the points of an image's channels."
         )
     return reading.images[0]._replace(name=name)
-
-
-def _check_kinds(paths, headers):
-    kinds = [f"{(*header.shape, 1)[2]} channels of {header.dtype}" for header in headers]
-    other = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), None)
-    if other is not None:
-        raise ValueError(
-            f"`images` must be of one type; {paths[0]} has {kinds[0]} and {paths[other]} has {kinds[other]}. Convert them."
-        )
 
 
 def _shown(files):

@@ -11,6 +11,7 @@ import warnings
 import zlib
 from contextlib import contextmanager
 from math import prod
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,21 @@ _TRUST = "If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS. Or cut the pi
 _STACK = "Save each picture as a file, or read them with tifffile.imread and use the array."
 # pillow's modes -> number of channels (0: no channel axis) without transparency.
 _CHANNELS = {"1": 0, "L": 0, "LA": 0, "I": 0, "I;16": 0, "I;16B": 0, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3}
+# Files of microscopes and phones -> a package that converts them.
+FOREIGN = {
+    **dict.fromkeys((".czi", ".nd2", ".lif", ".oib", ".oif", ".vsi"), "bioio or Fiji (Bio-Formats)"),
+    **dict.fromkeys((".svs", ".ndpi", ".scn", ".mrxs", ".bif"), "openslide or QuPath"),
+    **dict.fromkeys((".heic", ".heif", ".avif"), "pillow-heif"),
+    **dict.fromkeys((".dcm", ".dicom"), "pydicom"),
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "rawpy"),
+}
+_MAGIC = {
+    b"ftypheic": "pillow-heif",
+    b"ftypheix": "pillow-heif",
+    b"ftypmif1": "pillow-heif",
+    b"ftypavif": "pillow-heif",
+}
+_MAGIC |= {b"ZISRAWFILE": "bioio or Fiji (Bio-Formats)"}
 _one_at_a_time = threading.Lock()
 # Errors that the decoders raise for damaged pictures.
 DAMAGE = (
@@ -48,24 +64,33 @@ class _RefusedError(ValueError):
     """Raised for a picture of an unsupported kind; the name of the file must be put in front of its message."""
 
 
-def read_header(path):
+def read_header(path, axis=None, alpha="raise"):
     """Return the `Header` of the pixels that `read_picture` returns, without decoding them."""
-    return _open(path, False, decode=False)
+    return _open(path, decode=False, axis=axis, alpha=alpha)
 
 
-def read_picture(path):
+def read_picture(path, axis=None, index=0, alpha="raise"):
     """Return the pixels of a picture; for a palette, return its colours.
 
     Pixels of 1 bit become 0 and 255. A photograph is rotated upright according to its EXIF data, because dots were
-    clicked on the upright picture. A damaged file raises an OSError and an unsupported kind of picture a ValueError;
-    both name the file.
+    clicked on the upright picture. `axis` is the axis of a stack along which the picture has the number `index`. `alpha`
+    says whether a transparent picture is rejected ("raise"), its alpha channel is left out ("drop"), or it is all that
+    is returned ("only"; None if there is none). A damaged file raises an OSError and an unsupported kind of picture a
+    ValueError; both name the file.
     """
-    return _open(path, False, decode=True)
+    return _open(path, axis=axis, index=index, alpha=alpha)
+
+
+def count_slices(path, axis):
+    """Return the number of slices of a stack along an axis; a picture that is no stack has one."""
+    if not _read_start(path).startswith(TIFF_MAGIC):
+        return 1
+    return _open(path, axis=axis, count=True)
 
 
 def read_channels(path):
     """Return the values of a label mask as they are stored: the indices of a palette, and all channels, alpha too."""
-    return _open(path, True, decode=True)
+    return _open(path, is_raw=True)
 
 
 def is_jpeg(path):
@@ -81,13 +106,19 @@ def without_warnings():
         yield caught
 
 
-def _open(path, is_raw, decode):
+def _open(path, *, is_raw=False, decode=True, alpha="raise", **stack):
     start = _read_start(path)
+    foreign = next((name for magic, name in _MAGIC.items() if magic in start[:16]), None)
+    if foreign or Path(path).suffix.lower() in FOREIGN:
+        package = FOREIGN.get(Path(path).suffix.lower(), foreign)
+        raise ValueError(
+            f"{path} cannot be read as a picture. Convert it to TIFF or PNG, for example with {package}."
+        )
     try:
         if start.startswith(TIFF_MAGIC):
             with open_tiff(path) as tiff:
-                return _read_tiff(tiff, is_raw, decode)
-        return _open_other(path, start, is_raw, decode)
+                return _read_tiff(tiff, is_raw, decode, alpha, **stack)
+        return _open_other(path, start, is_raw, decode, alpha)
     except (FileNotFoundError, PermissionError, ImportError, MemoryError):
         raise
     except _RefusedError as error:
@@ -107,7 +138,7 @@ def _read_start(path):
 # --- PNG, JPEG, BMP --------------------------------------------------------------------------------
 
 
-def _open_other(path, start, is_raw, decode):
+def _open_other(path, start, is_raw, decode, alpha):
     pillow = import_optional("PIL.Image", "Reading pictures")
     try:
         with without_warnings() as caught:
@@ -128,7 +159,7 @@ def _open_other(path, start, is_raw, decode):
                 (*size, channels) if channels else size, np.dtype(np.uint16 if is_deep else np.uint8)
             )
         pixels = _read_deep_png(path) if is_deep else _read_pixels(image, indices, turn)
-        return pixels if is_raw else _without_alpha(pixels, has_alpha=pixels.shape[2:] in {(2,), (4,)})
+        return pixels if is_raw else _without_alpha(pixels, pixels.shape[2:] in {(2,), (4,)}, alpha)
 
 
 def _check_kind(image):
@@ -175,14 +206,16 @@ def _read_deep_png(path):
         return imagecodecs.png_decode(file.read())
 
 
-def _without_alpha(pixels, has_alpha):
-    """Drop the last channel if it says that nothing is transparent."""
+def _without_alpha(pixels, has_alpha, alpha):
+    """Drop the last channel if it says that nothing is transparent, or as `alpha` says."""
     if not has_alpha:
-        return pixels
-    if (pixels[:, :, -1] != np.iinfo(pixels.dtype).max).any():
+        return None if alpha == "only" else pixels
+    if alpha == "only":
+        return pixels[:, :, -1]
+    if alpha == "raise" and (pixels[:, :, -1] != np.iinfo(pixels.dtype).max).any():
         raise _RefusedError(
             "is transparent in places, and the background is not known; expected an opaque picture. Flatten it onto "
-            "its background first."
+            "its background first, or pass alpha='roi' if only the opaque part counts."
         )
     return np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 2 else pixels[:, :, :-1])
 
@@ -203,11 +236,13 @@ def open_tiff(path):
         raise ValueError(str(error)) from error
 
 
-def _read_tiff(tiff, is_raw, decode):
+def _read_tiff(tiff, is_raw, decode, alpha="raise", axis=None, index=0, count=False):
     if len(tiff.series) != 1:
         raise _RefusedError(f"holds {len(tiff.series)} series of pictures; expected one. {_STACK}")
     series = tiff.series[0]
-    axes, lengths = _long_axes(series)
+    axes, lengths = _long_axes(series, axis)
+    if count:
+        return series.shape[series.axes.index(axis)] if axis in series.axes else 1
     _check_page(tiff, series.keyframe, is_raw)
     height, width = lengths[axes.index("Y")], lengths[axes.index("X")]
     channel_axis = 3 - axes.index("Y") - axes.index("X")
@@ -220,13 +255,30 @@ def _read_tiff(tiff, is_raw, decode):
         raise _RefusedError(f"holds pixels of type {dtype}; expected integers or real floats.")
     if not decode:
         return Header((height, width, n_kept) if n_kept > 1 else (height, width), dtype)
-    _check_segments(series, tiff.filehandle.size)
-    pixels = series.asarray().reshape(lengths)
+    pixels = _decode_slice(tiff, series, axis, index).reshape(lengths)
     if pixels.dtype == bool:
         pixels = pixels * np.uint8(255)
     if len(axes) == 3:
         pixels = np.moveaxis(pixels, channel_axis, 2)
-    return _without_alpha(np.ascontiguousarray(pixels, dtype=dtype), has_alpha and not is_raw)
+    pixels = np.ascontiguousarray(pixels, dtype=dtype)
+    return pixels if is_raw else _without_alpha(pixels, has_alpha, alpha)
+
+
+def _decode_slice(tiff, series, axis, index):
+    """Return the pixels of a series, or those of one slice along an axis."""
+    if axis is None or axis not in series.axes:
+        _check_segments(series, series.pages, tiff.filehandle.size)
+        return series.asarray()
+    if series.dataoffset is not None:  # in one piece: only the slice is read
+        dtype = series.dtype.newbyteorder(tiff.byteorder)
+        whole = np.memmap(tiff.filehandle.path, dtype, "r", series.dataoffset, series.shape)
+        return np.array(whole.take(index, series.axes.index(axis)))
+    lead = series.shape[: len(series.shape) - len(series.keyframe.shape)]
+    if prod(lead) != len(series.pages) or series.axes.index(axis) >= len(lead):
+        raise _RefusedError(f"has its slices along {axis} within its pages. {_STACK}")
+    numbers = np.arange(prod(lead)).reshape(lead).take(index, series.axes.index(axis)).ravel().tolist()
+    _check_segments(series, [series.pages[number] for number in numbers], tiff.filehandle.size)
+    return tiff.asarray(key=numbers, series=0)
 
 
 def _check_size(height, width, channels):
@@ -264,11 +316,11 @@ def _check_pages(path, start):
             page = read(offset)
 
 
-def _check_segments(series, end):
+def _check_segments(series, pages, end):
     """Reject strips and tiles that are not in the file, which tifffile would look for and fill with 0."""
     if series.dataoffset is not None:  # the pixels lie in one piece
         return
-    for page in series.pages:
+    for page in pages:
         n_segments = prod(series.keyframe.chunked)
         n_listed = 0 if page is None else len(page.dataoffsets)
         if n_listed < n_segments:
@@ -278,18 +330,20 @@ def _check_segments(series, end):
             raise ValueError("it ends before the last of its strips or tiles")
 
 
-def _long_axes(series):
-    """Return axes and lengths without axes of length 1, but always with height and width."""
+def _long_axes(series, axis=None):
+    """Return axes and lengths without axes of length 1 and the axis of slices, but always with height and width."""
     kept = [
-        (axis, length)
-        for axis, length in zip(series.axes, series.shape, strict=True)
-        if length > 1 or axis in "YX"
+        (name, length)
+        for name, length in zip(series.axes, series.shape, strict=True)
+        if (length > 1 or name in "YX") and name != axis
     ]
-    axes = "".join(axis for axis, _ in kept)
+    axes = "".join(name for name, _ in kept)
     if axes.replace("S", "C") not in {"YX", "YXC", "CYX"}:
         shape = " x ".join(str(length) for _, length in kept)
+        slices = next((name for name in axes if name not in "YXSC"), None)
+        remedy = f"Pass stack_axis={slices!r} to take its slices as pictures. " if slices and not axis else ""
         raise _RefusedError(
-            f"is a stack of {shape} along the axes {axes}; expected one picture per file. {_STACK}"
+            f"is a stack of {shape} along the axes {axes}; expected one picture per file. {remedy}{_STACK}"
         )
     return axes, tuple(length for _, length in kept)
 

@@ -6,6 +6,10 @@ import json
 import pytest
 from typed import SHAPE, TINY, run
 
+from skcount import load
+from skcount.datasets import make_cells
+from skcount.io import save_points
+
 
 @pytest.fixture
 def turned(folder, tmp_path):
@@ -95,3 +99,37 @@ def test_fit_says_which_labels_it_counts(folder, tmp_path):
         f"Labels that are counted: cell ({len(rows) - 1 - n_dust}); left out: dust ({n_dust})."
         in result.stdout
     )
+
+
+def test_a_stack_is_read_along_the_axis_that_the_error_names(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    X, points = make_cells(5, image_shape=(40, 48), random_state=0, return_X_y=True)
+    tifffile.imwrite(tmp_path / "movie.tif", X[..., 0], imagej=True, metadata={"axes": "TYX"})
+    save_points(tmp_path / "movie.csv", points, format="imagej")
+    paths = tmp_path / "movie.tif", tmp_path / "movie.csv"
+    refused = run("fit", *paths, *TINY, "--out", tmp_path / "m.skcount")
+    assert refused.exit_code == 1
+    assert "--stack-axis T" in refused.stderr
+    options = ["--stack-axis", "T"]
+    assert run("fit", *paths, *TINY, *options, "--out", tmp_path / "m.skcount").exit_code == 0
+    counted = run("predict", tmp_path / "m.skcount", paths[0], *options)
+    assert counted.exit_code == 0, counted.stderr
+    assert [line.split(",")[0] for line in counted.stdout.splitlines()[1:]] == [
+        f"movie.tif:{i}" for i in range(1, 6)
+    ]
+
+
+def test_a_model_is_trained_further(folder, tmp_path):
+    paths = folder / "pictures", folder / "cells.csv"
+    start = ["--continue", folder / "model.skcount"]
+    result = run("fit", *paths, *TINY, *start, "--out", tmp_path / "better.skcount", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["n_epochs"] == 2
+    better = load(tmp_path / "better.skcount")
+    assert (better.warm_start, better.diameter_) == (False, load(folder / "model.skcount").diameter_)
+    text = run("fit", *paths, *TINY, *start, "--out", tmp_path / "better.skcount").stdout
+    assert "may have been trained on some of these images; their errors may be too small." in text
+    for option in (["--sigma", 3], ["--diameter", 9], ["--architecture", "unet"], ["--refit"]):
+        refused = run("fit", *paths, *start, *option, "--out", tmp_path / "other.skcount")
+        assert refused.exit_code == 2
+        assert f"{option[0]} cannot be used with --continue" in refused.stderr
