@@ -26,10 +26,10 @@ from 0. Without --csv, the table is printed."""
 @click.option("--points", metavar="CSV", help="Write the positions of the objects to this file.")
 @click.option(
     "--points-format",
-    type=click.Choice(["imagej", "napari"]),
+    type=click.Choice(["imagej", "napari", "geojson"]),
     default="imagej",
-    help="Format of --points: an ImageJ results table with the names of the images, or a napari points layer with "
-    "their numbers.",
+    help="Format of --points: an ImageJ results table with the names of the images, a napari points layer with "
+    "their numbers, or GeoJSON in the coordinates of the map if the images are GeoTIFF.",
 )
 @click.option(
     "--overlay",
@@ -49,6 +49,10 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     for path in filter(None, (csv, points)):
         check_target(path)  # before counting, which takes long
     data = open_data(paths, reading, with_points=False)
+    if points is not None and points_format == "geojson" and None in data.get("geo", [None]):
+        raise ValueError(
+            "--points-format geojson needs GeoTIFF pictures, which say where they are on the globe."
+        )
     from skcount import load
     from skcount.io import save_points
 
@@ -61,8 +65,8 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     if csv is not None:
         write_csv(csv, table)
     if points is not None:
-        names = data.names if points_format == "imagej" else None
-        save_points(points, places, names, format=points_format)
+        names = None if points_format == "napari" else data.names
+        save_points(points, places, names, format=points_format, geo=data.get("geo"))
     if csv is None and not as_json:
         click.echo(table, nl=False)
         return

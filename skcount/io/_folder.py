@@ -25,7 +25,7 @@ from skcount.io._annotations import (
     plain_name,
     refuse_unpaired,
 )
-from skcount.io._folder_store import AlphaStore, FolderStore, RegionStore
+from skcount.io._folder_store import ZARR, AlphaStore, FolderStore, RegionStore
 from skcount.io._pictures import FOREIGN, SUFFIXES, count_slices
 from skcount.points import PointAnnotations
 
@@ -126,6 +126,8 @@ def load_folder(
             The names of the picture files.
         labels : dict of str to int
             The number of points with each label, those that were left out too.
+        geo : list of GeoTransform or None
+            The place of each picture on the globe, if it is a GeoTIFF, for :func:`save_points`.
         roi : ImageSet, ndarray or None
             The regions of interest, if `roi` or ``alpha="roi"`` was passed; `images` has them too.
         groups, perspective : None
@@ -215,6 +217,7 @@ def load_folder(
         points=annotations,
         names=names,
         labels=labels,
+        geo=source.geo,
         groups=None,
         roi=image_set.roi,
         perspective=None,
@@ -245,7 +248,7 @@ def _find_images(images, image_pattern, points_pattern):
     """Return the paths of the pictures, sorted by name unless they are a list."""
     if isinstance(images, str | os.PathLike):
         found = sorted(_find(images), key=_natural)
-        paths = [path for path in found if path.suffix.lower() in SUFFIXES]
+        paths = [path for path in found if path.suffix.lower() in (*SUFFIXES, ZARR)]
         _tell_foreign([path for path in found if path.suffix.lower() in FOREIGN], paths)
         paths = [path for path in paths if image_pattern.fits_better(path, points_pattern)]
     else:
@@ -293,19 +296,24 @@ def _find(files):
     """Return the paths of all files in a folder, of a pattern, or in a list."""
     if not isinstance(files, str | os.PathLike):
         paths = [_absolute(path) for path in files]
-        absent = [path for path in paths if not path.is_file()]
+        absent = [path for path in paths if not _is_picture(path)]
         if absent:
             raise FileNotFoundError(
                 f"There is no file {absent[0]}; {len(absent)} of {len(paths)} are missing."
             )
         return paths
     path = _absolute(files)
-    if path.is_dir():
-        return [p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")]
-    found = [path] if path.is_file() else [Path(p) for p in glob.glob(str(path), recursive=True)]
+    if path.is_dir() and path.suffix != ZARR:
+        return [p for p in path.iterdir() if _is_picture(p) and not p.name.startswith(".")]
+    found = [path] if path.exists() else [Path(p) for p in glob.glob(str(path), recursive=True)]
     if not found:
         raise FileNotFoundError(f"There is no folder {path}, and no file that matches it as a pattern.")
-    return [p for p in found if p.is_file()]
+    return [p for p in found if _is_picture(p)]
+
+
+def _is_picture(path):
+    """Return whether a path is a file, or a folder that holds one picture."""
+    return path.is_file() or (path.suffix == ZARR and path.is_dir())
 
 
 def _names_of(paths):

@@ -6,9 +6,12 @@ import numpy as np
 
 from skcount._progress import track
 from skcount.images import ImageStore
-from skcount.io._pictures import read_header, read_picture
+from skcount.io._pictures import Header, open_picture, read_header, read_picture
 from skcount.io._stamp import check_stamp, file_stamp
+from skcount.io._windows import ZarrWindows
 
+LARGE = 2**26  # bytes of pixels: larger pictures are read by windows
+ZARR = ".zarr"
 HALF = 0.5  # of the largest value of an alpha channel: more is opaque
 
 
@@ -21,7 +24,7 @@ class FolderStore(ImageStore):
     def __init__(self, paths, axis=None, slices=None, alpha="raise"):
         self.axis, self.alpha = axis, alpha
         files = list(dict.fromkeys(paths))
-        headers = {path: read_header(path, axis, alpha) for path in track(files, "look", len(files))}
+        headers = {path: _read_header(path, axis, alpha) for path in track(files, "look", len(files))}
         headers = [headers[path] for path in paths]
         _check_kinds(paths, headers)
         self.paths = [str(path) for path in paths]
@@ -29,14 +32,34 @@ class FolderStore(ImageStore):
         self.stamps = [file_stamp(path) for path in paths]
         self.shapes = np.array([header.shape for header in headers], dtype=np.int64)
         self.dtype = headers[0].dtype
+        self.geo = [header.geo for header in headers]
 
     def read(self, number):
         """Return picture `number`."""
         return self._read(number, self.alpha)
 
+    def open(self, number):
+        """Return picture `number` for reading windows of it: only the tiles under them, if it is large."""
+        if self._last[0] != number:
+            shape, path = tuple(self.shapes[number].tolist()), self.paths[number]
+            n_bytes = np.prod(shape, dtype=np.float64) * self.dtype.itemsize
+            is_plain = type(self) is FolderStore and self.axis is None and self.alpha == "raise"
+            if is_plain and (n_bytes > LARGE or path.endswith(ZARR)):
+                check_stamp(path, self.stamps[number])
+                is_zarr = path.endswith(ZARR)
+                self._last = (
+                    number,
+                    ZarrWindows(path) if is_zarr else open_picture(path, Header(shape, self.dtype)),
+                )
+            else:
+                self._last = number, self.read(number)
+        return self._last[1]
+
     def _read(self, number, alpha):
         path = self.paths[number]
         check_stamp(path, self.stamps[number])
+        if path.endswith(ZARR):
+            return np.asarray(ZarrWindows(path))
         return read_picture(path, self.axis, self.slices[number], alpha)
 
     def describe(self):
@@ -48,7 +71,7 @@ class FolderStore(ImageStore):
         kept = index.tolist() or [0]  # an empty set needs one picture for its shape and type
         packed = type(self).__new__(type(self))
         vars(packed).update(self.__getstate__())
-        for name in ("paths", "slices", "stamps"):
+        for name in ("paths", "slices", "stamps", "geo"):
             setattr(packed, name, [getattr(self, name)[number] for number in kept])
         packed.shapes = self.shapes[kept]
         return packed, np.arange(len(index), dtype=np.int64)
@@ -80,6 +103,13 @@ class RegionStore(FolderStore):
         """Return the region in picture `number`."""
         pixels = self._read(number, "raise") > 0
         return pixels if pixels.ndim == 2 else pixels.any(axis=2)
+
+
+def _read_header(path, axis, alpha):
+    if path.suffix == ZARR:
+        windows = ZarrWindows(path)
+        return Header(windows.shape, windows.dtype)
+    return read_header(path, axis, alpha)
 
 
 def _check_kinds(paths, headers):

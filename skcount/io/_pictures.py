@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skcount._optional import import_optional
+from skcount.io._geo import GeoTransform, read_geo_tags
+from skcount.io._windows import open_windows
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
@@ -54,10 +56,11 @@ DAMAGE = (
 
 
 class Header(NamedTuple):
-    """The shape, (height, width) or (height, width, n_channels), and the type of the pixels of a picture."""
+    """The shape, (height, width) or (height, width, n_channels), the type of the pixels, and the place of a picture."""
 
     shape: tuple
     dtype: np.dtype
+    geo: GeoTransform | None = None
 
 
 class _RefusedError(ValueError):
@@ -79,6 +82,16 @@ def read_picture(path, axis=None, index=0, alpha="raise"):
     ValueError; both name the file.
     """
     return _open(path, axis=axis, index=index, alpha=alpha)
+
+
+def open_picture(path, header):
+    """Return a picture for reading windows of it, or all of its pixels if its format does not allow it."""
+    if _read_start(path).startswith(TIFF_MAGIC):
+        with open_tiff(path) as tiff:
+            windows = open_windows(tiff, header)
+        if windows is not None:
+            return windows
+    return read_picture(path)
 
 
 def count_slices(path, axis):
@@ -254,7 +267,8 @@ def _read_tiff(tiff, is_raw, decode, alpha="raise", axis=None, index=0, count=Fa
     if dtype.kind not in "uif":
         raise _RefusedError(f"holds pixels of type {dtype}; expected integers or real floats.")
     if not decode:
-        return Header((height, width, n_kept) if n_kept > 1 else (height, width), dtype)
+        shape = (height, width, n_kept) if n_kept > 1 else (height, width)
+        return Header(shape, dtype, read_geo_tags(series.keyframe.tags))
     pixels = _decode_slice(tiff, series, axis, index).reshape(lengths)
     if pixels.dtype == bool:
         pixels = pixels * np.uint8(255)

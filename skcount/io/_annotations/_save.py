@@ -1,6 +1,7 @@
-"""`save_points`, the inverse of `read_points`: CSV that napari or ImageJ can open."""
+"""`save_points`, the inverse of `read_points`: CSV that napari or ImageJ can open, and GeoJSON for maps."""
 
 import csv
+import json
 import os
 from collections.abc import Iterable
 from io import StringIO
@@ -8,6 +9,7 @@ from io import StringIO
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skcount._files import check_target, replacing
+from skcount.io._geo import GeoTransform, to_geojson
 from skcount.points import check_points
 
 
@@ -16,12 +18,13 @@ from skcount.points import check_points
         "path": [str, os.PathLike],
         "points": "no_validation",
         "names": [Iterable, None],
-        "format": [StrOptions({"napari", "imagej"})],
+        "format": [StrOptions({"napari", "imagej", "geojson"})],
+        "geo": [list, tuple, None],
     },
     prefer_skip_nested_validation=True,
 )
-def save_points(path, points, names=None, *, format="napari"):  # noqa: A002 - the word that users look for
-    """Write points to a CSV file that napari or ImageJ can open and :func:`read_points` reads back exactly.
+def save_points(path, points, names=None, *, format="napari", geo=None):  # noqa: A002 - the word that users look for
+    """Write points to a CSV file that napari or ImageJ can open and :func:`read_points` reads back, or as GeoJSON.
 
     The file appears under its name only when it is complete and on the disk. An existing file is replaced.
 
@@ -34,11 +37,14 @@ def save_points(path, points, names=None, *, format="napari"):  # noqa: A002 - t
         ``[points]``.
     names : sequence of str or None, default=None
         Names of the images, for ImageJ. If None, images are numbered as slices of a stack.
-    format : {"napari", "imagej"}, default="napari"
+    format : {"napari", "imagej", "geojson"}, default="napari"
         - "napari": the columns ``index``, ``axis-0`` and ``axis-1`` of a points layer; with several images ``axis-0``
           is the number of the image from 0, as for a stack.
         - "imagej": a results table with the columns ``X`` and ``Y``; with names also ``Label``, and with several images
           without names ``Slice``, from 1.
+        - "geojson": points in the coordinates of a map, for QGIS and others, with the name of the image; needs `geo`.
+    geo : sequence of GeoTransform, or None, default=None
+        The place of each image, from :func:`load_folder`, for "geojson". All must have one coordinate system.
 
     Raises
     ------
@@ -79,8 +85,11 @@ def save_points(path, points, names=None, *, format="napari"):  # noqa: A002 - t
         raise ValueError("`points` must have at least one image; got none.")
     names = _check_names(names, len(points), format)
     text = StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(_napari_rows(points) if format == "napari" else _imagej_rows(points, names))
+    if format == "geojson":
+        json.dump(to_geojson(points, names, _check_geo(geo, len(points))), text)
+    else:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows(_napari_rows(points) if format == "napari" else _imagej_rows(points, names))
     with replacing(check_target(path)) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
 
@@ -95,13 +104,27 @@ def _check_names(names, n_images, format):  # noqa: A002
     names = [str(name) for name in names]
     if len(names) != n_images or len(set(names)) != n_images:
         raise ValueError(f"`names` must be {n_images} different names, one per image; got {names!r:.80}.")
-    for name in names:
+    for name in names if format == "imagej" else ():
         if not name or name != name.strip() or ":" in name or "\0" in name or len(name.splitlines()) > 1:
             raise ValueError(
                 f"`names` must not be empty or have colons, line breaks, or blanks at the start or end; got {name!r}. "
                 "ImageJ ends a label at a colon."
             )
     return names
+
+
+def _check_geo(geo, n_images):
+    """Return the place of each image; reject images without one, and several coordinate systems."""
+    if geo is None or len(geo) != n_images or not all(isinstance(each, GeoTransform) for each in geo):
+        n_known = sum(isinstance(each, GeoTransform) for each in geo or ())
+        raise ValueError(
+            f"`geo` must be the GeoTransform of each of the {n_images} images; got {n_known}. Read GeoTIFF pictures with "
+            "load_folder, and pass its `geo`."
+        )
+    systems = {each.epsg for each in geo}
+    if len(systems) > 1:
+        raise ValueError(f"`geo` must have one coordinate system; got EPSG {', '.join(map(str, systems))}.")
+    return geo
 
 
 def _napari_rows(points):
