@@ -179,8 +179,8 @@ def test_other_zarr_is_refused(tmp_path, zarr):
         ValueError, match=r"deep.zarr must have shape \(height, width\) or .* got \(2, 3, 4, 5\)"
     ):
         load_folder(tmp_path / "deep.zarr")
-    with pytest.raises(ValueError, match="group.zarr must be a zarr array or an OME-Zarr picture"):
+    with pytest.raises(ValueError, match=r"group.zarr must be a zarr array or an OME-Zarr picture"):
         load_folder(tmp_path / "group.zarr")
     for name in ("empty", "bad"):
-        with pytest.raises(OSError, match=f"{name}.zarr cannot be read as zarr"):
+        with pytest.raises(OSError, match=rf"{name}.zarr cannot be read as zarr"):
             load_folder(tmp_path / f"{name}.zarr")
