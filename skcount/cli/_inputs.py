@@ -164,6 +164,7 @@ def open_data(paths, reading, with_points=True):
             reading["where"] = _join_values(reading["where"])
         return load_folder(images, points, **reading)
     roi = reading.pop("roi", None)
+    reading.pop("damaged", None)
     if reading:
         option = next(iter(reading)).replace("_", "-")
         raise click.UsageError(f"--{option} cannot be used with {images}, which holds its own points.")

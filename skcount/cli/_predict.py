@@ -48,7 +48,9 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     """Count the objects in images with a model that was written by fit."""
     for path in filter(None, (csv, points)):
         check_target(path)  # before counting, which takes long
-    data = open_data(paths, reading, with_points=False)
+    data = open_data(
+        paths, reading | {"damaged": "skip" if reading["roi"] is None else None}, with_points=False
+    )
     if points is not None and points_format == "geojson" and None in data.get("geo", [None]):
         raise ValueError(
             "--points-format geojson needs GeoTIFF pictures, which say where they are on the globe."
@@ -60,8 +62,16 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     if tile_size is not None:
         regressor.set_params(tile_size=tile_size)
     folder = overlay and check_folder(overlay, paths[0], "--overlay")
-    counts, places = _predict(regressor, data, points is not None, folder)
-    table = to_csv(["image", "count"], zip(data.names, counts, strict=True))
+    errors = _find_damaged(data)
+    good = [index for index in range(len(data.names)) if index not in errors]
+    found, found_places = _predict(regressor, data, good, points is not None, folder)
+    counts, places = [None] * len(data.names), [[]] * len(data.names)
+    for index, count, place in zip(good, found, found_places, strict=True):
+        counts[index], places[index] = count, place
+    names, errors = list(data.names), {data.names[index]: error for index, error in errors.items()}
+    for name, error in data.get("damaged", {}).items():
+        names, counts, errors = [*names, name], [*counts, None], errors | {name: error}
+    table = _to_table(names, counts, errors)
     if csv is not None:
         write_csv(csv, table)
     if points is not None:
@@ -69,32 +79,63 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
         save_points(points, places, names, format=points_format, geo=data.get("geo"))
     if csv is None and not as_json:
         click.echo(table, nl=False)
-        return
-    images = [{"image": name, "count": count} for name, count in zip(data.names, counts, strict=True)]
-    text = [f"{sum(counts):.1f} objects in {quantity(len(counts), 'image')}."]
-    written = {"Table": csv, "Points": points, "Overlays": overlay}
-    text += [f"{name}: {path}" for name, path in written.items() if path]
-    report(as_json, {"images": images, "csv": csv, "points": points, "overlay": overlay}, "\n".join(text))
+    else:
+        images = [
+            {"image": name, "count": count} | ({"error": errors[name]} if name in errors else {})
+            for name, count in zip(names, counts, strict=True)
+        ]
+        text = [f"{sum(found):.1f} objects in {quantity(len(found), 'image')}."]
+        written = {"Table": csv, "Points": points, "Overlays": overlay}
+        text += [f"{name}: {path}" for name, path in written.items() if path]
+        report(as_json, {"images": images, "csv": csv, "points": points, "overlay": overlay}, "\n".join(text))
+    if errors:
+        raise click.ClickException(
+            f"{quantity(len(errors), 'image')} could not be read: {next(iter(errors.values()))}"
+        )
 
 
-def _predict(regressor, data, with_points, folder):
-    """Return the counts, and the points if asked for, and draw the overlays if there is a folder for them."""
+def _find_damaged(data):
+    """Return the message about each picture that cannot be read, by its position; reading costs little of the time."""
+    from skcount._progress import track
+
+    errors = {}
+    for index in track(range(len(data.names)), "check", len(data.names)):
+        try:
+            data.images.store.open(index)
+        except OSError as error:
+            errors[index] = " ".join(str(error).split())
+    return errors
+
+
+def _to_table(names, counts, errors):
+    """Return the table of counts, with a column of errors if there are any."""
+    if not errors:
+        return to_csv(["image", "count"], zip(names, counts, strict=True))
+    rows = [
+        (name, "" if count is None else count, errors.get(name, ""))
+        for name, count in zip(names, counts, strict=True)
+    ]
+    return to_csv(["image", "count", "error"], rows)
+
+
+def _predict(regressor, data, chosen, with_points, folder):
+    """Return counts and points of the chosen images, and draw the overlays if there is a folder for them."""
     import numpy as np
 
     from skcount.cli._pictures import draw_overlay
 
-    images = data.images
+    images = data.images[chosen]
     if not (with_points or folder):
-        return regressor.predict(images).tolist(), None
+        return regressor.predict(images).tolist() if chosen else [], [[]] * len(chosen)
     counts, places = [], []
     files = _overlay_names(data.names)
     for index, density in enumerate(regressor.iter_density(images)):
         roi, perspective = side_map(images.roi, index), side_map(images.perspective, index)
         counts.append(float(density.sum(dtype=np.float64)))
-        if with_points:
-            places += regressor.density_.inverse_transform([density], roi, perspective)
+        placed = regressor.density_.inverse_transform([density], roi, perspective) if with_points else [[]]
+        places += placed
         if folder:
-            draw_overlay(folder / files[index], images[index], density, roi)
+            draw_overlay(folder / files[chosen[index]], images[index], density, roi)
     return counts, places
 
 

@@ -25,7 +25,7 @@ from skcount.io._annotations import (
     plain_name,
     refuse_unpaired,
 )
-from skcount.io._folder_store import ZARR, AlphaStore, FolderStore, RegionStore
+from skcount.io._folder_store import ZARR, AlphaStore, FolderStore, RegionStore, find_damaged
 from skcount.io._pictures import FOREIGN, SUFFIXES, count_slices
 from skcount.points import PointAnnotations
 
@@ -41,6 +41,7 @@ from skcount.points import PointAnnotations
         "alpha": [StrOptions({"raise", "drop", "roi"})],
         "roi": [str, os.PathLike, Iterable, None],
         "roi_pattern": [str],
+        "damaged": [StrOptions({"raise", "skip"})],
         **MATCH_PARAMETERS,
         "allow_empty": ["boolean"],
         "return_X_y": ["boolean"],
@@ -58,6 +59,7 @@ def load_folder(
     alpha="raise",
     roi=None,
     roi_pattern="{}",
+    damaged="raise",
     missing="raise",
     extra="raise",
     outside="raise",
@@ -97,6 +99,9 @@ def load_folder(
         name. Objects are counted where they are not black.
     roi_pattern : str, default="{}"
         The names of the pictures of regions, as for `points_pattern`.
+    damaged : {"raise", "skip"}, default="raise"
+        If a picture cannot be opened, raise an error, or leave it out and list it in `damaged`. Damage that only shows
+        when pixels are read is an error later. "skip" needs `points` to be None.
     missing : {"raise", "empty"}, default="raise"
         If an image has no annotations, raise an error, or return no points for it.
     extra : {"raise", "ignore"}, default="raise"
@@ -126,6 +131,8 @@ def load_folder(
             The names of the picture files.
         labels : dict of str to int
             The number of points with each label, those that were left out too.
+        damaged : dict of str to str
+            The pictures that were left out, with the message about each.
         geo : list of GeoTransform or None
             The place of each picture on the globe, if it is a GeoTIFF, for :func:`save_points`.
         roi : ImageSet, ndarray or None
@@ -183,7 +190,13 @@ def load_folder(
     validate_parameter_constraints(READ_PARAMETERS, read_options, "load_folder")
     reader = PointReader(format, **read_options)
     patterns = _Pattern("image_pattern", image_pattern), _Pattern("points_pattern", points_pattern)
-    paths = _find_images(images, *patterns)
+    paths, unread = _find_images(images, *patterns), {}
+    if damaged == "skip":
+        if points is not None or roi is not None:
+            raise ValueError(
+                "`damaged` must be 'raise' if points or regions of interest belong to the pictures."
+            )
+        paths, unread = _leave_out_damaged(paths, stack_axis, alpha)
     files = None if points is None else _find_points(points, format, *patterns)
     if isinstance(files, list):
         is_inside = format is not None and bool(FORMATS[format].pictures)
@@ -191,16 +204,7 @@ def load_folder(
     if roi is not None and alpha == "roi":
         raise ValueError("`roi` must be None with alpha='roi'; use one of them.")
     regions = None if roi is None else _find_regions(roi, roi_pattern, paths, patterns[0])
-    names, slices = _names_of(paths), None
-    if stack_axis is not None:
-        n_slices = [count_slices(path, stack_axis) for path in paths]
-        names, slices, paths, files, regions = _split_stacks(n_slices, names, paths, files, regions)
-    source = FolderStore(paths, stack_axis, slices, "raise" if alpha == "raise" else "drop")
-    if alpha == "roi":
-        regions = ImageSet(AlphaStore(paths, stack_axis, slices))
-    elif regions is not None:
-        regions = ImageSet(RegionStore(regions))
-        regions = regions[0] if len(regions) == 1 else regions
+    source, regions, names, files = _open_source(paths, files, regions, stack_axis, alpha)
     annotations, labels = None, {}
     if files is not None:
         found, reading, labels, what = _read(reader, files, names, missing, extra)
@@ -217,6 +221,7 @@ def load_folder(
         points=annotations,
         names=names,
         labels=labels,
+        damaged=unread,
         geo=source.geo,
         groups=None,
         roi=image_set.roi,
@@ -242,6 +247,31 @@ class _Pattern:
     def fits_better(self, path, other):
         """Return whether a file matches, and the other pattern does not match or has less fixed text."""
         return self.key(path) is not None and (other.key(path) is None or len(self.text) >= len(other.text))
+
+
+def _leave_out_damaged(paths, axis, alpha):
+    """Return the paths of the pictures that can be opened, and the message about each other one by its name."""
+    names = _names_of(paths)
+    unread = find_damaged(paths, axis, "raise" if alpha == "raise" else "drop")
+    if len(unread) == len(paths):
+        raise OSError(f"None of the {len(paths)} pictures can be read: {unread[0]}")
+    kept = [path for number, path in enumerate(paths) if number not in unread]
+    return kept, {names[number]: message for number, message in unread.items()}
+
+
+def _open_source(paths, files, regions, axis, alpha):
+    """Return the store of the pictures or slices, their regions and names, and their annotation files."""
+    names, slices = _names_of(paths), None
+    if axis is not None:
+        n_slices = [count_slices(path, axis) for path in paths]
+        names, slices, paths, files, regions = _split_stacks(n_slices, names, paths, files, regions)
+    source = FolderStore(paths, axis, slices, "raise" if alpha == "raise" else "drop")
+    if alpha == "roi":
+        regions = ImageSet(AlphaStore(paths, axis, slices))
+    elif regions is not None:
+        regions = ImageSet(RegionStore(regions))
+        regions = regions[0] if len(regions) == 1 else regions
+    return source, regions, names, files
 
 
 def _find_images(images, image_pattern, points_pattern):

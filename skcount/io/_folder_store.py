@@ -105,6 +105,17 @@ class RegionStore(FolderStore):
         return pixels if pixels.ndim == 2 else pixels.any(axis=2)
 
 
+def find_damaged(paths, axis, alpha):
+    """Return the message about each picture whose header cannot be read, by its position."""
+    messages = {}
+    for number, path in enumerate(paths):
+        try:
+            _read_header(path, axis, alpha)
+        except OSError as error:
+            messages[number] = " ".join(str(error).split())
+    return messages
+
+
 def _read_header(path, axis, alpha):
     if path.suffix == ZARR:
         windows = ZarrWindows(path)

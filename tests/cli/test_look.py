@@ -133,3 +133,44 @@ def test_a_model_is_trained_further(folder, tmp_path):
         refused = run("fit", *paths, *start, *option, "--out", tmp_path / "other.skcount")
         assert refused.exit_code == 2
         assert f"{option[0]} cannot be used with --continue" in refused.stderr
+
+
+def test_a_picture_without_a_readable_header_costs_only_its_own_row(folder, tmp_path):
+    for number in range(3):
+        content = (folder / "pictures" / f"cell{number}.png").read_bytes()
+        (tmp_path / f"cell{number}.png").write_bytes(content[: 20 if number == 1 else None])
+    result = run("predict", folder / "model.skcount", tmp_path, "--csv", tmp_path / "counts.csv")
+    assert result.exit_code == 1
+    rows = list(csv.DictReader((tmp_path / "counts.csv").read_text().splitlines()))
+    assert [(row["image"], bool(row["count"]), bool(row["error"])) for row in rows] == [
+        ("cell0.png", True, False), ("cell2.png", True, False), ("cell1.png", False, True)
+    ]  # fmt: skip
+    for number in (0, 2):
+        (tmp_path / f"cell{number}.png").unlink()
+    assert "None of the 1 pictures can be read" in run("predict", folder / "model.skcount", tmp_path).stderr
+
+
+@pytest.mark.parametrize("outputs", [[], ["--csv", "--points", "--overlay"]])
+def test_a_damaged_picture_costs_only_its_own_row(folder, tmp_path, outputs):
+    for number in range(4):
+        content = (folder / "pictures" / f"cell{number}.png").read_bytes()
+        (tmp_path / f"cell{number}.png").write_bytes(content[: len(content) // 2] if number == 2 else content)
+    written = {"--csv": "counts.csv", "--points": "points.csv", "--overlay": "overlays"}
+    options = [word for name in outputs for word in (name, tmp_path / written[name])]
+    result = run("predict", folder / "model.skcount", f"{tmp_path}/cell*.png", *options)
+    assert result.exit_code == 1
+    assert "1 image could not be read:" in result.stderr
+    assert "cell2.png cannot be read as a picture" in result.stderr
+    table = (tmp_path / "counts.csv").read_text() if outputs else result.stdout
+    rows = list(csv.DictReader(table.splitlines()))
+    whole = run("predict", folder / "model.skcount", *[f"{folder}/pictures/cell[013].png"]).stdout
+    expected = {row["image"]: row["count"] for row in csv.DictReader(whole.splitlines())}
+    assert {row["image"]: row["count"] for row in rows} == expected | {"cell2.png": ""}
+    assert [bool(row["error"]) for row in rows] == [False, False, True, False]
+    if outputs:
+        names = sorted(path.name for path in (tmp_path / "overlays").iterdir())
+        assert names == ["cell0_overlay.png", "cell1_overlay.png", "cell3_overlay.png"]
+        points = list(csv.DictReader((tmp_path / "points.csv").read_text().splitlines()))
+        assert "cell2.png" not in {row["Label"] for row in points}
+    as_json = run("predict", folder / "model.skcount", f"{tmp_path}/cell*.png", "--json")
+    assert json.loads(as_json.stdout)["images"][2]["count"] is None
