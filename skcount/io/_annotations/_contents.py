@@ -89,6 +89,8 @@ class Contents:
         values = _take(fields, name, "slice_column")
         try:
             slices = np.array([float(value) for value in values])
+            if not np.isfinite(slices).all():
+                raise ValueError
         except ValueError:
             raise ValueError(
                 f"{name!r} must number the slices; got {values[0]!r:.60}. If it names images, use `image_column`."

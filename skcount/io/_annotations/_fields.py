@@ -96,10 +96,12 @@ def _is_measured(name, values, meaning):
 
 
 def _as_numbers(values):
+    """Return the numbers that texts hold; None if any of them holds something else."""
     try:
-        return np.array([float(value) for value in values])
+        numbers = np.array([float(value) for value in values])
     except ValueError:
         return None
+    return numbers if np.isfinite(numbers).all() else None
 
 
 def _describe(name, values, meaning, options):
