@@ -38,8 +38,9 @@ def draw_annotations(path, images, points, names, max_images):
 
     from skcount.plotting import AnnotationDisplay
 
-    side = 4 * np.ceil(np.sqrt(min(max_images, len(images))))
-    figure = _new_figure((side, side), layout="constrained")
+    n_shown = min(max_images, len(images))
+    n_columns = np.ceil(np.sqrt(n_shown))
+    figure = _new_figure((4 * n_columns, 4.2 * np.ceil(n_shown / n_columns)), layout="constrained")
     display = AnnotationDisplay.from_points(images, points, names, max_images=max_images, figure=figure)
     _save(figure, path)
     return display

@@ -35,6 +35,17 @@ def test_narrow_grey_images_pass_with_a_channel_axis_or_if_they_are_few_pixels()
     assert check_images(np.ones((1, 8, 9, 3))).n_channels == 3
 
 
+@pytest.mark.parametrize("n_channels", [1, 3, 4])
+def test_a_list_of_images_with_their_channels_first_is_refused(n_channels):
+    images = [np.zeros((n_channels, 16, 20)), np.zeros((n_channels, 30, 20))]
+    with pytest.raises(
+        ValueError, match=r"looks like channels first.* Pass \[np.moveaxis\(x, 0, 2\) for x in X\]"
+    ):
+        ImageSet(images)
+    assert ImageSet([np.moveaxis(x, 0, 2) for x in images]).n_channels == n_channels
+    assert len(ImageSet([np.zeros((3, 8, 9))])) == 1  # too small to tell
+
+
 def test_tables_are_told_from_images():
     pandas = pytest.importorskip("pandas")
     table = np.ones((3, 4))

@@ -263,3 +263,24 @@ def test_each_image_may_have_its_own_region_and_a_set_of_masks_is_checked_as_a_l
 def test_the_last_number_below_the_border_is_inside_the_last_pixel():
     edge = np.nextafter(0.5, 0)
     assert PointAnnotations([[(edge, edge)]]).inside((1, 1), [[True]]).counts.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "columns", [["row", "col"], ["y", "x"], ["x", "y"], ["X", "Y"], ["col", "row"], ["column", "row"]]
+)
+def test_columns_of_a_data_frame_are_found_by_their_names(columns):
+    pandas = pytest.importorskip("pandas")
+    values = {"row": [1.0, 2], "y": [1.0, 2], "col": [3.0, 4], "column": [3.0, 4], "x": [3.0, 4]}
+    frame = pandas.DataFrame({name: values[name.lower()] for name in columns})
+    assert PointAnnotations([frame])[0].tolist() == [[1, 3], [2, 4]]
+    assert PointAnnotations([pandas.DataFrame([[1, 3], [2, 4]])])[0].tolist() == [[1, 3], [2, 4]]
+
+
+def test_a_data_frame_with_other_columns_is_refused():
+    pandas = pytest.importorskip("pandas")
+    for columns in (["lat", "lon"], ["y", "x", "class"], ["x", "x2"]):
+        frame = pandas.DataFrame([[1] * len(columns)], columns=columns)
+        with pytest.raises(
+            ValueError, match=r"The points of image 0 are a data frame with the columns '.*to_numpy"
+        ):
+            PointAnnotations([frame])

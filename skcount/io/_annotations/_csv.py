@@ -63,6 +63,10 @@ _LABEL_NAMES = (
     ),
     *("label_name", "tool_label"),
 )
+_NUMBERING = {
+    "POSITION_X",
+    "centroid-0",
+}  # of TrackMate and scikit-image, whose label is the number of an object
 # A unit at the end of the name of a column, as in "Centroid X µm" or "x [px]".
 _UNIT = re.compile(r"(.+?)[\s_\[(]+(px|pixels?|[µμu]m|microns?|mm|cm|nm|inch|in|percent|%|deg|degrees)[\])]?")
 _PIXELS = {"px", "pixel", "pixels"}
@@ -236,9 +240,10 @@ def _read_slices(table, used):
 
 def _read_labels(table, used):
     """Return the label of each point and its column; None if no column is called like a label, or several are."""
-    chosen = [
-        i for i, name in enumerate(table.header or ()) if _plain(name)[0] in _LABEL_NAMES and i not in used
-    ]
+    header = table.header or ()
+    if not _NUMBERING.isdisjoint(header):
+        return None, None
+    chosen = [i for i, name in enumerate(header) if _plain(name)[0] in _LABEL_NAMES and i not in used]
     varying = [i for i in chosen if len({row[i] for row in table.rows}) > 1] or chosen[:1]
     if len(varying) != 1:
         return None, None
