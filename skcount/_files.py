@@ -1,7 +1,9 @@
 """Write a file completely or not at all: under a temporary name, flushed to the disk, then moved into place."""
 
+import errno
 import os
 import re
+import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -9,9 +11,19 @@ from uuid import uuid4
 __all__ = ["check_target", "replacing"]
 
 
+# Of the name of a file: systems allow 255, and the temporary file's name is longer.
+MOST_BYTES = 217
+
+
 def check_target(path):
     """Check the name of a file to write, and return its absolute path with ``~`` expanded."""
     path = Path(os.path.abspath(os.path.expanduser(path)))
+    if path.is_symlink():  # the file that it refers to is replaced, and the link stays
+        path = path.resolve()
+    if len(os.fsencode(path.name)) > MOST_BYTES:
+        raise ValueError(
+            f"{path.name[:40]}... must have at most {MOST_BYTES} bytes; it has {len(os.fsencode(path.name))}."
+        )
     if path.is_dir():
         raise ValueError(f"{path} is a folder; expected the name of a file in it.")
     if not path.parent.is_dir():
@@ -30,11 +42,19 @@ def replacing(path):
     try:
         yield temporary
         os.fsync(held.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)
         if os.name != "posix":  # Windows can neither move an open file nor open a folder
             held.close()
         os.replace(temporary, path)
         if os.name == "posix":
             _flush_folder(path.parent)  # the new name is stored in the folder
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise OSError(
+            error.errno, f"There is no space left on the disk to write {path}. It is unchanged."
+        ) from error
     finally:
         held.close()
         temporary.unlink(missing_ok=True)

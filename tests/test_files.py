@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -118,3 +119,34 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert check_target("~/a.txt") == tmp_path / "a.txt"
+
+
+@posix
+def test_permissions_and_links_stay(tmp_path):
+    target, link = tmp_path / "a.txt", tmp_path / "link.txt"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    with replacing(check_target(link)) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with (
+        pytest.raises(OSError, match=r"no space left on the disk to write .*a.txt. It is unchanged"),
+        replacing(check_target(tmp_path / "a.txt")),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="must have at most 217 bytes; it has 218"):
+        check_target(tmp_path / ("ü" * 107 + ".csv"))
+    with replacing(check_target(tmp_path / ("a" * 217))) as temporary:
+        temporary.write_text("new")

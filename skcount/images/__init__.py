@@ -2,6 +2,7 @@
 
 from skcount.images._check import as_pixels, check_image, image_kind, is_table
 from skcount.images._image_set import ImageSet, check_images
+from skcount.images._image_set import like_training as like_training
 from skcount.images._pixels import (
     Familiarity,
     OutOfDistributionWarning,

@@ -75,7 +75,7 @@ def _check_stack_shape(shape, transpose="transpose"):
             f"X has shape {shape}, which looks like channels first; expected (n_images, height, width, n_channels). Pass "
             f"X.{transpose}(0, 2, 3, 1)."
         )
-    if len(shape) == 3 and shape[2] in {3, 4} and min(shape[:2]) > 4:
+    if len(shape) == 3 and shape[2] in {1, 3, 4} and min(shape[:2]) > 4:
         raise ValueError(
             f"X has shape {shape}, which looks like a single image with {shape[2]} channels; images need their sample axis. "
             f"Pass X[None]. If these are {shape[0]} grey images of width {shape[2]}, pass X[..., None]."

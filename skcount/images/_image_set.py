@@ -13,6 +13,7 @@ array([[18, 19, 20],
        [21, 22, 23]], dtype=uint8)
 """
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from numbers import Real
@@ -29,6 +30,7 @@ from skcount._check import (
 )
 from skcount.images._describe import describe, describe_in_html, n_sizes
 from skcount.images._index import check_key, pack, read_only, unpack
+from skcount.images._pixels import OutOfDistributionWarning
 from skcount.images._stores import ImageStore, MaskStore, MemoryStore, has_data
 
 
@@ -142,9 +144,9 @@ class ImageSet(Sequence):
         self.store = store
         self._index = index
         self.roi, self.perspective, self.groups = roi, perspective, groups
-        self._lazy_map = (
-            None  # "roi" or "perspective" in a set of maps that are checked when they are first read
-        )
+        # "roi" or "perspective" in a set of maps that are checked when they are first read.
+        self._lazy_map = None
+        self._pixel_type = None  # the integer type by whose range pixels are scaled, if it is not their own
 
     @property
     def shapes(self):
@@ -207,7 +209,9 @@ class ImageSet(Sequence):
         with np.errstate(over="ignore"):  # too large values become infinity, which PixelStatistics rejects
             pixels = np.array(image, dtype=dtype, order="C")
         if image.dtype.kind in "iu":
-            pixels /= np.iinfo(image.dtype).max
+            pixels /= np.iinfo(image.dtype if self._pixel_type is None else self._pixel_type).max
+            if self._pixel_type is not None:
+                _check_range(image, self._pixel_type, index)
         return pixels
 
     def side_data(self, index):
@@ -259,7 +263,7 @@ class ImageSet(Sequence):
         roi, perspective = (m[key] if isinstance(m, ImageSet) else m for m in (self.roi, self.perspective))
         groups = None if self.groups is None else read_only(self.groups[key].copy())
         view._build(self.store, selected, roi, perspective, groups)
-        view._lazy_map = self._lazy_map
+        view._lazy_map, view._pixel_type = self._lazy_map, self._pixel_type
         return view
 
     def __iter__(self):
@@ -357,6 +361,34 @@ class ImageSet(Sequence):
 
     def _repr_html_(self):
         return describe_in_html(self)
+
+
+def like_training(images, name):
+    """Return images whose integers are scaled like those of the training type `name`; warn of another type of pixels."""
+    trained, given = np.dtype(name), images.dtype.newbyteorder("=")
+    if given == trained or given.kind == trained.kind == "f":
+        return images
+    if given.kind in "iu" and trained.kind in "iu" and max(given.itemsize, trained.itemsize) > 2:
+        images = images[:]
+        images._pixel_type = trained
+        return images
+    warnings.warn(
+        f"X has pixels of type {given}, and the training images had {trained}. Integers are scaled by their type's range "
+        f"and floats are used unchanged, so counts may be wrong. Convert X to {trained}.",
+        OutOfDistributionWarning,
+        stacklevel=4,
+    )
+    return images
+
+
+def _check_range(image, dtype, index):
+    """Reject pixels that do not fit into the integer type of the training images."""
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    if image.size and (image.min() < low or image.max() > high):
+        raise ValueError(
+            f"Image {index} of X must hold {dtype} pixels, from {low} to {high}, like the training images; got "
+            f"{image.dtype} pixels from {image.min()} to {image.max()}."
+        )
 
 
 def check_images(X, roi=None, perspective=None):

@@ -146,9 +146,10 @@ class Familiarity:
         self.statistics = {}  # of the images that are being checked
 
     @staticmethod
-    def describe(channels, earlier=None):
-        """Return ChannelStatistics as plain values, merged with an `earlier` description."""
+    def describe(channels, dtype, earlier=None):
+        """Return ChannelStatistics and the type of the pixels as plain values, merged with an `earlier` description."""
         seen = {
+            "dtype": np.dtype(dtype).newbyteorder("=").name,
             "low": channels.low.tolist(),
             "high": channels.high.tolist(),
             "contrast": list(channels.contrast),

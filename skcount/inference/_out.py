@@ -3,8 +3,15 @@
 import numpy as np
 
 
-def check_out(out, sizes):
-    """Return, for each image, the array that its map is written to; reject arrays of other sizes or without floats."""
+def check_out(out, sizes, X=None):
+    """Return, for each image, the array that its map is written to; reject arrays of other sizes or without floats.
+
+    `out` must not share memory with the images `X`, which are still read while maps are written.
+    """
+    if _share_memory(out, X):
+        raise ValueError(
+            "`out` must not share memory with `X`, which is read while maps are written. Pass another array."
+        )
     is_stack = len(getattr(out, "shape", ())) == 3
     pages = [out] if is_stack else list(out) if isinstance(out, list | tuple) else [None]
     for page in pages:
@@ -26,6 +33,19 @@ def check_out(out, sizes):
             f"of {_describe(found)}."
         )
     return [_Page(out, index) for index in range(len(sizes))] if is_stack else pages
+
+
+def _share_memory(out, X):
+    """Return whether any array in memory is part of both."""
+    first, second = (
+        [
+            page
+            for page in (each if isinstance(each, list | tuple) else [each])
+            if isinstance(page, np.ndarray)
+        ]
+        for each in (out, X)
+    )
+    return any(np.may_share_memory(one, other) for one in first for other in second)
 
 
 class _Page:

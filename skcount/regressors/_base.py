@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skcount._check import check_pair
 from skcount._doc_link import DocLinkMixin
 from skcount._memory import empty_maps
-from skcount.images import Familiarity, ImageSet, check_images, is_table, unscale_points
+from skcount.images import Familiarity, ImageSet, check_images, is_table, like_training, unscale_points
 from skcount.inference import Predictor, check_out, computes_bf16, export_onnx
 from skcount.points import PointAnnotations, check_target, weighted_mean
 from skcount.regressors._fitting import FittingMixin
@@ -204,7 +204,7 @@ default=None
         """
         images = self._check_images(X, roi=roi)
         out = empty_maps(images.sizes, self._dtype) if out is None else out
-        deque(self._predictor(test_time_augmentation).maps(images, check_out(out, images.sizes)), maxlen=0)
+        deque(self._predictor(test_time_augmentation).maps(images, check_out(out, images.sizes, X)), maxlen=0)
         return out
 
     def predict_points(self, X, roi=None, perspective=None, test_time_augmentation=False):
@@ -376,7 +376,7 @@ default=None
                 f"X must be images with {self.n_channels_in_} channels, as in `fit`; got {images.n_channels}. Channels come "
                 "last: (n_images, height, width, n_channels)."
             )
-        return images
+        return like_training(images, (getattr(self, "_seen", None) or {}).get("dtype"))
 
     def _predictor(self, test_time_augmentation=False):
         """Return a Predictor with the current network and parameters."""

@@ -208,7 +208,7 @@ class FittingMixin:
         self.n_iter_ = len(self.history_)
         self._network_params = self._get_network_params()
         self._seed = data.seed
-        self._seen = Familiarity.describe(data.channels, None if fresh else self._seen)
+        self._seen = Familiarity.describe(data.channels, data.images.dtype, None if fresh else self._seen)
         # State from which another call continues: the stream of random numbers and, within one run, the optimizer's
         # state.
         self._random_stream = result.random_stream

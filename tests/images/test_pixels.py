@@ -71,13 +71,13 @@ def test_what_was_seen_grows_with_every_fit(noise):
         regressor.predict(255 - X // 64)
     regressor.partial_fit(X, points).predict(X)
     assert regressor._seen["high"] == [1.0] * 3
-    earlier = Familiarity.describe(channel_statistics(ImageSet(X // 4), np.ones(6), range(6)))
+    earlier = Familiarity.describe(channel_statistics(ImageSet(X // 4), np.ones(6), range(6)), X.dtype)
     assert regressor._seen["contrast"][0] == pytest.approx(earlier["contrast"][0])
 
 
 def test_an_image_unlike_the_others_is_warned_of_once_by_every_method(noise):
     X, points = noise
-    regressor = UNetRegressor(filters=2, max_epochs=1, random_state=0, tile_size=128).fit(X, points)
+    regressor = UNetRegressor(filters=2, max_epochs=1, random_state=0, tile_size=128).fit(X / 255, points)
     odd = X.astype(float)
     for look in (
         regressor.predict,
@@ -117,7 +117,7 @@ CELLS = make_cells(n_samples=2, image_shape=(32, 32), random_state=0, return_X_y
 @given(st.floats(0.2, 2.5), st.floats(-0.2, 0.2))
 def test_images_that_differ_as_images_do_are_like_the_others(contrast, brightness):
     X = CELLS[0] / 255
-    seen = Familiarity.describe(channel_statistics(ImageSet(X), np.ones(2), range(2)))
+    seen = Familiarity.describe(channel_statistics(ImageSet(X), np.ones(2), range(2)), X.dtype)
     familiarity, images = Familiarity(seen), ImageSet(X * contrast + brightness)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
