@@ -365,7 +365,8 @@ class ImageSet(Sequence):
 
 def like_training(images, name):
     """Return images whose integers are scaled like those of the training type `name`; warn of another type of pixels."""
-    trained, given = np.dtype(name), images.dtype.newbyteorder("=")
+    given = images.dtype.newbyteorder("=")
+    trained = given if name is None else np.dtype(name)  # older models do not know it
     if given == trained or given.kind == trained.kind == "f":
         return images
     if given.kind in "iu" and trained.kind in "iu" and max(given.itemsize, trained.itemsize) > 2:

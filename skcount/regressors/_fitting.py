@@ -96,8 +96,8 @@ class FittingMixin:
         self._check_loss_and_augment(target, images)
         validation = None
         if validates:
-            validation = self._choose_validation(validation_data, density, columns, images.n_channels)
-        data = prepare(
+            validation = self._choose_validation(validation_data, density, columns, images)
+        return prepare(
             images,
             target,
             weights,
@@ -110,13 +110,6 @@ class FittingMixin:
             validation=validation,
             verbose=self.verbose,
         )
-        if columns is None and not np.any(target.counts):
-            warnings.warn(
-                f"None of the {len(images)} training images has an object. Check `y`, unless all images are empty.",
-                UserWarning,
-                stacklevel=3,
-            )
-        return data
 
     def _check_training_images(self, X, fresh, target, roi, perspective):
         """Return images and None, or a table as images of 1 x n_features and the attributes of its columns."""
@@ -147,7 +140,7 @@ class FittingMixin:
                 "A function as `augment` needs points as y, and neither roi nor perspective, which it does not change."
             )
 
-    def _choose_validation(self, validation_data, density, columns, n_channels):
+    def _choose_validation(self, validation_data, density, columns, images):
         """Return the fraction of the images to hold out, the given validation set, or None."""
         if validation_data is None:
             fraction = self.validation_fraction
@@ -157,7 +150,12 @@ class FittingMixin:
 
         # They are checked like images to predict, by a copy that already has the attributes of the training images.
         fitted = copy(self)
-        vars(fitted).update(dict.fromkeys(COLUMNS) | (columns or {}), module_=None, n_channels_in_=n_channels)
+        learnt = {
+            "module_": None,
+            "n_channels_in_": images.n_channels,
+            "_seen": {"dtype": images.dtype.newbyteorder("=").name},
+        }
+        vars(fitted).update(dict.fromkeys(COLUMNS) | (columns or {}) | learnt)
         return validation_set(validation_data, fitted._check_images, density)
 
     def _choose_seed(self, fresh, seed):
@@ -174,6 +172,12 @@ class FittingMixin:
         """Train on checked data, then store the results, so that a failed fit does not change an earlier one."""
         with own_randomness(data.seed if fresh else self._random_stream, check_device(self.device)):
             plan = self._make_plan(data, fresh, checkpoint, one_cycle)
+            if data.columns is None and not np.any(data.target.counts):
+                warnings.warn(
+                    f"None of the {len(data.images)} training images has an object. Check `y`, unless all images are empty.",
+                    UserWarning,
+                    stacklevel=3,
+                )
             n_epochs = plan.n_epochs - (
                 len(checkpoint.state["history"]) if checkpoint and checkpoint.state else 0
             )

@@ -122,6 +122,7 @@ def test_training_reads_crops_and_bands(monkeypatch):
     )
 
 
+@pytest.mark.filterwarnings("ignore:X has pixels of type float32")
 def test_a_bad_pixel_of_a_tile_is_named_where_it_is_on_the_image(fitted, large):
     image = large[0] / np.float32(255)
     image[180, 120, 1] = np.nan

@@ -165,6 +165,7 @@ TABLE = np.random.default_rng(0).random((9, 6)), np.arange(9)
 NAN = np.where(np.arange(17 * 22 * 3).reshape(17, 22, 3) == 2 * 66 + 3 * 3, np.nan, 0.5)
 
 
+@pytest.mark.filterwarnings("ignore:X has pixels of type float64")
 @pytest.mark.parametrize(
     ("trained_on", "make", "message"),
     [
