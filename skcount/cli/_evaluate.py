@@ -4,7 +4,7 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._inputs import json_option, open_data, reading_options
-from skcount.cli._outputs import count_errors, error_table, quantity, report, to_csv, write_csv
+from skcount.cli._outputs import check_outputs, count_errors, error_table, quantity, report, to_csv, write_csv
 
 BASELINE = "always the training mean"
 LEVELS = (1, 2, 3)
@@ -42,6 +42,7 @@ def evaluate(model, paths, csv, picture, train_mean, as_json, **reading):
     for path in filter(None, (csv, picture)):
         check_target(path)  # before counting, which takes long
     data = open_data(paths, reading)
+    check_outputs({"--csv": csv, "--picture": picture}, paths, data, model)
     import numpy as np
 
     from skcount import load

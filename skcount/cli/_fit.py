@@ -8,7 +8,7 @@ import click
 from skcount._files import check_target
 from skcount.cli._evaluate import BASELINE
 from skcount.cli._inputs import json_option, open_data, reading_options
-from skcount.cli._outputs import count_errors, error_table, quantity, report
+from skcount.cli._outputs import check_outputs, count_errors, error_table, quantity, report
 
 # --augment -> the regressor's `augment`
 AUGMENT = {"all": "rotations+jitter+scale", "mirror": "mirror+jitter+scale", "none": None}
@@ -115,6 +115,8 @@ def fit(
             "--refit cannot be used with --continue. Use --held-out 0 to train on all images."
         )
     data = open_data(paths, reading)
+    outputs = {"--out": out, "--picture": picture if held_out else None, "--checkpoint": checkpoint}
+    check_outputs(outputs, paths, data)
     X, points = data.images, data.points
     _warn_of_mistakes(X, points, data.names)
     if start is None:
@@ -179,10 +181,8 @@ def _check_files(out, picture, held_out, refit):
         )
     if refit and held_out == 0:
         raise click.UsageError("--refit cannot be used with --held-out 0, which trains on all images anyway.")
-    picture = Path(out).with_suffix(".png") if picture is None else Path(picture)
-    if check_target(picture) == check_target(out):
-        raise click.UsageError(f"--out and the picture must be different files; got {out} for both.")
-    return picture
+    check_target(out)
+    return Path(out).with_suffix(".png") if picture is None else Path(picture)
 
 
 def _make_regressor(architecture, diameter, sigma, max_epochs, augment, seed):

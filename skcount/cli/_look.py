@@ -3,7 +3,7 @@
 import click
 
 from skcount.cli._inputs import json_option, open_data, reading_options
-from skcount.cli._outputs import check_folder, quantity, report, to_csv, write_csv
+from skcount.cli._outputs import check_folder, check_outputs, quantity, report, to_csv, write_csv
 
 EPILOG = """\b
 Examples:
@@ -41,6 +41,7 @@ def look(paths, out, max_images, as_json, **reading):
     from skcount.cli._pictures import draw_annotations
 
     picture, table = folder / "contact_sheet.png", folder / "table.csv"
+    check_outputs({"--out (contact_sheet.png)": picture, "--out (table.csv)": table}, paths, data)
     display = draw_annotations(picture, data.images, data.points, data.names, max_images)
     rows = [[_rounded(value) for value in row.values()] for row in display.table]
     write_csv(table, to_csv(list(display.table[0]), rows))

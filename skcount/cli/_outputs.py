@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from io import StringIO
 from pathlib import Path
 
@@ -32,6 +33,24 @@ def write_csv(path, table):
     encoding = "utf-8" if table.isascii() else "utf-8-sig"
     with replacing(check_target(path)) as temporary:
         temporary.write_text(table, encoding=encoding, newline="")
+
+
+def check_outputs(outputs, paths, data, *models):
+    """Reject files to write (option -> path or None) that are read in the same run, or named by two options.
+
+    `paths` are IMAGES and POINTS of the command, and `data` is what was opened from them.
+    """
+    read = [*models, *getattr(data.images.store, "paths", []), *paths]
+    for path in map(Path, paths):
+        read += path.iterdir() if path.is_dir() else []
+    known = {os.path.realpath(os.path.expanduser(path)): "a file that is read" for path in read}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        target = os.path.realpath(check_target(path))
+        if target in known:
+            raise click.UsageError(f"{option} must not be {known[target]}; got {path}. Choose another file.")
+        known[target] = f"the file of {option}"
 
 
 def check_folder(folder, images, option="--out"):

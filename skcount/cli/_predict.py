@@ -6,7 +6,7 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._inputs import image_options, json_option, open_data, side_map
-from skcount.cli._outputs import check_folder, quantity, report, to_csv, write_csv
+from skcount.cli._outputs import check_folder, check_outputs, quantity, report, to_csv, write_csv
 
 EPILOG = """\b
 Examples:
@@ -62,16 +62,10 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     if tile_size is not None:
         regressor.set_params(tile_size=tile_size)
     folder = overlay and check_folder(overlay, paths[0], "--overlay")
-    errors = _find_damaged(data)
-    good = [index for index in range(len(data.names)) if index not in errors]
-    found, found_places = _predict(regressor, data, good, points is not None, folder)
-    counts, places = [None] * len(data.names), [[]] * len(data.names)
-    for index, count, place in zip(good, found, found_places, strict=True):
-        counts[index], places[index] = count, place
-    names, errors = list(data.names), {data.names[index]: error for index, error in errors.items()}
-    for name, error in data.get("damaged", {}).items():
-        names, counts, errors = [*names, name], [*counts, None], errors | {name: error}
-    table = _to_table(names, counts, errors)
+    overlays = {f"--overlay ({name})": folder / name for name in _overlay_names(data.names)} if folder else {}
+    check_outputs({"--csv": csv, "--points": points, **overlays}, paths, data, model)
+    rows, places = _count(regressor, data, points is not None, folder)
+    table = _to_table(rows)
     if csv is not None:
         write_csv(csv, table)
     if points is not None:
@@ -80,18 +74,30 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     if csv is None and not as_json:
         click.echo(table, nl=False)
     else:
-        images = [
-            {"image": name, "count": count} | ({"error": errors[name]} if name in errors else {})
-            for name, count in zip(names, counts, strict=True)
-        ]
-        text = [f"{sum(found):.1f} objects in {quantity(len(found), 'image')}."]
+        counts = [row["count"] for row in rows if row["count"] is not None]
+        text = [f"{sum(counts):.1f} objects in {quantity(len(counts), 'image')}."]
         written = {"Table": csv, "Points": points, "Overlays": overlay}
         text += [f"{name}: {path}" for name, path in written.items() if path]
-        report(as_json, {"images": images, "csv": csv, "points": points, "overlay": overlay}, "\n".join(text))
+        report(as_json, {"images": rows, "csv": csv, "points": points, "overlay": overlay}, "\n".join(text))
+    errors = [row["error"] for row in rows if "error" in row]
     if errors:
-        raise click.ClickException(
-            f"{quantity(len(errors), 'image')} could not be read: {next(iter(errors.values()))}"
-        )
+        raise click.ClickException(f"{quantity(len(errors), 'image')} could not be read: {errors[0]}")
+
+
+def _count(regressor, data, with_points, folder):
+    """Return a row (image, count and perhaps error) and the points of each image, those that cannot be read last."""
+    errors = _find_damaged(data)
+    good = [index for index in range(len(data.names)) if index not in errors]
+    rows = [{"image": name, "count": None} for name in data.names]
+    places = [[]] * len(rows)
+    for index, count, place in zip(good, *_predict(regressor, data, good, with_points, folder), strict=True):
+        rows[index]["count"], places[index] = count, place
+    for index, error in errors.items():
+        rows[index]["error"] = error
+    unread = [
+        {"image": name, "count": None, "error": error} for name, error in data.get("damaged", {}).items()
+    ]
+    return rows + unread, places
 
 
 def _find_damaged(data):
@@ -107,15 +113,10 @@ def _find_damaged(data):
     return errors
 
 
-def _to_table(names, counts, errors):
+def _to_table(rows):
     """Return the table of counts, with a column of errors if there are any."""
-    if not errors:
-        return to_csv(["image", "count"], zip(names, counts, strict=True))
-    rows = [
-        (name, "" if count is None else count, errors.get(name, ""))
-        for name, count in zip(names, counts, strict=True)
-    ]
-    return to_csv(["image", "count", "error"], rows)
+    columns = ["image", "count", *(["error"] if any("error" in row for row in rows) else [])]
+    return to_csv(columns, [["" if row.get(name) is None else row[name] for name in columns] for row in rows])
 
 
 def _predict(regressor, data, chosen, with_points, folder):

@@ -1,0 +1,83 @@
+"""No output replaces a file that is read in the same run, or another output."""
+
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typed import TINY, run
+
+
+@pytest.fixture(scope="module")
+def place(folder, tmp_path_factory):
+    """A folder of its own with pictures, points and a model."""
+    place = tmp_path_factory.mktemp("outputs")
+    shutil.copytree(folder / "pictures", place / "pictures")
+    for name in ("cells.csv", "model.skcount"):
+        shutil.copy(folder / name, place / name)
+    return place
+
+
+def contents(place):
+    return {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+
+
+INPUTS = ["pictures/cell0.png", "cells.csv", "model.skcount", "pictures/../pictures/cell1.png"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    target=st.sampled_from(INPUTS),
+    command=st.sampled_from(
+        [
+            ("predict", "--csv"), ("predict", "--points"), ("evaluate", "--csv"), ("evaluate", "--picture"),
+            ("fit", "--out"), ("fit", "--picture"), ("fit", "--checkpoint"),
+        ]
+    ),
+)  # fmt: skip
+def test_an_output_that_is_an_input_is_refused_and_nothing_is_written(place, target, command):
+    verb, option = command
+    if verb == "fit" and target == "model.skcount":
+        return  # `fit` does not read it
+    before = contents(place)
+    model = [] if verb == "fit" else [place / "model.skcount"]
+    points = [] if verb == "predict" else [place / "cells.csv"]
+    more = [*TINY, *([] if option == "--out" else ["--out", place / "new.skcount"])] if verb == "fit" else []
+    if verb == "predict" and target == "cells.csv":
+        return  # `predict` does not read it
+    result = run(verb, *model, place / "pictures", *points, option, place / target, *more)
+    assert result.exit_code == 2
+    assert f"{option} must not be a file that is read" in result.stderr
+    assert contents(place) == before
+
+
+def test_the_picture_next_to_the_model_does_not_replace_a_picture(place):
+    before = contents(place)
+    paths = place / "pictures", place / "cells.csv"
+    result = run("fit", *paths, *TINY, "--out", place / "pictures" / "cell0.skcount")
+    assert result.exit_code == 2
+    assert "--picture must not be a file that is read" in result.stderr
+    assert contents(place) == before
+    link = place / "link.csv"
+    link.symlink_to(place / "cells.csv")
+    assert run("fit", *paths, *TINY, "--out", link).exit_code == 2
+    link.unlink()
+
+
+@pytest.mark.parametrize("outputs", [("--csv", "--points")])
+def test_two_outputs_are_two_files(place, tmp_path, outputs):
+    options = [word for option in outputs for word in (option, tmp_path / "a.csv")]
+    result = run("predict", place / "model.skcount", place / "pictures", *options)
+    assert result.exit_code == 2
+    assert "--points must not be the file of --csv" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_overlay_does_not_replace_a_picture(place, tmp_path):
+    for name in ("a.png", "a_overlay.png"):
+        shutil.copy(place / "pictures" / "cell0.png", tmp_path / name)
+    before = contents(tmp_path)
+    result = run("predict", place / "model.skcount", f"{tmp_path}/a*.png", "--overlay", tmp_path)
+    assert result.exit_code == 2
+    assert "--overlay (a_overlay.png) must not be a file that is read" in result.stderr
+    assert contents(tmp_path) == before
