@@ -20,6 +20,7 @@ EXEMPT = {
     "OutOfDistributionWarning": "is a warning",
     "ImageSet": "takes data alone, whose own checks say more",
     "PointAnnotations": "takes data alone, and importing it must not import scikit-learn",
+    "io.GeoTransform": "is a named tuple of numbers",
     "networks.rectify": "takes a tensor alone, in every forward pass",
     "networks.upsample_conv": "takes tensors alone, in every forward pass",
 }

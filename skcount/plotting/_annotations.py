@@ -3,13 +3,13 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 from skcount._check import check_length
-from skcount.images import check_images
+from skcount.images import ImageSet, check_images
 from skcount.plotting._figure_mixin import FigureMixin
 from skcount.plotting._style import SMALL
-from skcount.points import check_points, is_on_image
+from skcount.points import PointAnnotations, check_points, is_on_image
 
 # Points this near to the border of their image, in pixels, belong to objects that are cut off.
 NEAR = 3
@@ -18,6 +18,7 @@ _MOST_IMAGES, _SIGMAS = 20, (1.5, 3.0, 6.0)
 _LONGEST = 512  # images are reduced to this side first
 # Standard errors by which points must stand out before another way to read them is suggested.
 _CLEAR = 6.0
+_LOOK = {"max_images": [Interval(Integral, 1, None, closed="left")], "figure": [HasMethods("subplots"), None]}
 # Ways to read points (row, col) in an image of a size (height, width).
 _AS_THEY_ARE = "as they are"
 _WAYS = {
@@ -63,6 +64,16 @@ class AnnotationDisplay(FigureMixin):
     'The points fit the images better if rows and columns are swapped (order).'
     """
 
+    @validate_params(
+        {
+            "images": [ImageSet],
+            "points": [PointAnnotations],
+            "names": [list],
+            "table": [list],
+            "messages": [list],
+        },
+        prefer_skip_nested_validation=True,
+    )
     def __init__(self, images, points, names, table, messages):
         self.images = images
         self.points = points
@@ -76,8 +87,7 @@ class AnnotationDisplay(FigureMixin):
             "images": "no_validation",
             "points": "no_validation",
             "names": ["array-like", None],
-            "max_images": [Interval(Integral, 1, None, closed="left")],
-            "figure": "no_validation",
+            **_LOOK,
         },
         prefer_skip_nested_validation=True,
     )
@@ -116,6 +126,7 @@ class AnnotationDisplay(FigureMixin):
         display = cls(images, points, names, table, find_mistakes(images, points, names))
         return display.plot(max_images, figure=figure)
 
+    @validate_params(_LOOK, prefer_skip_nested_validation=True)
     def plot(self, max_images=12, *, figure=None):
         """Plot images with a circle around each point.
 

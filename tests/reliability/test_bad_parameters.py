@@ -103,7 +103,7 @@ STATE = [
 
 BRIGHT = IMAGES / 255
 SMOOTH = np.linspace(0, 1, 12)[:, None] * np.ones((1, 12, 16))
-FLAT = np.ones((3, 12, 16)) * [[[0]], [[1]], [[0.5]]]
+FLAT = np.ones((3, 12, 16), np.uint8) * np.array([[[0]], [[255]], [[128]]], np.uint8)
 UNLIKE = [
     warned("unlike: floats up to 255", lambda: unlike(FLOATS), "image 0", "mean", "channel 0"),
     warned("unlike: one of three", lambda: unlike([BRIGHT[0], BRIGHT[1], BRIGHT[2] - 9]), "image 2"),
@@ -113,8 +113,8 @@ UNLIKE = [
     warned("unlike: much larger", lambda: unlike(SMOOTH), "neighbour", "larger"),
     right("unlike: not looked at", lambda: unlike(FLOATS, "ignore").shape, (3,)),
     right("unlike: black, white and grey", lambda: unlike(FLAT, "error").shape, (3,)),
-    right("unlike: half as bright", lambda: unlike(BRIGHT / 2, "error").shape, (3,)),
-    right("unlike: one pixel", lambda: unlike(np.full((1, 1, 1), 0.5), "error").shape, (1,)),
+    right("unlike: half as bright", lambda: unlike(IMAGES // 2, "error").shape, (3,)),
+    right("unlike: one pixel", lambda: unlike(np.full((1, 1, 1), 128, np.uint8), "error").shape, (1,)),
 ]
 
 METRICS = [
