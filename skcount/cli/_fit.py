@@ -107,8 +107,8 @@ def fit(
     """
     picture = _check_files(out, picture, held_out, refit)
     own = {"diameter": diameter, "sigma": sigma, "architecture": architecture}
-    if start is not None and any(own.values()):
-        name = next(name for name, value in own.items() if value)
+    name = next((name for name, value in own.items() if value), None)
+    if start is not None and name:
         raise click.UsageError(f"--{name} cannot be used with --continue, which keeps that of {start}.")
     if refit and start is not None:
         raise click.UsageError(
@@ -165,10 +165,9 @@ def _describe_labels(labels, chosen):
     """Return a line that says which labels are counted, if there are several."""
     if len(labels) < 2:
         return []
-    kept = [f"{label} ({count})" for label, count in labels.items() if label in chosen or "*" in chosen]
-    dropped = [
-        f"{label} ({count})" for label, count in labels.items() if not (label in chosen or "*" in chosen)
-    ]
+    kept, dropped = [], []
+    for label, count in labels.items():
+        (kept if label in chosen or "*" in chosen else dropped).append(f"{label} ({count})")
     left_out = f"; left out: {', '.join(dropped)}" if dropped else ""
     return [f"Labels that are counted: {', '.join(kept)}{left_out}."]
 

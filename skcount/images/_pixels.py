@@ -149,7 +149,7 @@ class Familiarity:
     def describe(channels, dtype, earlier=None):
         """Return ChannelStatistics and the type of the pixels as plain values, merged with an `earlier` description."""
         seen = {
-            "dtype": np.dtype(dtype).newbyteorder("=").name,
+            "dtype": np.dtype(dtype).name,
             "low": channels.low.tolist(),
             "high": channels.high.tolist(),
             "contrast": list(channels.contrast),

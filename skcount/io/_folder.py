@@ -25,7 +25,7 @@ from skcount.io._annotations import (
     plain_name,
     refuse_unpaired,
 )
-from skcount.io._folder_store import ZARR, AlphaStore, FolderStore, RegionStore, find_damaged
+from skcount.io._folder_store import ZARR, AlphaStore, FolderStore, RegionStore, read_headers
 from skcount.io._pictures import FOREIGN, SUFFIXES, count_slices
 from skcount.points import PointAnnotations
 
@@ -190,13 +190,13 @@ def load_folder(
     validate_parameter_constraints(READ_PARAMETERS, read_options, "load_folder")
     reader = PointReader(format, **read_options)
     patterns = _Pattern("image_pattern", image_pattern), _Pattern("points_pattern", points_pattern)
-    paths, unread = _find_images(images, *patterns), {}
+    paths, headers, unread = _find_images(images, *patterns), None, {}
     if damaged == "skip":
         if points is not None or roi is not None:
             raise ValueError(
                 "`damaged` must be 'raise' if points or regions of interest belong to the pictures."
             )
-        paths, unread = _leave_out_damaged(paths, stack_axis, alpha)
+        paths, headers, unread = _leave_out_damaged(paths, stack_axis)
     files = None if points is None else _find_points(points, format, *patterns)
     if isinstance(files, list):
         is_inside = format is not None and bool(FORMATS[format].pictures)
@@ -204,7 +204,7 @@ def load_folder(
     if roi is not None and alpha == "roi":
         raise ValueError("`roi` must be None with alpha='roi'; use one of them.")
     regions = None if roi is None else _find_regions(roi, roi_pattern, paths, patterns[0])
-    source, regions, names, files = _open_source(paths, files, regions, stack_axis, alpha)
+    source, regions, names, files = _open_source(paths, headers, files, regions, stack_axis, alpha)
     annotations, labels = None, {}
     if files is not None:
         found, reading, labels, what = _read(reader, files, names, missing, extra)
@@ -249,27 +249,31 @@ class _Pattern:
         return self.key(path) is not None and (other.key(path) is None or len(self.text) >= len(other.text))
 
 
-def _leave_out_damaged(paths, axis, alpha):
-    """Return the paths of the pictures that can be opened, and the message about each other one by its name."""
-    names = _names_of(paths)
-    unread = find_damaged(paths, axis, "raise" if alpha == "raise" else "drop")
-    if len(unread) == len(paths):
-        raise OSError(f"None of the {len(paths)} pictures can be read: {unread[0]}")
-    kept = [path for number, path in enumerate(paths) if number not in unread]
-    return kept, {names[number]: message for number, message in unread.items()}
+def _leave_out_damaged(paths, axis):
+    """Return the paths and headers of the pictures that can be opened, and the message about each other by its name."""
+    messages = {}
+    headers = read_headers(paths, axis, messages)
+    if not headers:
+        raise OSError(f"None of the {len(paths)} pictures can be read: {messages[paths[0]]}")
+    unread = {
+        name: messages[path] for name, path in zip(_names_of(paths), paths, strict=True) if path in messages
+    }
+    return [path for path in paths if path in headers], headers, unread
 
 
-def _open_source(paths, files, regions, axis, alpha):
+def _open_source(paths, headers, files, regions, axis, alpha):
     """Return the store of the pictures or slices, their regions and names, and their annotation files."""
     names, slices = _names_of(paths), None
     if axis is not None:
         n_slices = [count_slices(path, axis) for path in paths]
         names, slices, paths, files, regions = _split_stacks(n_slices, names, paths, files, regions)
-    source = FolderStore(paths, axis, slices, "raise" if alpha == "raise" else "drop")
+    if headers is None:
+        headers = read_headers(paths, axis)
+    source = FolderStore(paths, headers, axis, slices, "raise" if alpha == "raise" else "drop")
     if alpha == "roi":
-        regions = ImageSet(AlphaStore(paths, axis, slices))
+        regions = ImageSet(AlphaStore(paths, headers, axis, slices))
     elif regions is not None:
-        regions = ImageSet(RegionStore(regions))
+        regions = ImageSet(RegionStore(regions, read_headers(regions)))
         regions = regions[0] if len(regions) == 1 else regions
     return source, regions, names, files
 

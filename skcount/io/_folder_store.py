@@ -18,13 +18,11 @@ HALF = 0.5  # of the largest value of an alpha channel: more is opaque
 class FolderStore(ImageStore):
     """One or more pictures in files, read when they are needed.
 
-    `paths` are absolute; `slices` are the numbers of pictures along `axis` if the files are stacks.
+    `paths` are absolute, with their `headers`; `slices` are the numbers of pictures along `axis` if the files are stacks.
     """
 
-    def __init__(self, paths, axis=None, slices=None, alpha="raise"):
+    def __init__(self, paths, headers, axis=None, slices=None, alpha="raise"):
         self.axis, self.alpha = axis, alpha
-        files = list(dict.fromkeys(paths))
-        headers = {path: _read_header(path, axis, alpha) for path in track(files, "look", len(files))}
         headers = [headers[path] for path in paths]
         _check_kinds(paths, headers)
         self.paths = [str(path) for path in paths]
@@ -44,9 +42,9 @@ class FolderStore(ImageStore):
             shape, path = tuple(self.shapes[number].tolist()), self.paths[number]
             n_bytes = np.prod(shape, dtype=np.float64) * self.dtype.itemsize
             is_plain = type(self) is FolderStore and self.axis is None and self.alpha == "raise"
-            if is_plain and (n_bytes > LARGE or path.endswith(ZARR)):
+            is_zarr = path.endswith(ZARR)
+            if is_plain and (n_bytes > LARGE or is_zarr):
                 check_stamp(path, self.stamps[number])
-                is_zarr = path.endswith(ZARR)
                 self._last = (
                     number,
                     ZarrWindows(path) if is_zarr else open_picture(path, Header(shape, self.dtype)),
@@ -77,12 +75,21 @@ class FolderStore(ImageStore):
         return packed, np.arange(len(index), dtype=np.int64)
 
 
-class AlphaStore(FolderStore):
-    """The regions of interest of pictures: where they are opaque."""
+class RegionStore(FolderStore):
+    """Regions of interest in pictures of their own: where these are not black."""
 
-    def __init__(self, paths, axis=None, slices=None):
-        super().__init__(paths, axis, slices, "drop")
+    def __init__(self, paths, headers, axis=None, slices=None):
+        super().__init__(paths, headers, axis, slices)
         self.shapes, self.dtype = self.shapes[:, :2], np.dtype(bool)
+
+    def read(self, number):
+        """Return the region in picture `number`."""
+        pixels = self._read(number, "raise") > 0
+        return pixels if pixels.ndim == 2 else pixels.any(axis=2)
+
+
+class AlphaStore(RegionStore):
+    """The regions of interest of pictures: where they are opaque."""
 
     def read(self, number):
         """Return the region of picture `number`; all of it if it has no alpha channel."""
@@ -92,35 +99,27 @@ class AlphaStore(FolderStore):
         return opaque > HALF * (np.iinfo(opaque.dtype).max if opaque.dtype.kind in "ui" else 1)
 
 
-class RegionStore(FolderStore):
-    """Regions of interest in pictures of their own: where these are not black."""
+def read_headers(paths, axis=None, messages=None):
+    """Return the `Header` of each file by its path.
 
-    def __init__(self, paths):
-        super().__init__(paths)
-        self.shapes, self.dtype = self.shapes[:, :2], np.dtype(bool)
-
-    def read(self, number):
-        """Return the region in picture `number`."""
-        pixels = self._read(number, "raise") > 0
-        return pixels if pixels.ndim == 2 else pixels.any(axis=2)
-
-
-def find_damaged(paths, axis, alpha):
-    """Return the message about each picture whose header cannot be read, by its position."""
-    messages = {}
-    for number, path in enumerate(paths):
+    With a dict of `messages`, a file that cannot be read is left out, and the message about it is added there.
+    """
+    files, headers = list(dict.fromkeys(paths)), {}
+    for path in track(files, "look", len(files)):
         try:
-            _read_header(path, axis, alpha)
+            headers[path] = _read_header(path, axis)
         except OSError as error:
-            messages[number] = " ".join(str(error).split())
-    return messages
+            if messages is None:
+                raise
+            messages[path] = " ".join(str(error).split())
+    return headers
 
 
-def _read_header(path, axis, alpha):
+def _read_header(path, axis):
     if path.suffix == ZARR:
         windows = ZarrWindows(path)
         return Header(windows.shape, windows.dtype)
-    return read_header(path, axis, alpha)
+    return read_header(path, axis)
 
 
 def _check_kinds(paths, headers):

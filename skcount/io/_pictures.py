@@ -67,9 +67,9 @@ class _RefusedError(ValueError):
     """Raised for a picture of an unsupported kind; the name of the file must be put in front of its message."""
 
 
-def read_header(path, axis=None, alpha="raise"):
+def read_header(path, axis=None):
     """Return the `Header` of the pixels that `read_picture` returns, without decoding them."""
-    return _open(path, decode=False, axis=axis, alpha=alpha)
+    return _open(path, decode=False, axis=axis)
 
 
 def read_picture(path, axis=None, index=0, alpha="raise"):

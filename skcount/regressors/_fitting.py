@@ -153,7 +153,7 @@ class FittingMixin:
         learnt = {
             "module_": None,
             "n_channels_in_": images.n_channels,
-            "_seen": {"dtype": images.dtype.newbyteorder("=").name},
+            "_seen": {"dtype": images.dtype.name},
         }
         vars(fitted).update(dict.fromkeys(COLUMNS) | (columns or {}) | learnt)
         return validation_set(validation_data, fitted._check_images, density)

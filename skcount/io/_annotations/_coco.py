@@ -11,6 +11,7 @@ import re
 import numpy as np
 
 from skcount.io._annotations._contents import Contents, Format
+from skcount.io._annotations._label_studio import UPLOAD_PREFIX
 from skcount.io._annotations._load import as_dict, as_fields, as_pair, as_size, has_lists, load_json, shown
 
 _USED = {
@@ -25,7 +26,7 @@ _USED = {
     "num_keypoints",
 }
 _HARMLESS = {"occluded", "rotation", "track_id", "keyframe"}  # attributes that CVAT writes
-_FROM_LABEL_STUDIO = re.compile(r"(images[/\\])?[0-9a-f]{8}-")
+_FROM_LABEL_STUDIO = re.compile(rf"(images[/\\])?{UPLOAD_PREFIX.pattern}")
 
 
 def read_coco(content, keypoints=None):

@@ -6,6 +6,7 @@ whose centres are the points. All other columns are kept as fields.
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -108,8 +109,8 @@ def read_csv(table, columns=None, image_column=None):
         return contents
     names = _read_names(table, image_column)
     positions = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    contents = dict(vars(contents), images=[(name, None) for name in positions])
-    return Contents(**contents | {"owners": [positions[name] for name in names]})
+    images = [(name, None) for name in positions]
+    return replace(contents, images=images, owners=[positions[name] for name in names])
 
 
 def _plain(name):
@@ -117,6 +118,11 @@ def _plain(name):
     match = _UNIT.fullmatch(name.lower())
     name, unit = match.groups() if match and match[1] else (name.lower(), None)
     return re.sub(r"[\s.\-]+", "_", name.strip()), unit
+
+
+def _plain_names(table):
+    """Return the plain names of all columns, without their units."""
+    return [_plain(name)[0] for name in table.header or ()]
 
 
 def _find(table, name):
@@ -159,7 +165,7 @@ def _find_coordinates(table, unit):
 
 def _check_corners(table, columns):
     """Reject two columns that are the corner of a box whose other corner is in the table."""
-    names = [_plain(name)[0] for name in table.header or ()]
+    names = _plain_names(table)
     for box in _BOXES:
         if set(box) <= set(names) and len(columns) == 2:
             corners = [names.index(name) for name in box]
@@ -172,7 +178,7 @@ def _check_corners(table, columns):
 
 def _find_meanings(table, columns):
     """Return what columns mean whose names alone do not tell it."""
-    names = [_plain(name)[0] for name in table.header or ()]
+    names = _plain_names(table)
     meanings = {}
     if "centroid_2" in names:
         meanings[table.header[names.index("centroid_0")]] = "slice"
@@ -190,7 +196,7 @@ def _find_meanings(table, columns):
 def _find_image(table):
     header = table.header or []
     found = [
-        i for i, name in enumerate(header) if _plain(name)[0] in _IMAGE_NAMES or _is_imagej_label(header, i)
+        i for i, name in enumerate(_plain_names(table)) if name in _IMAGE_NAMES or _is_imagej_label(header, i)
     ]
     kept = [i for i in found if len({row[i] for row in table.rows}) > 1] or found
     if len(kept) > 1:
@@ -215,9 +221,7 @@ def _read_names(table, column):
 
 def _read_slices(table, used):
     """Return the slice of each point, its column and the number of the first slice; None if it is not known."""
-    chosen = [
-        i for i, name in enumerate(table.header or ()) if _plain(name)[0] in _SLICE_NAMES and i not in used
-    ]
+    chosen = [i for i, name in enumerate(_plain_names(table)) if name in _SLICE_NAMES and i not in used]
     if chosen and not table.rows:
         return np.empty(0), chosen[0], None
     columns = [(i, table.numbers([i])[:, 0]) for i in chosen]
@@ -243,7 +247,7 @@ def _read_labels(table, used):
     header = table.header or ()
     if not _NUMBERING.isdisjoint(header):
         return None, None
-    chosen = [i for i, name in enumerate(header) if _plain(name)[0] in _LABEL_NAMES and i not in used]
+    chosen = [i for i, name in enumerate(_plain_names(table)) if name in _LABEL_NAMES and i not in used]
     varying = [i for i in chosen if len({row[i] for row in table.rows}) > 1] or chosen[:1]
     if len(varying) != 1:
         return None, None

@@ -7,7 +7,7 @@ each frame; frames in which the object is outside the picture have no point.
 import numpy as np
 
 from skcount.io._annotations._contents import Contents, Format
-from skcount.io._annotations._load import as_fields, as_number, as_whole, load_xml
+from skcount.io._annotations._load import as_fields, as_number, as_text_size, load_xml
 
 _SHAPES = {"points", "box", "ellipse", "polygon", "polyline", "cuboid", "skeleton", "mask"}
 _READ = {"points", "box", "ellipse"}
@@ -28,7 +28,10 @@ def read_cvat(root):
     owners = [owner for owner, _, _ in rows]
     labels = [shape.get("label") or "" for _, shape, _ in rows]
     video = {"slices": owners, "slice_field": "frame", "is_stack": True, "first": 0}
-    still = {"owners": owners, "images": [(image.get("name") or None, _size(image)) for image in images]}
+    named = [
+        (image.get("name") or None, as_text_size(image.get("height"), image.get("width"))) for image in images
+    ]
+    still = {"owners": owners, "images": named}
     return Contents(
         np.array([place for _, _, place in rows], dtype=np.float64).reshape(-1, 2),
         **(still if images else video),
@@ -46,11 +49,6 @@ def _in_track(track):
         if shape.tag in _SHAPES and shape.get("outside") != "1":
             shape.set("label", track.get("label") or "")
             yield shape
-
-
-def _size(image):
-    height, width = as_whole(image.get("height")), as_whole(image.get("width"))
-    return (height, width) if height and width else None
 
 
 def _attributes(shape):

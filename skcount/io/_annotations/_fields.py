@@ -13,7 +13,7 @@ import numpy as np
 _WORDS = {
     "picture": "image img picture photo photograph file filename path pathname url uri well plate site fov tile series "
     "imagenumber imageid imagename subject",
-    "slice": "slice frame z t c ch channel time timepoint timestamp plane stack depth layer position_z position_t",
+    "slice": "slice frame z t c ch channel time timepoint timestamp plane stack depth layer",
     "class": "class classification label category species type kind taxon phenotype counter stage sex tool_label",
     "annotator": "annotator user rater observer expert labeler labeller author reviewer worker email creator created by "
     "username userid completed",

@@ -23,6 +23,7 @@ from skcount.io._annotations._load import (
 
 _KINDS = {"keypoint", "rectangle", "ellipse"}
 _OTHERS = {"polygon", "brush", "vector", "video"}
+UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")  # which Label Studio puts before the name of an uploaded file
 _SUFFIX = re.compile(r"\.(png|tiff?|jpe?g|bmp|gif|webp)$", re.IGNORECASE)
 
 
@@ -50,6 +51,12 @@ def read_label_studio(tasks):
         kinds=[kind for _, _, _, kind, _ in rows],
         fields={"annotator": [annotator for *_, annotator in rows]},
     )
+
+
+def without_upload_prefix(name):
+    """Return a name without the random prefix that Label Studio gives to files that are uploaded."""
+    match = UPLOAD_PREFIX.match(name)
+    return name[match.end() :] if match else name
 
 
 def _annotations(task):
@@ -92,7 +99,7 @@ def _name(task):
 
 def _without_prefixes(images):
     """Return images under the names that files had before their upload, unless two of them had the same name."""
-    short = [re.sub(r"^[0-9a-f]{8}-", "", name) for name, _ in images]
+    short = [without_upload_prefix(name) for name, _ in images]
     if len(set(short)) < len(short):
         return images
     return [(name, size) for name, (_, size) in zip(short, images, strict=True)]

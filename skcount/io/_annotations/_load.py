@@ -238,7 +238,7 @@ def as_number(text, what):
     return float(text)
 
 
-def as_whole(text):
-    """Return the whole number above 0 that a text holds, or None."""
-    text = (text or "").strip()
-    return int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) and int(text) else None
+def as_text_size(height, width):
+    """Return the (height, width) that two texts give; None unless both are whole numbers above 0."""
+    texts = [(text or "").strip() for text in (height, width)]
+    return as_size(*(int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else None for text in texts))

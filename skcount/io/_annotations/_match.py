@@ -1,6 +1,5 @@
 """Match annotations with images: by name, by size, and points with the size of their image."""
 
-import re
 import unicodedata
 import warnings
 from collections import Counter
@@ -11,6 +10,7 @@ import numpy as np
 
 from skcount._check import check_sizes
 from skcount.io._annotations._contents import ImagePoints
+from skcount.io._annotations._label_studio import without_upload_prefix
 from skcount.io._pictures import SUFFIXES
 from skcount.points import PointAnnotations, is_on_image
 
@@ -80,8 +80,7 @@ def _without_suffix(name):
 
 
 def _without_prefix(name):
-    """Return a name without the prefix that Label Studio gives to files that are uploaded."""
-    return re.sub(r"^[0-9a-f]{8}-", "", _without_suffix(name))
+    return without_upload_prefix(_without_suffix(name))
 
 
 def _listed(names, n_shown=10):

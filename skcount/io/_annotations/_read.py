@@ -242,22 +242,26 @@ def read_points(
            [ 4.,  4.]])
     >>> folder.cleanup()
     """
-    options = {
-        "labels": labels,
-        "label_column": label_column,
-        "where": where,
-        "ignore": ignore,
-        "slices": slices,
-    }
-    options |= {
-        "slice_column": slice_column,
-        "first": first,
-        "columns": columns,
-        "image_column": image_column,
-    }
-    options |= {"keypoints": keypoints, "variable": variable, "threshold": threshold, "touching": touching}
     reader = PointReader(
-        format, order=order, origin=origin, scale=scale, unit=unit, channel=channel, **options
+        format,
+        order=order,
+        origin=origin,
+        scale=scale,
+        unit=unit,
+        labels=labels,
+        label_column=label_column,
+        where=where,
+        ignore=ignore,
+        slices=slices,
+        slice_column=slice_column,
+        first=first,
+        columns=columns,
+        image_column=image_column,
+        keypoints=keypoints,
+        variable=variable,
+        threshold=threshold,
+        touching=touching,
+        channel=channel,
     )
     if isinstance(names, str):
         raise ValueError(f"`names` must be a list of names; got {names!r}. Pass [{names!r}].")

@@ -6,7 +6,7 @@ Boxes are measured from the corner of the image. The original data sets of VOC c
 import numpy as np
 
 from skcount.io._annotations._contents import Contents, Format
-from skcount.io._annotations._load import as_fields, as_number, as_whole, load_xml
+from skcount.io._annotations._load import as_fields, as_number, as_text_size, load_xml
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -20,11 +20,11 @@ def read_voc(root):
     ]
     boxes = np.array(boxes).reshape(-1, 4)
     labels = [(item.findtext("name") or "").strip() for item in objects]
-    height, width = as_whole(root.findtext("size/height")), as_whole(root.findtext("size/width"))
+    size = as_text_size(root.findtext("size/height"), root.findtext("size/width"))
     known = {"name", "bndbox", "pose", "truncated", "difficult", "occluded", "part", "polygon"}
     return Contents(
         (boxes[:, :2] + boxes[:, 2:]) / 2,
-        [((root.findtext("filename") or "").strip() or None, (height, width) if height and width else None)],
+        [((root.findtext("filename") or "").strip() or None, size)],
         labels=labels,
         label_field="name",
         known_labels=labels,
