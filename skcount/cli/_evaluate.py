@@ -4,7 +4,16 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._inputs import json_option, open_data, reading_options
-from skcount.cli._outputs import check_outputs, count_errors, error_table, quantity, report, to_csv, write_csv
+from skcount.cli._outputs import (
+    check_outputs,
+    count_errors,
+    error_table,
+    quantity,
+    report,
+    to_csv,
+    warn_of_doubts,
+    write_csv,
+)
 
 BASELINE = "always the training mean"
 LEVELS = (1, 2, 3)
@@ -28,7 +37,7 @@ IMAGES and POINTS are as for fit. Use images that the model was not trained on."
     "--train-mean",
     type=click.FloatRange(min=0),
     metavar="OBJECTS",
-    help="Mean count of the training images; also prints the errors of always predicting it.",
+    help="Mean count of the training images, for the errors of always predicting it.  [default: kept in the model]",
 )
 @reading_options
 @json_option
@@ -49,6 +58,9 @@ def evaluate(model, paths, csv, picture, train_mean, as_json, **reading):
     from skcount.cli._pictures import draw_errors
 
     regressor = load(model)
+    warn_of_doubts(regressor)
+    if train_mean is None and hasattr(regressor, "trained_on_"):
+        train_mean = regressor.trained_on_["mean_count"]
     true = data.points.inside(data.images)
     counts, games = _measure(regressor, data.images, true)
     errors = {"model": count_errors(true, counts)}

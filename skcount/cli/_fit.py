@@ -8,7 +8,7 @@ import click
 from skcount._files import check_target
 from skcount.cli._evaluate import BASELINE
 from skcount.cli._inputs import json_option, open_data, reading_options
-from skcount.cli._outputs import check_outputs, count_errors, error_table, quantity, report
+from skcount.cli._outputs import check_outputs, count_errors, error_table, quantity, report, uncertainty
 
 # --augment -> the regressor's `augment`
 AUGMENT = {"all": "rotations+jitter+scale", "mirror": "mirror+jitter+scale", "none": None}
@@ -131,7 +131,8 @@ def fit(
         regressor.set_params(warm_start=False)
         if not refit:
             regressor.save(out)  # before the picture: a failure to draw it must not lose the model
-        errors, lines = _measure(regressor, X, points, train, test, picture)
+        errors, lines = _measure(regressor, X, points, train, test, picture, None if refit else out)
+        held_out_error = regressor.held_out_
         result |= {**errors, "picture": str(picture)}
         text += lines
         if start is not None:
@@ -140,7 +141,10 @@ def fit(
             )
     if refit or not held_out:
         _train(regressor, X, points, checkpoint and f"{checkpoint}.refit" if held_out else checkpoint)
-        regressor.set_params(warm_start=False).save(out)
+        regressor.set_params(warm_start=False)
+        if held_out:
+            regressor.held_out_ = held_out_error
+        regressor.save(out)
     n_trained_on = len(X) if refit or not held_out else len(train)
     hint = " Use --refit to train on all." if n_trained_on < len(X) else ""
     text.append(f"Model: {out}, trained on {n_trained_on} of {quantity(len(X), 'image')}.{hint}")
@@ -224,14 +228,19 @@ def _train(regressor, X, points, checkpoint):
     regressor.set_params(verbose=verbose).fit(X, points, checkpoint=checkpoint).set_params(verbose=0)
 
 
-def _measure(regressor, X, points, train, test, picture):
-    """Count the held-out images, and return the errors of the model and of the training mean, as a dict and as text."""
+def _measure(regressor, X, points, train, test, picture, out):
+    """Count the held-out images, and return the errors of the model and of the training mean, as a dict and as text.
+
+    The model is saved again to `out`, with these errors, unless that is None.
+    """
     import numpy as np
 
     from skcount.cli._pictures import draw_errors
 
     true = points[test].inside(X[test])
-    counts = regressor.predict(X[test])
+    counts = regressor.measure(X[test], points[test])
+    if out is not None:
+        regressor.save(out)
     mean = np.full(len(test), points[train].inside(X[train]).counts.mean())
     errors, baseline = count_errors(true, counts), count_errors(true, mean)
     draw_errors(picture, regressor, X[test], true, counts)
@@ -245,6 +254,7 @@ def _measure(regressor, X, points, train, test, picture):
     lines = [
         f"Trained on {quantity(len(train), 'image')}, then counted {others}:",
         error_table({"model": errors, BASELINE: baseline}),
+        uncertainty(regressor.held_out_),
         f"Picture: {picture}",
     ]
     return {"n_held_out": len(test), "held_out": errors, "baseline": baseline}, lines

@@ -39,11 +39,14 @@ def info(model, as_json):
         "n_weights": sum(weights.numel() for weights in regressor.module_.parameters()),
         "n_epochs": regressor.n_iter_,
         "last_epoch": regressor.history_[-1],
+        "trained_on": getattr(regressor, "trained_on_", None),
+        "held_out": getattr(regressor, "held_out_", None),
         "versions": versions,
     }
     diameter = "not known" if result["diameter"] is None else f"{result['diameter']:.3g} pixels"
     text = [
         " ".join(repr(regressor).split()),
+        *(f"  {line}" for line in regressor._describe_quality()),
         f"  diameter of an object: {diameter}",
         f"  sees images reduced by: {result['reduction']:g}",
         f"  sigma: {result['sigma']:.3g} pixels",

@@ -10,6 +10,11 @@ import click
 
 from skcount._files import check_target, replacing
 
+# With fewer held-out images, the standard error itself is uncertain.
+FEW = 10
+NOT_CONVERGED = (
+    "The training of this model did not converge; its counts may be wrong. Train longer (--max-epochs)."
+)
 # Spreadsheets read cells that begin with these as formulas.
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -74,6 +79,12 @@ def quantity(number, noun):
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
+def warn_of_doubts(regressor):
+    """Print that the training of a model did not converge; its other doubts are warnings of prediction."""
+    if not getattr(regressor, "trained_on_", {"converged": True})["converged"]:
+        click.echo(f"Warning: {NOT_CONVERGED}", err=True)
+
+
 def count_errors(true, counts):
     """Return mae, rmse and bias in objects per image, as a dict."""
     from skcount import metrics
@@ -83,6 +94,15 @@ def count_errors(true, counts):
         "rmse": metrics.count_root_mean_squared_error(true, counts),
         "bias": metrics.count_bias(true, counts),
     }
+
+
+def uncertainty(held_out):
+    """Return how certain a held-out error is, as a line."""
+    n_images, error = held_out["n_images"], held_out["mae_standard_error"]
+    if error is None:
+        return "  From one image, the uncertainty of the MAE is not known: annotate more."
+    few = f" {n_images} images are few: annotate more to be sure." if n_images < FEW else ""
+    return f"  Standard error of the model's MAE: {error:.2f}.{few}"
 
 
 def error_table(errors):

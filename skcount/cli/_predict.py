@@ -6,7 +6,15 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._inputs import image_options, json_option, open_data, side_map
-from skcount.cli._outputs import check_folder, check_outputs, quantity, report, to_csv, write_csv
+from skcount.cli._outputs import (
+    check_folder,
+    check_outputs,
+    quantity,
+    report,
+    to_csv,
+    warn_of_doubts,
+    write_csv,
+)
 
 EPILOG = """\b
 Examples:
@@ -59,6 +67,7 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     from skcount.io import save_points
 
     regressor = load(model).set_params(verbose=1)
+    warn_of_doubts(regressor)
     if tile_size is not None:
         regressor.set_params(tile_size=tile_size)
     folder = overlay and check_folder(overlay, paths[0], "--overlay")

@@ -1,5 +1,6 @@
 """The base class of all regressors: fit, predict, score. A subclass builds the network in one private hook."""
 
+import warnings
 from collections import deque
 from contextlib import nullcontext
 
@@ -15,6 +16,12 @@ from skcount.inference import Predictor, check_out, computes_bf16, export_onnx
 from skcount.points import PointAnnotations, check_target, weighted_mean
 from skcount.regressors._fitting import FittingMixin
 from skcount.regressors._parameters import ParametersMixin
+from skcount.regressors._quality import (
+    describe_failure,
+    describe_quality,
+    is_worse_than_blind,
+    measure_errors,
+)
 from skcount.regressors._save import save_regressor
 from skcount.regressors._state import PlainStateMixin
 from skcount.regressors._training_data import refuse_side_data, training_target
@@ -172,8 +179,11 @@ class BaseDensityMapRegressor(
         -----
         OutOfDistributionWarning
             If an image is very different from the training images.
+        UserWarning
+            If always predicting the mean count of the training images was at least as good on the images of `measure`.
         """
         images = self._check_images(X, roi=roi)
+        self._warn_if_blind()
         return self._predictor(test_time_augmentation).counts(images)
 
     def predict_density(self, X, roi=None, out=None, test_time_augmentation=False):
@@ -203,6 +213,7 @@ default=None
             If an image is not valid, or `out` does not match the images or does not hold floats.
         """
         images = self._check_images(X, roi=roi)
+        self._warn_if_blind()
         out = empty_maps(images.sizes, self._dtype) if out is None else out
         deque(self._predictor(test_time_augmentation).maps(images, check_out(out, images.sizes, X)), maxlen=0)
         return out
@@ -228,6 +239,7 @@ default=None
             Points of each image as (row, col) in pixels; their number is the rounded count.
         """
         images = self._check_images(X, roi=roi, perspective=perspective)
+        self._warn_if_blind()
         # One map at a time: the points of many large maps fit in memory, but the maps may not. At the working size, no
         # peak is spread over a block of pixels.
         predictor = self._predictor(test_time_augmentation)
@@ -256,6 +268,7 @@ default=None
             Objects per pixel, never negative.
         """
         images = self._check_images(X, roi=roi)
+        self._warn_if_blind()
         return self._predictor(test_time_augmentation).maps(images)
 
     def score(self, X, y, sample_weight=None, roi=None):
@@ -283,6 +296,41 @@ default=None
         images = self._check_images(X, roi=roi)
         true = training_target(check_target(y), images, self.density_).counts
         return -weighted_mean(np.abs(self._predictor().counts(images) - true), sample_weight)
+
+    def measure(self, X, y, roi=None):
+        """Count held-out images, and keep the errors with the model, in `held_out_` and in the file of `save`.
+
+        `skcount info` prints them, and `predict` warns if the model was no better than a count that looks at no image.
+
+        Parameters
+        ----------
+        X : array of shape (n_images, height, width[, n_channels]), or sequence of images
+            Images that were not used for training.
+        y : points, counts or density maps
+            As for `score`.
+        roi : array of shape (height, width), sequence of such arrays, or None, default=None
+            Regions of interest, as for `score`.
+
+        Returns
+        -------
+        ndarray of shape (n_images,), float64
+            The predicted counts.
+
+        Examples
+        --------
+        >>> import skcount
+        >>> from skcount.datasets import make_cells
+        >>> X, points = make_cells(n_samples=6, image_shape=(32, 32), random_state=0, return_X_y=True)
+        >>> regressor = skcount.UNetRegressor(filters=4, max_epochs=40, random_state=0).fit(X[:4], points[:4])
+        >>> counts = regressor.measure(X[4:], points[4:])
+        >>> regressor.held_out_["n_images"], regressor.trained_on_["n_images"]
+        (2, 4)
+        """
+        images = self._check_images(X, roi=roi)
+        true = training_target(check_target(y), images, self.density_).counts
+        counts = self._predictor().counts(images)
+        self.held_out_ = measure_errors(true, counts, getattr(self, "trained_on_", None))
+        return counts
 
     def export_onnx(self, path):
         """Write the fitted network to an ONNX file, for programs without torch.
@@ -348,6 +396,10 @@ default=None
         check_is_fitted(self)
         save_regressor(self, path)
 
+    def _describe_quality(self):
+        """Return lines about the training images and the held-out error."""
+        return describe_quality(getattr(self, "trained_on_", None), getattr(self, "held_out_", None))
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "module_")
 
@@ -377,6 +429,11 @@ default=None
                 "last: (n_images, height, width, n_channels)."
             )
         return like_training(images, (getattr(self, "_seen", None) or {}).get("dtype"))
+
+    def _warn_if_blind(self):
+        """Warn if a count that looks at no image was at least as good on held-out images."""
+        if is_worse_than_blind(getattr(self, "held_out_", None)):
+            warnings.warn(describe_failure(self.held_out_), UserWarning, stacklevel=3)
 
     def _predictor(self, test_time_augmentation=False):
         """Return a Predictor with the current network and parameters."""

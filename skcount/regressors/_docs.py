@@ -90,7 +90,13 @@ n_iter_ : int
     Number of epochs.
 history_ : list of dict
     One row of plain numbers per epoch: epoch, train_loss, crop_count_mae (objects per crop), dur (seconds); with
-    validation images, also valid_count_mae (objects per image)."""
+    validation images, also valid_count_mae (objects per image).
+trained_on_ : dict
+    n_images, n_objects and mean_count (objects per image) of the training images of the last fit, and whether it has
+    converged.
+held_out_ : dict
+    After `measure`: mae, mae_standard_error, bias and baseline_mae (of always predicting mean_count) in objects per
+    image, n_images, and n_trained_on, the number of training images of the model that was measured."""
 
 
 def document(cls):

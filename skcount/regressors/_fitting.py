@@ -20,6 +20,7 @@ from skcount.losses import make_loss
 from skcount.networks import DensityNetwork
 from skcount.points import check_target
 from skcount.regressors._parameters import check_callbacks, warn_of_list
+from skcount.regressors._quality import LEAST_SPREAD, describe_training
 from skcount.regressors._state import LEARNT
 from skcount.regressors._training_data import (
     prepare,
@@ -49,8 +50,6 @@ FEW_IMAGES, MOST_STEPS = 64, 5 * AUTO_STEPS
 HEIGHT = 4.0
 # Epochs without a smaller error on validation images after which early_stopping=True ends a fit.
 PATIENCE = 20
-# Counts of training images vary so little, relative to the true ones, if the network does not see the objects.
-LEAST_SPREAD = 0.1
 # Attributes that a fit learns from the columns of a table.
 COLUMNS = ("n_features_in_", "feature_names_in_")
 
@@ -210,6 +209,8 @@ class FittingMixin:
             row["epoch"] += len(past)
         self.history_ = past + result.history
         self.n_iter_ = len(self.history_)
+        self.trained_on_ = describe_training(data, result)
+        vars(self).pop("held_out_", None)  # it was the error of other weights
         self._network_params = self._get_network_params()
         self._seed = data.seed
         self._seen = Familiarity.describe(data.channels, data.images.dtype, None if fresh else self._seen)

@@ -19,6 +19,8 @@ LEARNT = (
     "patch_size_",
     "n_iter_",
     "history_",
+    "trained_on_",
+    "held_out_",
     "_network_params",
     "_seed",
     "_seen",

@@ -14,6 +14,10 @@ from skcount.cli._fit import split
 from skcount.datasets import make_cells
 from skcount.io import load_folder, load_hdf5, read_points, save_hdf5
 
+# The model of the tests is trained for one epoch, and says so.
+BLIND = "counted no better"
+pytestmark = pytest.mark.filterwarnings(f"ignore:.*{BLIND}:UserWarning")
+
 # --- fit ---------------------------------------------------------------------------------------------------
 
 
@@ -127,7 +131,9 @@ def test_without_a_file_the_table_is_all_that_is_printed(folder):
     header, row = result.stdout.splitlines()
     assert header == "image,count"
     assert row.startswith("cell3.png,")
-    assert result.stderr == ""
+    converge, blind = result.stderr.splitlines()
+    assert "did not converge" in converge
+    assert BLIND in blind
 
 
 def test_points_come_back_by_the_names_of_the_images_and_overlays_have_their_sizes(folder, tmp_path):
@@ -177,9 +183,10 @@ def test_an_out_of_distribution_image_is_a_warning_of_one_line(folder, tmp_path)
     board = np.indices(SHAPE).sum(axis=0) // 6 % 2 * 255
     write_pictures(tmp_path / "boards", np.stack([np.stack([board] * 3, axis=-1)] * 2).astype(np.uint8))
     result = succeed("predict", folder / "model.skcount", tmp_path / "boards")
-    assert result.stderr.startswith("Warning: ")
-    assert "training images" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    lines = result.stderr.splitlines()
+    assert all(line.startswith("Warning: ") for line in lines)
+    assert sum("about as large as in training" in line for line in lines) == 1
+    assert len(lines) == 3  # and the two about the model
 
 
 # --- evaluate ----------------------------------------------------------------------------------------------
@@ -218,10 +225,13 @@ def test_a_picture_is_drawn_in_no_window_and_with_no_setting_changed(folder, tmp
     assert state() == before
 
 
-def test_evaluate_prints_no_baseline_without_the_training_mean(folder):
-    text = succeed("evaluate", folder / "model.skcount", folder / "cells.h5").stdout
-    assert "GAME 3" in text
-    assert "training mean" not in text
+def test_evaluate_takes_the_training_mean_from_the_model(folder):
+    result = succeed("evaluate", folder / "model.skcount", folder / "cells.h5", "--json")
+    model = skcount.load(folder / "model.skcount")
+    counts = load_hdf5(folder / "cells.h5").points.counts
+    expected = np.abs(model.trained_on_["mean_count"] - counts).mean()
+    assert json.loads(result.stdout)["baseline"]["mae"] == pytest.approx(expected)
+    assert BLIND in result.stderr
 
 
 # --- info, export, data ------------------------------------------------------------------------------------
@@ -232,7 +242,24 @@ def test_info_describes_the_file(folder):
     assert report["class"] == "DensityMapRegressor"
     assert report["params"]["max_epochs"] == report["n_epochs"] == report["last_epoch"]["epoch"] == 1
     assert report["versions"]["skcount"] == skcount.__version__
-    assert "written by: skcount" in succeed("info", folder / "model.skcount").stdout
+    assert report["trained_on"]["n_images"] == report["held_out"]["n_trained_on"] == 16
+    fitted = json.loads((folder / "report.json").read_text())
+    assert report["held_out"]["mae"] == pytest.approx(fitted["held_out"]["mae"])
+    assert report["held_out"]["baseline_mae"] == pytest.approx(fitted["baseline"]["mae"])
+    text = succeed("info", folder / "model.skcount").stdout
+    assert "written by: skcount" in text
+    assert "; not converged" in text
+    held_out = f"held-out error: MAE {fitted['held_out']['mae']:.2f} +- "
+    assert held_out in text
+    assert "on 4 images (few" in text
+
+
+def test_refit_keeps_the_error_that_was_measured_before(folder, tmp_path):
+    out = tmp_path / "model.skcount"
+    succeed("fit", folder / "cells.h5", *TINY, "--refit", "--out", out)
+    text = succeed("info", out).stdout
+    assert "trained on: 20 images" in text
+    assert "on 4 images (few: the error is uncertain), measured when trained on 16" in text
 
 
 @pytest.mark.slow
