@@ -14,6 +14,7 @@ from skcount.cli._evaluate import evaluate
 from skcount.cli._fit import fit
 from skcount.cli._look import look
 from skcount.cli._model import export, info
+from skcount.cli._outputs import printable
 from skcount.cli._predict import predict
 
 INTERRUPTED = 130
@@ -84,7 +85,7 @@ def _show(message, category, filename, lineno, file=None, line=None):  # noqa: A
 def in_one_line(message):
     """Join the lines of a message, and write Python arguments in it as options."""
     text = " ".join(str(message).split())
-    return _ARGUMENT.sub(_as_option, text)
+    return printable(_ARGUMENT.sub(_as_option, text))
 
 
 def _as_option(match):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -16,7 +17,7 @@ NOT_CONVERGED = (
     "The training of this model did not converge; its counts may be wrong. Train longer (--max-epochs)."
 )
 # Spreadsheets read cells that begin with these as formulas.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = re.compile(r"(^|[,;\t])(?=[=+\-@\t\r])")
 
 
 def to_csv(header, rows):
@@ -24,12 +25,13 @@ def to_csv(header, rows):
     text = StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([[_escape(cell) for cell in row] for row in rows])
+    writer.writerows([[escape(cell) for cell in row] for row in rows])
     return text.getvalue()
 
 
-def _escape(cell):
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULAS) else cell
+def escape(cell):
+    """Return a cell that no spreadsheet reads as a formula, also not one that splits lines at semicolons or tabs."""
+    return FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
 
 
 def write_csv(path, table):
@@ -37,7 +39,8 @@ def write_csv(path, table):
     # Excel needs the byte order mark to recognise UTF-8; other programs may not expect it, so plain ASCII has none.
     encoding = "utf-8" if table.isascii() else "utf-8-sig"
     with replacing(check_target(path)) as temporary:
-        temporary.write_text(table, encoding=encoding, newline="")
+        # Bytes of a name that are not UTF-8 are written as \\udcXX.
+        temporary.write_text(table, encoding=encoding, errors="backslashreplace", newline="")
 
 
 def check_outputs(outputs, paths, data, *models):
@@ -71,7 +74,12 @@ def check_folder(folder, images, option="--out"):
 
 def report(as_json, result, text):
     """Print the result as JSON or as text."""
-    click.echo(json.dumps(result) if as_json else text)
+    click.echo(json.dumps(result) if as_json else printable(text))
+
+
+def printable(text):
+    """Write control characters and lone surrogates as escapes, so that no file name or file can command the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def quantity(number, noun):

@@ -9,6 +9,8 @@ from skcount.cli._inputs import image_options, json_option, open_data, side_map
 from skcount.cli._outputs import (
     check_folder,
     check_outputs,
+    escape,
+    printable,
     quantity,
     report,
     to_csv,
@@ -64,8 +66,11 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
             "--points-format geojson needs GeoTIFF pictures, which say where they are on the globe."
         )
     from skcount import load
-    from skcount.io import save_points
+    from skcount.io import check_names, save_points
 
+    names = None if points_format == "napari" else [escape(name) for name in data.names]
+    if points is not None:
+        check_names(names, len(data.names), points_format)
     regressor = load(model).set_params(verbose=1)
     warn_of_doubts(regressor)
     if tile_size is not None:
@@ -78,10 +83,9 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     if csv is not None:
         write_csv(csv, table)
     if points is not None:
-        names = None if points_format == "napari" else data.names
         save_points(points, places, names, format=points_format, geo=data.get("geo"))
     if csv is None and not as_json:
-        click.echo(table, nl=False)
+        click.echo(printable(table), nl=False)
     else:
         counts = [row["count"] for row in rows if row["count"] is not None]
         text = [f"{sum(counts):.1f} objects in {quantity(len(counts), 'image')}."]

@@ -1,6 +1,6 @@
 """Files <-> arrays: folders of pictures, annotations from many tools, HDF5."""
 
-from skcount.io._annotations import read_points, save_points
+from skcount.io._annotations import check_names, read_points, save_points  # noqa: F401 - for skcount.cli
 from skcount.io._archives import ArchiveError, check_magic, open_archive  # noqa: F401 - for skcount.datasets
 from skcount.io._folder import load_folder
 from skcount.io._geo import GeoTransform

@@ -1,5 +1,7 @@
 """No output replaces a file that is read in the same run, or another output."""
 
+import csv
+import os
 import shutil
 
 import pytest
@@ -81,3 +83,60 @@ def test_an_overlay_does_not_replace_a_picture(place, tmp_path):
     assert result.exit_code == 2
     assert "--overlay (a_overlay.png) must not be a file that is read" in result.stderr
     assert contents(tmp_path) == before
+
+
+# --- names -------------------------------------------------------------------------------------------------
+
+
+def picture(folder, name):
+    """A folder with one picture of this name, if the file system can have it."""
+    folder.mkdir()
+    shutil.copy(folder.parent / "cell.png", folder / name)
+    return folder
+
+
+@pytest.fixture
+def one(place, tmp_path):
+    shutil.copy(place / "pictures" / "cell0.png", tmp_path / "cell.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["=1+1.png", "-a.png", "@a.png", "a;=1+1.png"])
+def test_no_name_in_a_table_is_a_formula(place, one, name):
+    counts, points = one / "counts.csv", one / "points.csv"
+    pictures = picture(one / "named", name)
+    result = run("predict", place / "model.skcount", pictures, "--csv", counts, "--points", points)
+    assert result.exit_code == 0, result.stderr
+    for path in (counts, points):
+        text = path.read_text()
+        assert name in text.replace("'", "")
+        for separator in (",", ";"):
+            for row in csv.reader(text.splitlines(), delimiter=separator):
+                assert not any(cell.startswith(("=", "@", "-a")) for cell in row)
+
+
+@pytest.mark.parametrize("name", ["a:b.png", "a\nb.png", b"caf\xe9.png"])
+def test_a_name_that_points_cannot_hold_is_found_before_the_counting(place, one, name, monkeypatch):
+    monkeypatch.setattr("skcount.cli._predict._count", lambda *_: pytest.fail("It has counted."))
+    pictures = picture(one / "named", os.fsdecode(name))
+    result = run("predict", place / "model.skcount", pictures, "--points", one / "points.csv")
+    assert result.exit_code == 1
+    assert "names" in result.stderr
+    assert not (one / "points.csv").exists()
+
+
+def test_a_name_that_is_not_utf8_is_written_escaped(place, one):
+    pictures = picture(one / "named", os.fsdecode(b"caf\xe9.png"))
+    result = run("predict", place / "model.skcount", pictures, "--csv", one / "counts.csv")
+    assert result.exit_code == 0, result.stderr
+    assert "caf\\udce9.png," in (one / "counts.csv").read_text(encoding="utf-8-sig")
+    assert "caf\\udce9.png," in run("predict", place / "model.skcount", pictures).stdout
+
+
+def test_a_name_cannot_command_the_terminal(place, one):
+    pictures = picture(one / "named", "\x1b[31mred.png")
+    printed = run("predict", place / "model.skcount", pictures)
+    assert "\\x1b[31mred.png," in printed.stdout
+    missing = run("predict", place / "model.skcount", one / "\x1b[31mnone")
+    assert "\x1b" not in printed.stdout + printed.stderr + missing.stderr
+    assert "\\x1b" in missing.stderr

@@ -83,7 +83,7 @@ def save_points(path, points, names=None, *, format="napari", geo=None):  # noqa
     points = check_points(points)
     if not len(points):
         raise ValueError("`points` must have at least one image; got none.")
-    names = _check_names(names, len(points), format)
+    names = check_names(names, len(points), format)
     text = StringIO(newline="")
     if format == "geojson":
         json.dump(to_geojson(points, names, _check_geo(geo, len(points))), text)
@@ -94,7 +94,8 @@ def save_points(path, points, names=None, *, format="napari", geo=None):  # noqa
         temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
-def _check_names(names, n_images, format):  # noqa: A002
+def check_names(names, n_images, format):  # noqa: A002
+    """Return names as text; reject those that a file of the format cannot hold."""
     if names is None:
         return None
     if format == "napari":
@@ -104,6 +105,9 @@ def _check_names(names, n_images, format):  # noqa: A002
     names = [str(name) for name in names]
     if len(names) != n_images or len(set(names)) != n_images:
         raise ValueError(f"`names` must be {n_images} different names, one per image; got {names!r:.80}.")
+    for name in names:
+        if not _is_text(name):
+            raise ValueError(f"`names` must be text that UTF-8 can hold; got {name!a}. Rename the file.")
     for name in names if format == "imagej" else ():
         if not name or name != name.strip() or ":" in name or "\0" in name or len(name.splitlines()) > 1:
             raise ValueError(
@@ -111,6 +115,15 @@ def _check_names(names, n_images, format):  # noqa: A002
                 "ImageJ ends a label at a colon."
             )
     return names
+
+
+def _is_text(name):
+    """Return whether a name has no bytes that are not UTF-8, which Python keeps as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_geo(geo, n_images):
