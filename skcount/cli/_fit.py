@@ -247,7 +247,7 @@ def _measure(regressor, X, points, train, test, picture, out):
     if errors["mae"] >= baseline["mae"]:
         click.echo(
             "Warning: the model counts no better than the training mean. Train longer (--max-epochs), look at the "
-            "picture, and check the points and --sigma.",
+            "picture, and check the points and --diameter.",
             err=True,
         )
     others = f"{quantity(len(test), 'other')} ({true.counts.mean():.1f} objects per image)"

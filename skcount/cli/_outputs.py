@@ -1,11 +1,13 @@
 """Text, tables and reports."""
 
 import csv
+import glob
 import json
 import os
 import re
+from fnmatch import fnmatch
 from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import click
 
@@ -62,14 +64,27 @@ def check_outputs(outputs, paths, data, *models):
 
 
 def check_folder(folder, images, option="--out"):
-    """Create a folder; reject the folder of the images, because the next run would count what is written there."""
+    """Create a folder; reject one of which the next run would count what is written there.
+
+    `images` is a folder or a pattern.
+    """
     path = Path(folder).expanduser()
-    if path.resolve() == Path(images).expanduser().resolve():
+    pattern = os.path.abspath(os.path.expanduser(images))
+    written = os.path.abspath(path / "a_overlay.png")
+    if path.resolve() == Path(images).expanduser().resolve() or (
+        glob.has_magic(images) and _matches(written, pattern)
+    ):
         raise ValueError(
-            f"{option} must not be the folder of the images; got {folder}. Choose another folder."
+            f"{option} must not be a folder of the images; got {folder}: the next run would count what is written there. "
+            "Choose another folder."
         )
     path.mkdir(exist_ok=True)
     return path
+
+
+def _matches(path, pattern):
+    """Return whether a pattern of images finds a path; `**` stands for any folders."""
+    return fnmatch(path, pattern.replace("**/", "*")) if "**" in pattern else PurePath(path).match(pattern)
 
 
 def report(as_json, result, text):

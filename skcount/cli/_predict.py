@@ -1,6 +1,6 @@
 """`skcount predict`: a table of counts."""
 
-from pathlib import PurePath
+from pathlib import PurePosixPath
 
 import click
 
@@ -77,6 +77,8 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
         regressor.set_params(tile_size=tile_size)
     folder = overlay and check_folder(overlay, paths[0], "--overlay")
     overlays = {f"--overlay ({name})": folder / name for name in _overlay_names(data.names)} if folder else {}
+    for path in overlays.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
     check_outputs({"--csv": csv, "--points": points, **overlays}, paths, data, model)
     rows, places = _count(regressor, data, points is not None, folder)
     table = _to_table(rows)
@@ -154,7 +156,6 @@ def _predict(regressor, data, chosen, with_points, folder):
 
 
 def _overlay_names(names):
-    """Return a unique file name for each image, given unique names of the images."""
-    flat = [name.replace("/", "_") for name in names]
-    stems = [PurePath(name).stem for name in flat]
-    return [f"{name}_overlay.png" for name in (stems if len(set(stems)) == len(names) else flat)]
+    """Return a unique file for each image, in its subfolder, given unique names of the images."""
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
+    return [f"{name}_overlay.png" for name in (stems if len(set(stems)) == len(names) else names)]

@@ -111,7 +111,7 @@ class BaseDensityMapRegressor(
         -----
         ConvergenceWarning
             If the counts of the training images are off by a quarter or more after training on points or maps: training
-            was too short, or `sigma` is too large.
+            was too short, or `diameter` is wrong.
         """
         fresh = not (self.warm_start and hasattr(self, "module_"))
         with nullcontext() if checkpoint is None else open_checkpoint(checkpoint, checkpoint_every) as saved:

@@ -366,7 +366,7 @@ def _warn_of_failure(result):
         warnings.warn(
             f"After {len(result.history)} epochs the maps of the training images sum to {result.share:.0%} of their "
             f"counts; expected {low:.0%} to {high:.0%}: the network has not learnt to count yet. Train longer "
-            "(max_epochs), or with a smaller sigma.",
+            "(max_epochs), and set `diameter` to the width of an object.",
             ConvergenceWarning,
             stacklevel=4,
         )

@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -131,6 +132,8 @@ def _text(value):
         return [_text(part) for part in value]
     if isinstance(value, dict):
         return {str(name): _text(part) for name, part in value.items()}
+    if isinstance(value, partial):
+        return [_text(value.func), _text(value.args), _text(value.keywords)]
     try:
         arrays = {}
         plain = encode(value, arrays)

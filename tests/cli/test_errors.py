@@ -103,7 +103,7 @@ def test_an_argument_in_a_message_is_named_as_its_option(message, line):
     [
         (["a.png", "b.png"], ["a", "b"]),
         (["a.png", "a.tif"], ["a.png", "a.tif"]),
-        (["x/a.png", "y/a.png"], ["x_a", "y_a"]),
+        (["x/a.png", "y/a.png"], ["x/a", "y/a"]),
     ],
 )
 def test_overlays_of_different_images_have_different_names(names, files):

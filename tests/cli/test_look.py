@@ -56,7 +56,7 @@ def test_what_fit_refuses_is_shown(folder, tmp_path):
 def test_the_folder_of_the_pictures_is_left_alone(folder):
     result = run("look", folder / "pictures", folder / "cells.csv", "--out", folder / "pictures")
     assert result.exit_code == 1
-    assert "--out must not be the folder of the images" in result.stderr
+    assert "--out must not be a folder of the images" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,33 @@ def test_an_overlay_does_not_replace_a_picture(place, tmp_path):
         shutil.copy(place / "pictures" / "cell0.png", tmp_path / name)
     before = contents(tmp_path)
     result = run("predict", place / "model.skcount", f"{tmp_path}/a*.png", "--overlay", tmp_path)
-    assert result.exit_code == 2
-    assert "--overlay (a_overlay.png) must not be a file that is read" in result.stderr
+    assert result.exit_code == 1
+    assert "--overlay must not be a folder of the images" in result.stderr
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("pattern", ["*.png", "*/*.png", "**/*.png"])
+def test_overlays_that_the_next_run_would_count_are_refused(place, tmp_path, pattern):
+    (tmp_path / "x").mkdir()
+    for name in ("a.png", "x/a.png"):
+        shutil.copy(place / "pictures" / "cell0.png", tmp_path / name)
+    before = contents(tmp_path)
+    overlay = tmp_path if pattern == "*.png" else tmp_path / "overlays"
+    result = run("predict", place / "model.skcount", f"{tmp_path}/{pattern}", "--overlay", overlay)
+    assert result.exit_code == 1
+    assert "--overlay must not be a folder of the images" in result.stderr
+    assert contents(tmp_path) == before
+
+
+def test_overlays_keep_the_subfolders_of_the_images(place, tmp_path):
+    for name in ("x/a.png", "x_a.png", "y/a.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(place / "pictures" / "cell0.png", tmp_path / "in" / name)
+    overlays = tmp_path / "overlays"
+    result = run("predict", place / "model.skcount", f"{tmp_path}/in/**/*.png", "--overlay", overlays)
+    assert result.exit_code == 0, result.stderr
+    found = sorted(str(path.relative_to(overlays)) for path in overlays.rglob("*.png"))
+    assert found == ["x/a_overlay.png", "x_a_overlay.png", "y/a_overlay.png"]
 
 
 # --- names -------------------------------------------------------------------------------------------------

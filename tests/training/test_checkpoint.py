@@ -270,3 +270,16 @@ def test_workers_that_live_on_are_refused(noise, tmp_path):
     workers = {"iterator_train__num_workers": 1, "iterator_train__persistent_workers": True}
     with pytest.raises(ValueError, match=r"`net_params` .*persistent_workers=True"):
         small(net_params=workers).fit(*noise, checkpoint=tmp_path / "it")
+
+
+def test_a_partial_is_known_by_its_arguments(noise, tmp_path):
+    def make(momentum):
+        optimizer = partial(torch.optim.SGD, momentum=momentum)
+        return small(net_params={"optimizer": optimizer}, lr=0.001)
+
+    X, points = noise
+    path = tmp_path / "it"
+    make(0.9).fit(X, points, checkpoint=path)
+    make(0.9).fit(X, points, checkpoint=path)  # has ended, and is not trained again
+    with pytest.raises(ValueError, match=r"belongs to a fit with net_params=.*0\.9.*; this one .*0\.5"):
+        make(0.5).fit(X, points, checkpoint=path)
