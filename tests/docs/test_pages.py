@@ -92,6 +92,7 @@ def pages_that_run():
 
 @pytest.mark.parametrize(("page", "n_epochs"), list(pages_that_run()))
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")  # plt.show() without a window
+@pytest.mark.filterwarnings("ignore:.*counted no better")  # a brief training
 def test_the_code_of_a_page_runs(page, n_epochs, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     # Where a page does not say how long to train, an epoch will do; on every run, no page trains for long.
