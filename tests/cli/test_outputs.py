@@ -139,7 +139,7 @@ def test_no_name_in_a_table_is_a_formula(place, one, name):
                 assert not any(cell.startswith(("=", "@", "-a")) for cell in row)
 
 
-@pytest.mark.parametrize("name", ["a:b.png", "a\nb.png", b"caf\xe9.png"])
+@pytest.mark.parametrize("name", ["a:b.png", "a\nb.png", b"cell\xe9.png"])
 def test_a_name_that_points_cannot_hold_is_found_before_the_counting(place, one, name, monkeypatch):
     monkeypatch.setattr("skcount.cli._predict._count", lambda *_: pytest.fail("It has counted."))
     pictures = picture(one / "named", os.fsdecode(name))
@@ -150,11 +150,11 @@ def test_a_name_that_points_cannot_hold_is_found_before_the_counting(place, one,
 
 
 def test_a_name_that_is_not_utf8_is_written_escaped(place, one):
-    pictures = picture(one / "named", os.fsdecode(b"caf\xe9.png"))
+    pictures = picture(one / "named", os.fsdecode(b"cell\xe9.png"))
     result = run("predict", place / "model.skcount", pictures, "--csv", one / "counts.csv")
     assert result.exit_code == 0, result.stderr
-    assert "caf\\udce9.png," in (one / "counts.csv").read_text(encoding="utf-8-sig")
-    assert "caf\\udce9.png," in run("predict", place / "model.skcount", pictures).stdout
+    assert "cell\\udce9.png," in (one / "counts.csv").read_text(encoding="utf-8-sig")
+    assert "cell\\udce9.png," in run("predict", place / "model.skcount", pictures).stdout
 
 
 def test_a_name_cannot_command_the_terminal(place, one):
