@@ -37,7 +37,7 @@ IMAGES and POINTS are as for fit. Use images that the model was not trained on."
     "--train-mean",
     type=click.FloatRange(min=0),
     metavar="OBJECTS",
-    help="Mean count of the training images, for the errors of always predicting it.  [default: kept in the model]",
+    help="Mean count of the training images: a baseline for the errors.  [default: read from the model]",
 )
 @reading_options
 @json_option

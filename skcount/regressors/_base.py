@@ -293,9 +293,8 @@ default=None
         float
             Negative mean absolute error, in objects per image.
         """
-        images = self._check_images(X, roi=roi)
-        true = training_target(check_target(y), images, self.density_).counts
-        return -weighted_mean(np.abs(self._predictor().counts(images) - true), sample_weight)
+        true, counts = self._true_and_predicted(X, y, roi)
+        return -weighted_mean(np.abs(counts - true), sample_weight)
 
     def measure(self, X, y, roi=None):
         """Count held-out images, and keep the errors with the model, in `held_out_` and in the file of `save`.
@@ -326,9 +325,7 @@ default=None
         >>> regressor.held_out_["n_images"], regressor.trained_on_["n_images"]
         (2, 4)
         """
-        images = self._check_images(X, roi=roi)
-        true = training_target(check_target(y), images, self.density_).counts
-        counts = self._predictor().counts(images)
+        true, counts = self._true_and_predicted(X, y, roi)
         self.held_out_ = measure_errors(true, counts, getattr(self, "trained_on_", None))
         return counts
 
@@ -429,6 +426,12 @@ default=None
                 "last: (n_images, height, width, n_channels)."
             )
         return like_training(images, (getattr(self, "_seen", None) or {}).get("dtype"))
+
+    def _true_and_predicted(self, X, y, roi):
+        """Return the true and the predicted count of each image."""
+        images = self._check_images(X, roi=roi)
+        true = training_target(check_target(y), images, self.density_).counts
+        return true, self._predictor().counts(images)
 
     def _warn_if_blind(self):
         """Warn if a count that looks at no image was at least as good on held-out images."""

@@ -20,7 +20,7 @@ from skcount.losses import make_loss
 from skcount.networks import DensityNetwork
 from skcount.points import check_target
 from skcount.regressors._parameters import check_callbacks, warn_of_list
-from skcount.regressors._quality import LEAST_SPREAD, describe_training
+from skcount.regressors._quality import describe_training, find_failure
 from skcount.regressors._state import LEARNT
 from skcount.regressors._training_data import (
     prepare,
@@ -30,7 +30,6 @@ from skcount.regressors._training_data import (
     validation_set,
 )
 from skcount.training import (
-    CONVERGED,
     BlankPenalty,
     Crops,
     Plan,
@@ -361,20 +360,6 @@ def auto_steps(n_images):
 
 def _warn_of_failure(result):
     """Warn if the counts of the training images show that the network has not learnt to count."""
-    low, high = CONVERGED
-    if not low < result.share < high:
-        warnings.warn(
-            f"After {len(result.history)} epochs the maps of the training images sum to {result.share:.0%} of their "
-            f"counts; expected {low:.0%} to {high:.0%}: the network has not learnt to count yet. Train longer "
-            "(max_epochs), and set `diameter` to the width of an object.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-    elif result.spread < LEAST_SPREAD:
-        warnings.warn(
-            f"After {len(result.history)} epochs the counts of the training images hardly vary: their standard deviation "
-            f"is {result.spread:.0%} of that of the true counts. The network does not see the objects. Train longer "
-            "(max_epochs), set `diameter`, and look for extreme pixel values.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+    failure = find_failure(result)
+    if failure is not None:
+        warnings.warn(failure, ConvergenceWarning, stacklevel=4)

@@ -1,4 +1,4 @@
-"""What a regressor remembers about its training images and its error on held-out images, and the doubts that follow."""
+"""Describe the training of a regressor and its error on held-out images, and say when its counts are not to be trusted."""
 
 import numpy as np
 
@@ -14,13 +14,30 @@ FEW_HELD_OUT = 10
 def describe_training(data, result):
     """Return what a fit remembers about its training images: plain numbers."""
     counts = data.target.counts
-    low, high = CONVERGED
     return {
         "n_images": len(data.images),
         "n_objects": float(np.sum(counts)),
         "mean_count": float(weighted_mean(counts, data.weights)),
-        "converged": bool(low < result.share < high and result.spread >= LEAST_SPREAD),
+        "converged": find_failure(result) is None,
     }
+
+
+def find_failure(result):
+    """Return the message about a network that has not learnt to count its training images, or None."""
+    low, high = CONVERGED
+    if not low < result.share < high:
+        return (
+            f"After {len(result.history)} epochs the maps of the training images sum to {result.share:.0%} of their "
+            f"counts; expected {low:.0%} to {high:.0%}: the network has not learnt to count yet. Train longer "
+            "(max_epochs), and set `diameter` to the width of an object."
+        )
+    if result.spread < LEAST_SPREAD:
+        return (
+            f"After {len(result.history)} epochs the counts of the training images hardly vary: their standard deviation "
+            f"is {result.spread:.0%} of that of the true counts. The network does not see the objects. Train longer "
+            "(max_epochs), set `diameter`, and look for extreme pixel values."
+        )
+    return None
 
 
 def measure_errors(true, predicted, trained_on):
