@@ -85,6 +85,19 @@ def test_an_overlay_does_not_replace_a_picture(place, tmp_path):
     assert contents(tmp_path) == before
 
 
+def test_an_overlay_does_not_replace_the_model(place, tmp_path):
+    overlays = tmp_path / "overlays"
+    overlays.mkdir()
+    model = overlays / "a_overlay.png"
+    shutil.copy(place / "model.skcount", model)
+    shutil.copy(place / "pictures" / "cell0.png", tmp_path / "a.png")
+    before = contents(tmp_path)
+    result = run("predict", model, f"{tmp_path}/a.png", "--overlay", overlays)
+    assert result.exit_code == 2
+    assert "--overlay (a_overlay.png) must not be a file that is read" in result.stderr
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize("pattern", ["*.png", "*/*.png", "**/*.png"])
 def test_overlays_that_the_next_run_would_count_are_refused(place, tmp_path, pattern):
     (tmp_path / "x").mkdir()
