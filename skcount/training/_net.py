@@ -3,6 +3,7 @@
 import math
 from contextlib import suppress
 from copy import deepcopy
+from dis import opmap
 from itertools import islice
 
 import numpy as np
@@ -83,7 +84,7 @@ class CountingNet(NeuralNet):
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as interrupt:
-            if _raised_in(interrupt).startswith("skorch.callbacks"):
+            if _was_raised_by_skorch(interrupt):
                 raise StopTraining from interrupt
             raise
 
@@ -288,12 +289,13 @@ def one_cycle(progress, warmup=0.2, floor=1e-3):
     return stop + (start - stop) * (1 + math.cos(math.pi * min(part, 1.0))) / 2
 
 
-def _raised_in(exception):
-    """Return the name of the module that raised an exception."""
-    traceback = exception.__traceback__
+def _was_raised_by_skorch(interrupt):
+    """Return whether a KeyboardInterrupt comes from a `raise` of skorch's callbacks, not from a signal that reached them."""
+    traceback = interrupt.__traceback__
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback.tb_frame.f_globals.get("__name__", "")
+    name, code = traceback.tb_frame.f_globals.get("__name__", ""), traceback.tb_frame.f_code.co_code
+    return name.startswith("skorch.callbacks") and code[traceback.tb_lasti] == opmap["RAISE_VARARGS"]
 
 
 def _count_mae(density, batch):

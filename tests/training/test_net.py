@@ -1,8 +1,10 @@
 import io
 import re
+import signal
 import sys
 from contextlib import redirect_stdout
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,6 +106,15 @@ def test_an_interrupt_ends_the_fit_with_an_interrupt(noise):
 
     with pytest.raises(KeyboardInterrupt):
         small(callbacks=[Interrupt()]).fit(*noise)
+
+
+def test_a_signal_that_reaches_the_callbacks_of_skorch_is_an_interrupt_too(noise, monkeypatch):
+    clock = SimpleNamespace(
+        time=partial(signal.raise_signal, signal.SIGINT)
+    )  # its handler runs in the frame of skorch
+    monkeypatch.setattr("skorch.callbacks.logging.time", clock)
+    with pytest.raises(KeyboardInterrupt):
+        small().fit(*noise)
 
 
 # --- what a fit says ----------------------------------------------------------------------------------------------
