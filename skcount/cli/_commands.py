@@ -19,7 +19,7 @@ from skcount.cli._predict import predict
 
 INTERRUPTED = 130
 # name='text', name=['text'], name={'field': 'value'}, name=1, or name=...
-_ARGUMENT = re.compile(r"\b(\w+)=(?:\[?'([^']*)'\]?|\{'([^']*)': '([^']*)'\}|(\d+)\b|\.\.\.)")
+_ARGUMENT = re.compile(r"\b(\w+)=(?:\[?'([^']*)'\]?|\{'([^']*)': '([^']*)'\}|(\d+)\b|True\b|\.\.\.)")
 # The public API raises these if the data, a file or the machine is the cause. Any other exception is a bug in skcount, whose
 # traceback helps to report it.
 EXPECTED = (ValueError, TypeError, OSError, ImportError, FloatingPointError, MemoryError, RuntimeError)

@@ -10,6 +10,7 @@ from skcount.cli._outputs import (
     error_table,
     quantity,
     report,
+    rounded,
     to_csv,
     warn_of_doubts,
     write_csv,
@@ -31,7 +32,11 @@ IMAGES and POINTS are as for fit. Use images that the model was not trained on."
 @click.command(epilog=EPILOG, short_help="Measure the count errors of a model.")
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGES [POINTS]")
-@click.option("--csv", metavar="FILE", help="Write a table of image,true,count,error to this file.")
+@click.option(
+    "--csv",
+    metavar="FILE",
+    help="Write a table of image,true,count,error to this file, with one decimal; --json has all digits.",
+)
 @click.option("--picture", metavar="PNG", help="Write a picture of counts and density maps to this file.")
 @click.option(
     "--train-mean",
@@ -63,16 +68,20 @@ def evaluate(model, paths, csv, picture, train_mean, as_json, **reading):
         train_mean = regressor.trained_on_["mean_count"]
     true = data.points.inside(data.images)
     counts, games = _measure(regressor, data.images, true)
+    columns = (data.names, true.lengths.tolist(), counts.tolist(), (counts - true.counts).tolist())
+    rows = [
+        dict(zip(["image", "true", "count", "error"], row, strict=True)) for row in zip(*columns, strict=True)
+    ]
     errors = {"model": count_errors(true, counts)}
     if train_mean is not None:
         errors[BASELINE] = count_errors(true, np.full(len(counts), train_mean))
     if csv is not None:
-        columns = (data.names, true.lengths.tolist(), counts.tolist(), (counts - true.counts).tolist())
-        write_csv(csv, to_csv(["image", "true", "count", "error"], zip(*columns, strict=True)))
+        table = [[row["image"], row["true"], rounded(row["count"]), rounded(row["error"])] for row in rows]
+        write_csv(csv, to_csv(["image", "true", "count", "error"], table))
     if picture is not None:
         draw_errors(picture, regressor, data.images, true, counts)
     result = {"n_images": len(counts), "n_objects": len(true.coordinates), **errors["model"], "game": games}
-    result |= {"baseline": errors.get(BASELINE), "csv": csv, "picture": picture}
+    result |= {"baseline": errors.get(BASELINE), "images": rows, "csv": csv, "picture": picture}
     text = [
         f"{quantity(len(counts), 'image')}, {true.counts.mean():.1f} objects per image:",
         error_table(errors),

@@ -2,6 +2,8 @@
 
 import click
 
+from skcount.cli._outputs import printable, quantity
+
 HDF5 = (".h5", ".hdf5")
 FORMATS = [
     "csv",
@@ -114,6 +116,12 @@ READING = [
 
 IMAGES = [
     click.option(
+        "--recursive",
+        is_flag=True,
+        default=None,
+        help="Search the subfolders of a folder too. Tables name images with their subfolders.",
+    ),
+    click.option(
         "--stack-axis",
         metavar="AXIS",
         help="Axis of TIFF stacks whose slices are the images, for example T or Z.",
@@ -162,7 +170,9 @@ def open_data(paths, reading, with_points=True):
                 reading[name] = _parse_columns(reading[name])
         if "where" in reading:
             reading["where"] = _join_values(reading["where"])
-        return load_folder(images, points, **reading)
+        data = load_folder(images, points, **reading)
+        _tell_skipped(images, data.skipped)
+        return data
     roi = reading.pop("roi", None)
     reading.pop("damaged", None)
     if reading:
@@ -174,6 +184,16 @@ def open_data(paths, reading, with_points=True):
         mask = load_folder([roi]).images[0] > 0
         data.images = ImageSet(data.images, roi=mask.any(axis=2) if mask.ndim == 3 else mask)
     return data
+
+
+def _tell_skipped(folder, names):
+    """Print what is in a folder and was not used."""
+    folders = [name for name in names if name.endswith("/")]
+    files = [name for name in names if not name.endswith("/")]
+    what = [f"{quantity(len(files), 'other file')}, such as {files[0]}"] if files else []
+    what += [f"{quantity(len(folders), 'folder')}, such as {folders[0]} (see --recursive)"] if folders else []
+    if what:
+        click.echo(printable(f"Left out of {folder}: {'; '.join(what)}."), err=True)
 
 
 def side_map(maps, index):

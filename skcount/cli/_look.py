@@ -28,7 +28,7 @@ def look(paths, out, max_images, as_json, **reading):
     Points outside their image, points on each other, and coordinates that may be in another unit are reported, not
     rejected.
     """
-    folder = check_folder(out, paths[0])
+    folder = check_folder(out, paths[0], recursive=reading["recursive"])
     # To be seen, points need not be right.
     reading |= {
         "outside": reading["outside"] or "ignore",

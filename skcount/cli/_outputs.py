@@ -63,17 +63,16 @@ def check_outputs(outputs, paths, data, *models):
         known[target] = f"the file of {option}"
 
 
-def check_folder(folder, images, option="--out"):
+def check_folder(folder, images, option="--out", *, recursive=None):
     """Create a folder; reject one of which the next run would count what is written there.
 
-    `images` is a folder or a pattern.
+    `images` is a folder, perhaps with its subfolders, or a pattern.
     """
-    path = Path(folder).expanduser()
+    path, searched = Path(folder).expanduser(), Path(images).expanduser().resolve()
     pattern = os.path.abspath(os.path.expanduser(images))
     written = os.path.abspath(path / "a_overlay.png")
-    if path.resolve() == Path(images).expanduser().resolve() or (
-        glob.has_magic(images) and _matches(written, pattern)
-    ):
+    is_inside = path.resolve().is_relative_to(searched) if recursive else path.resolve() == searched
+    if is_inside or (glob.has_magic(images) and _matches(written, pattern)):
         raise ValueError(
             f"{option} must not be a folder of the images; got {folder}: the next run would count what is written there. "
             "Choose another folder."
@@ -97,9 +96,14 @@ def printable(text):
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
+def rounded(count):
+    """Return a count for a table, with one decimal: the others are noise."""
+    return round(count, 1) + 0.0  # no minus before 0
+
+
 def quantity(number, noun):
     """Return ``1 image``, ``2 images``."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def warn_of_doubts(regressor):

@@ -13,6 +13,7 @@ from skcount.cli._outputs import (
     printable,
     quantity,
     report,
+    rounded,
     to_csv,
     warn_of_doubts,
     write_csv,
@@ -32,7 +33,11 @@ from 0. Without --csv, the table is printed."""
 @click.command(epilog=EPILOG)
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGES")
-@click.option("--csv", metavar="FILE", help="Write the table of image,count to this file.")
+@click.option(
+    "--csv",
+    metavar="FILE",
+    help="Write the table of image,count to this file, with one decimal; --json has all digits.",
+)
 @click.option("--points", metavar="CSV", help="Write the positions of the objects to this file.")
 @click.option(
     "--points-format",
@@ -75,7 +80,7 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     warn_of_doubts(regressor)
     if tile_size is not None:
         regressor.set_params(tile_size=tile_size)
-    folder = overlay and check_folder(overlay, paths[0], "--overlay")
+    folder = overlay and check_folder(overlay, paths[0], "--overlay", recursive=reading["recursive"])
     overlays = {f"--overlay ({name})": folder / name for name in _overlay_names(data.names)} if folder else {}
     for path in overlays.values():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +136,8 @@ def _find_damaged(data):
 def _to_table(rows):
     """Return the table of counts, with a column of errors if there are any."""
     columns = ["image", "count", *(["error"] if any("error" in row for row in rows) else [])]
-    return to_csv(columns, [["" if row.get(name) is None else row[name] for name in columns] for row in rows])
+    rows = [row | {"count": "" if row["count"] is None else rounded(row["count"])} for row in rows]
+    return to_csv(columns, [[row.get(name, "") for name in columns] for row in rows])
 
 
 def _predict(regressor, data, chosen, with_points, folder):

@@ -37,6 +37,7 @@ from skcount.points import PointAnnotations
         "format": READ_PARAMETERS["format"],
         "image_pattern": [str],
         "points_pattern": [str],
+        "recursive": ["boolean"],
         "stack_axis": [str, None],
         "alpha": [StrOptions({"raise", "drop", "roi"})],
         "roi": [str, os.PathLike, Iterable, None],
@@ -55,6 +56,7 @@ def load_folder(
     *,
     image_pattern="{}",
     points_pattern="{}",
+    recursive=False,
     stack_axis=None,
     alpha="raise",
     roi=None,
@@ -88,6 +90,9 @@ def load_folder(
         The names of pictures and of annotation files, without suffix; "{}" stands for the part that a picture and its
         annotation share: "{}cell" and "{}dots" pair ``001cell.png`` with ``001dots.png``. In a folder, pictures that
         match `points_pattern` better are not images.
+    recursive : bool, default=False
+        Whether the subfolders of a folder are searched too, except hidden ones. Pictures and annotation files of one name
+        are then paired by their subfolders.
     stack_axis : str or None, default=None
         The axis of TIFF stacks whose slices are the images: "T", "Z" or another one, as the error about a stack says.
         Slices are called ``movie.tif:1`` and so on. If None, stacks are rejected.
@@ -128,7 +133,10 @@ def load_folder(
         points : PointAnnotations or None
             The points of each image as (row, col) in pixels.
         names : list of str
-            The names of the picture files.
+            The names of the picture files, as paths from the folder, from the fixed part of the pattern, or from the
+            folder that a list of files shares.
+        skipped : list of str
+            The names of other files and folders in the folder, which were not used; those of folders end with "/".
         labels : dict of str to int
             The number of points with each label, those that were left out too.
         damaged : dict of str to str
@@ -190,21 +198,27 @@ def load_folder(
     validate_parameter_constraints(READ_PARAMETERS, read_options, "load_folder")
     reader = PointReader(format, **read_options)
     patterns = _Pattern("image_pattern", image_pattern), _Pattern("points_pattern", points_pattern)
-    paths, headers, unread = _find_images(images, *patterns), None, {}
+    base, paths, others = _find_images(images, *patterns, recursive)
+    headers, unread = None, {}
     if damaged == "skip":
         if points is not None or roi is not None:
             raise ValueError(
                 "`damaged` must be 'raise' if points or regions of interest belong to the pictures."
             )
-        paths, headers, unread = _leave_out_damaged(paths, stack_axis)
-    files = None if points is None else _find_points(points, format, *patterns)
+        paths, headers, unread = _leave_out_damaged(base, paths, stack_axis)
+    files = None
+    if points is not None:
+        points_base, files = _find_points(points, format, *patterns, recursive)
     if isinstance(files, list):
         is_inside = format is not None and bool(FORMATS[format].pictures)
-        files = _pair(paths, files, *patterns, missing, extra, is_inside=is_inside)
+        files = _pair((base, paths), (points_base, files), *patterns, missing, extra, is_inside=is_inside)
     if roi is not None and alpha == "roi":
         raise ValueError("`roi` must be None with alpha='roi'; use one of them.")
-    regions = None if roi is None else _find_regions(roi, roi_pattern, paths, patterns[0])
-    source, regions, names, files = _open_source(paths, headers, files, regions, stack_axis, alpha)
+    regions = None if roi is None else _find_regions(roi, roi_pattern, base, paths, patterns[0], recursive)
+    used = {*(files if isinstance(files, list) else [files]), *(regions or [])}
+    skipped = [path for path in others if path not in used]
+    names = _names_of(base, paths)
+    source, regions, names, files = _open_source(names, paths, headers, files, regions, stack_axis, alpha)
     annotations, labels = None, {}
     if files is not None:
         found, reading, labels, what = _read(reader, files, names, missing, extra)
@@ -221,6 +235,7 @@ def load_folder(
         points=annotations,
         names=names,
         labels=labels,
+        skipped=_names_of(base, skipped),
         damaged=unread,
         geo=source.geo,
         groups=None,
@@ -249,21 +264,23 @@ class _Pattern:
         return self.key(path) is not None and (other.key(path) is None or len(self.text) >= len(other.text))
 
 
-def _leave_out_damaged(paths, axis):
+def _leave_out_damaged(base, paths, axis):
     """Return the paths and headers of the pictures that can be opened, and the message about each other by its name."""
     messages = {}
     headers = read_headers(paths, axis, messages)
     if not headers:
         raise OSError(f"None of the {len(paths)} pictures can be read: {messages[paths[0]]}")
     unread = {
-        name: messages[path] for name, path in zip(_names_of(paths), paths, strict=True) if path in messages
+        name: messages[path]
+        for name, path in zip(_names_of(base, paths), paths, strict=True)
+        if path in messages
     }
     return [path for path in paths if path in headers], headers, unread
 
 
-def _open_source(paths, headers, files, regions, axis, alpha):
+def _open_source(names, paths, headers, files, regions, axis, alpha):
     """Return the store of the pictures or slices, their regions and names, and their annotation files."""
-    names, slices = _names_of(paths), None
+    slices = None
     if axis is not None:
         n_slices = [count_slices(path, axis) for path in paths]
         names, slices, paths, files, regions = _split_stacks(n_slices, names, paths, files, regions)
@@ -278,21 +295,26 @@ def _open_source(paths, headers, files, regions, axis, alpha):
     return source, regions, names, files
 
 
-def _find_images(images, image_pattern, points_pattern):
-    """Return the paths of the pictures, sorted by name unless they are a list."""
+def _find_images(images, image_pattern, points_pattern, recursive):
+    """Return a folder, the paths of the pictures, sorted by name unless they are a list, and what else is in the folder."""
+    base, found = _find(images, recursive)
+    paths, others = found, []
     if isinstance(images, str | os.PathLike):
-        found = sorted(_find(images), key=_natural)
-        paths = [path for path in found if path.suffix.lower() in (*SUFFIXES, ZARR)]
+        found = sorted(found, key=_natural)
+        paths = [path for path in found if _is_picture(path) and path.suffix.lower() in (*SUFFIXES, ZARR)]
         _tell_foreign([path for path in found if path.suffix.lower() in FOREIGN], paths)
         paths = [path for path in paths if image_pattern.fits_better(path, points_pattern)]
-    else:
-        paths = _find(images)
+        chosen = set(paths)
+        others = [path for path in found if path not in chosen]
     if not paths:
+        inside = (
+            "" if recursive or not any(map(os.path.isdir, others)) else " Its folders need recursive=True."
+        )
         raise FileNotFoundError(
             f"There are no pictures in {_shown(images)}; expected files named {image_pattern.text!r} with the suffix "
-            f"{', '.join(SUFFIXES)}."
+            f"{', '.join(SUFFIXES)}.{inside}"
         )
-    return paths
+    return base, paths, others
 
 
 def _tell_foreign(foreign, paths):
@@ -309,25 +331,25 @@ def _tell_foreign(foreign, paths):
     warnings.warn(f"{message} They are left out.", UserWarning, stacklevel=5)
 
 
-def _find_points(points, format, image_pattern, points_pattern):  # noqa: A002
-    """Return the path of the file for all images, or a list of the paths of one file per image."""
+def _find_points(points, format, image_pattern, points_pattern, recursive):  # noqa: A002
+    """Return a folder, and the path of the file for all images, or a list of the paths of one file per image."""
+    base, found = _find(points, recursive)
     if isinstance(points, str | os.PathLike):
         path = _absolute(points)
         if path.is_file():
-            return path
+            return base, path
         if path.is_dir():
-            paths = [p for p in find_files(path, format) if points_pattern.fits_better(p, image_pattern)]
-            if not paths:
+            found = [p for p in find_files(found, format) if points_pattern.fits_better(p, image_pattern)]
+            if not found:
                 raise FileNotFoundError(
                     f"There are no annotations in {path}; expected files named {points_pattern.text!r} in a format of "
                     "read_points. Pictures need format='dots' or 'mask'."
                 )
-            return sorted(paths, key=_natural)
-    return sorted(_find(points), key=_natural)
+    return base, sorted(filter(_is_picture, found), key=_natural)
 
 
-def _find(files):
-    """Return the paths of all files in a folder, of a pattern, or in a list."""
+def _find(files, recursive):
+    """Return a folder, and the paths of all that is in it and not hidden, that a pattern matches, or that is in a list."""
     if not isinstance(files, str | os.PathLike):
         paths = [_absolute(path) for path in files]
         absent = [path for path in paths if not _is_picture(path)]
@@ -335,14 +357,28 @@ def _find(files):
             raise FileNotFoundError(
                 f"There is no file {absent[0]}; {len(absent)} of {len(paths)} are missing."
             )
-        return paths
+        return _shared_folder(paths), paths
     path = _absolute(files)
     if path.is_dir() and path.suffix != ZARR:
-        return [p for p in path.iterdir() if _is_picture(p) and not p.name.startswith(".")]
-    found = [path] if path.exists() else [Path(p) for p in glob.glob(str(path), recursive=True)]
+        return path, list(_walk(path, recursive))
+    if path.exists():
+        return path.parent, [path]
+    found = [Path(p) for p in glob.glob(str(path), recursive=True)]
     if not found:
         raise FileNotFoundError(f"There is no folder {path}, and no file that matches it as a pattern.")
-    return [p for p in found if _is_picture(p)]
+    base = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
+    return base, found
+
+
+def _walk(folder, recursive):
+    """Yield what is in a folder and not hidden: its files and subfolders, or the files of its subfolders."""
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if recursive and path.is_dir() and path.suffix != ZARR and not path.is_symlink():
+            yield from _walk(path, recursive)
+        else:
+            yield path
 
 
 def _is_picture(path):
@@ -350,26 +386,32 @@ def _is_picture(path):
     return path.is_file() or (path.suffix == ZARR and path.is_dir())
 
 
-def _names_of(paths):
-    """Return the names of files, with folders if they are needed to distinguish them."""
-    names = [path.name for path in paths]
-    if len(set(names)) < len(set(paths)):
-        common = os.path.commonpath(paths)
-        names = [path.relative_to(common).as_posix() for path in paths]
-    return names
+def _shared_folder(paths):
+    """Return the folder that paths share; None if they are on several drives."""
+    try:
+        return Path(os.path.commonpath([path.parent for path in paths])) if paths else None
+    except ValueError:
+        return None
 
 
-def _find_regions(roi, pattern, paths, image_pattern):
+def _names_of(base, paths):
+    """Return the names of files and folders, from a folder on."""
+    names = [(path if base is None else path.relative_to(base)).as_posix() for path in paths]
+    return [name if _is_picture(path) else f"{name}/" for name, path in zip(names, paths, strict=True)]
+
+
+def _find_regions(roi, pattern, base, paths, image_pattern, recursive):
     """Return the paths of the regions of interest: one for all images, or one for each."""
-    found = _find(roi)
+    roi_base, found = _find(roi, recursive)
     if len(found) == 1 and isinstance(roi, str | os.PathLike) and _absolute(roi).is_file():
         return found
     pattern = _Pattern("roi_pattern", pattern)
     found = [
         path for path in found if path.suffix.lower() in SUFFIXES and pattern.fits_better(path, image_pattern)
     ]
-    files = sorted(found, key=_natural)
-    return _pair(paths, files, image_pattern, pattern, "raise", "raise", what="the regions of interest")
+    files = sorted(filter(_is_picture, found), key=_natural)
+    what = "the regions of interest"
+    return _pair((base, paths), (roi_base, files), image_pattern, pattern, "raise", "raise", what=what)
 
 
 def _split_stacks(n_slices, names, paths, files, regions):
@@ -397,17 +439,31 @@ def _natural(path):
 
 
 def _pair(
-    paths, files, image_pattern, pattern, missing, extra, *, is_inside=False, what="the annotation files"
+    images,
+    annotations,
+    image_pattern,
+    pattern,
+    missing,
+    extra,
+    *,
+    is_inside=False,
+    what="the annotation files",
 ):
-    """Return the file of each image; None if it may have none. `is_inside`: pictures may hold their points."""
+    """Return the file of each image; None if it may have none. `is_inside`: pictures may hold their points.
+
+    `images` and `annotations` are (folder, paths). Names that several images share are paired with their subfolders.
+    """
+    (base, paths), (files_base, files) = images, annotations
     both = set(paths) & set(files)
     if both and not is_inside:
         raise ValueError(
             f"{min(both)} is an image and its own annotation. Separate them with `image_pattern` and `points_pattern`."
         )
-    images, files = _by_key(paths, image_pattern), _by_key(files, pattern)
-    absent = [path.name for key, path in images.items() if key not in files]
-    unknown = [path.name for key, path in files.items() if key not in images]
+    if len({plain_name(path.stem) for path in paths}) == len(paths):
+        base = files_base = None
+    images, files = _by_key(base, paths, image_pattern), _by_key(files_base, files, pattern)
+    absent = [path.name if base is None else key for key, path in images.items() if key not in files]
+    unknown = [path.name if base is None else key for key, path in files.items() if key not in images]
     hint = _find_hint(list(images), list(files), image_pattern, pattern)
     refuse_unpaired(absent, unknown, missing, extra, what, len(images), hint)
     return [files.get(key) for key in images]
@@ -432,13 +488,14 @@ def _around(key, names):
     return before, found[0], after
 
 
-def _by_key(paths, pattern):
+def _by_key(base, paths, pattern):
+    """Return the paths by the part of their names that {} stands for, with their folders from `base` on."""
     found = {}
     for path in paths:
         key = pattern.key(path)
         if key is None:
             raise ValueError(f"{path} does not match the pattern {pattern.text!r}.")
-        key = plain_name(key)
+        key = plain_name(key if base is None else (path.parent.relative_to(base) / key).as_posix())
         if key in found:
             raise ValueError(f"{found[key]} and {path} have the same name {key!r}; expected different names.")
         found[key] = path

@@ -123,7 +123,7 @@ def test_predict_writes_the_number_per_image(folder, tmp_path):
     X = load_folder(folder / "pictures").images
     assert [row["image"] for row in rows] == [f"cell{number}.png" for number in range(20)]
     counts = skcount.load(folder / "model.skcount").predict(X)
-    assert [float(row["count"]) for row in rows] == counts.tolist()
+    assert [row["count"] for row in rows] == [f"{count:.1f}" for count in counts]
 
 
 def test_without_a_file_the_table_is_all_that_is_printed(folder):
@@ -208,7 +208,7 @@ def test_evaluate_measures_what_the_metrics_measure(folder, tmp_path):
     with open(tmp_path / "errors.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["true"]) for row in rows] == points.counts.tolist()
-    assert np.mean([abs(float(row["error"])) for row in rows]) == pytest.approx(report["mae"])
+    assert np.mean([abs(float(row["error"])) for row in rows]) == pytest.approx(report["mae"], abs=0.05)
     assert (tmp_path / "errors.png").exists()
 
 
@@ -277,7 +277,7 @@ def test_data_writes_simulated_cells(tmp_path):
     X, points = make_cells(2, random_state=3, return_X_y=True)
     with load_hdf5(out).images as images:
         np.testing.assert_array_equal(images, X)
-    assert report == {"file": str(out), "n_images": 2, "n_objects": points.counts.sum()}
+    assert report == {"file": str(out), "pictures": None, "n_images": 2, "n_objects": points.counts.sum()}
 
 
 def test_data_keeps_the_side_data(tmp_path, monkeypatch):

@@ -66,6 +66,8 @@ USAGE = {
     "refit of all": ("fit {dir}/cells.h5 --held-out 0 --refit" + OUT, "--refit"),
     "picture on the model": ("fit {dir}/cells.h5 --out {tmp}/model.png", "picture"),
     "epochs": ("fit {dir}/cells.h5 --max-epochs 0" + OUT, "--max-epochs"),
+    "data to nowhere": ("data cells", "--pictures"),
+    "pictures of a public set": ("data mall --pictures {tmp}/a", "--pictures"),
     "an archive of cells": ("data cells --archive a.zip --out {tmp}/a.h5", "--archive"),
     "a number of frames": ("data mall --n-images 3 --out {tmp}/a.h5", "--n-images"),
 }
@@ -91,6 +93,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     [
         ("It is\n  outside; outside='warn' keeps it.", "It is outside; --outside warn keeps it."),
         ("Pass image_column=... .", "Pass --image-column ."),
+        ("Its folders need recursive=True.", "Its folders need --recursive."),
         ("device='cpu' is no option.", "device='cpu' is no option."),
     ],
 )

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import pytest
-from typed import SHAPE, TINY, run
+from typed import SHAPE, TINY, run, succeed
 
 from skcount import load
 from skcount.datasets import make_cells
@@ -148,6 +150,42 @@ def test_a_picture_without_a_readable_header_costs_only_its_own_row(folder, tmp_
     for number in (0, 2):
         (tmp_path / f"cell{number}.png").unlink()
     assert "None of the 1 pictures can be read" in run("predict", folder / "model.skcount", tmp_path).stderr
+
+
+def test_what_was_left_out_of_a_folder_is_said(folder, tmp_path):
+    for name in ("cell0.png", "plate/cell1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "pictures" / Path(name).name, tmp_path / name)
+    for name in ("notes.txt", "notes.xlsx"):
+        (tmp_path / name).touch()
+    result = succeed("predict", folder / "model.skcount", tmp_path)
+    said = "2 other files, such as notes.txt; 1 folder, such as plate/ (see --recursive)."
+    assert f"Left out of {tmp_path}: {said}" in result.stderr
+    assert "cell1" not in result.stdout
+    result = succeed("predict", folder / "model.skcount", tmp_path, "--recursive")
+    assert "2 other files, such as notes.txt." in result.stderr
+    assert [line.split(",")[0] for line in result.stdout.splitlines()] == [
+        "image",
+        "cell0.png",
+        "plate/cell1.png",
+    ]
+
+
+def test_tables_have_one_decimal_and_json_has_all(folder, tmp_path):
+    rows = json.loads(succeed("predict", folder / "model.skcount", folder / "pictures", "--json").stdout)[
+        "images"
+    ]
+    table = list(
+        csv.DictReader(succeed("predict", folder / "model.skcount", folder / "pictures").stdout.splitlines())
+    )
+    assert [row["count"] for row in table] == [f"{row['count']:.1f}" for row in rows]
+    assert any(round(row["count"], 1) != row["count"] for row in rows)
+    options = (folder / "pictures", folder / "cells.csv", "--csv", tmp_path / "errors.csv", "--json")
+    rows = json.loads(succeed("evaluate", folder / "model.skcount", *options).stdout)["images"]
+    table = list(csv.DictReader((tmp_path / "errors.csv").read_text().splitlines()))
+    assert [(row["image"], row["true"], row["error"]) for row in table] == [
+        (row["image"], str(row["true"]), str(round(row["error"], 1))) for row in rows
+    ]
 
 
 @pytest.mark.parametrize("outputs", [[], ["--csv", "--points", "--overlay"]])

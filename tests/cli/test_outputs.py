@@ -4,10 +4,15 @@ import csv
 import os
 import shutil
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 from typed import TINY, run
+
+from skcount.datasets import make_cells
+from skcount.io import load_folder
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +113,36 @@ def test_overlays_that_the_next_run_would_count_are_refused(place, tmp_path, pat
     result = run("predict", place / "model.skcount", f"{tmp_path}/{pattern}", "--overlay", overlay)
     assert result.exit_code == 1
     assert "--overlay must not be a folder of the images" in result.stderr
+    assert contents(tmp_path) == before
+
+
+def test_overlays_that_a_search_of_subfolders_would_count_are_refused(place, tmp_path):
+    shutil.copy(place / "pictures" / "cell0.png", tmp_path / "cell0.png")
+    before = contents(tmp_path)
+    for command in (["predict", place / "model.skcount", tmp_path, "--overlay", tmp_path / "overlays"],
+                    ["look", tmp_path, place / "cells.csv", "--out", tmp_path / "overlays"]):  # fmt: skip
+        result = run(*command, "--recursive")
+        assert result.exit_code == 1
+        assert "must not be a folder of the images" in result.stderr
+    assert contents(tmp_path) == before
+
+
+def test_cells_are_written_as_pictures_to_practise_on(tmp_path):
+    result = run("data", "cells", "--pictures", tmp_path / "practice", "--n-images", 3, "--seed", 7)
+    assert result.exit_code == 0, result.stderr
+    X, points = make_cells(3, random_state=7, return_X_y=True)
+    cells = load_folder(tmp_path / "practice", tmp_path / "practice" / "cells.csv")
+    assert cells.names == ["cell1.png", "cell2.png", "cell3.png"]
+    assert cells.skipped == []
+    assert_array_equal(np.asarray(cells.images), X)
+    for read, drawn in zip(cells.points, points, strict=True):
+        assert_allclose(read, drawn, atol=0.005)
+    assert "skcount fit" in result.stdout
+    before = contents(tmp_path)
+    for folder in (tmp_path / "practice", tmp_path / "practice" / "cell1.png", tmp_path / "no" / "practice"):
+        result = run("data", "cells", "--pictures", folder)
+        assert result.exit_code == 1
+        assert "folder" in result.stderr
     assert contents(tmp_path) == before
 
 

@@ -74,7 +74,7 @@ def test_nothing_is_decoded_before_it_is_asked_for(annotated, monkeypatch):
 
 def test_a_pattern_and_a_list_choose_pictures(folder):
     assert load_folder(f"{folder}/images/img1*.png").names == ["img1.png", "img10.png"]
-    assert load_folder(f"{folder}/**/img2.png").names == ["img2.png"]
+    assert load_folder(f"{folder}/**/img2.png").names == ["images/img2.png"]
     assert load_folder(folder / "images" / "img2.png").names == ["img2.png"]
     chosen = [folder / "images" / NAMES[2], str(folder / "images" / NAMES[0])]
     assert load_folder(chosen).names == ["img10.png", "img1.png"]
@@ -94,6 +94,42 @@ def test_pictures_of_one_name_in_several_folders_are_told_apart(tmp_path):
     cells = load_folder(f"{tmp_path}/p*/*.png", tmp_path / "cells.csv")
     assert cells.names == ["p1/a.png", "p2/a.png"]
     assert cells.points.counts.tolist() == [1, 2]
+
+
+def test_names_are_paths_from_the_folder_that_is_searched(tmp_path):
+    for name in ("p1/a.png", "p2/b.png"):
+        picture(tmp_path / name, PIXELS[0])
+    names = ["p1/a.png", "p2/b.png"]
+    assert load_folder(f"{tmp_path}/*/*.png").names == names  # even if their last parts differ
+    assert load_folder(tmp_path, recursive=True).names == names
+    assert load_folder([tmp_path / name for name in names]).names == names
+    assert load_folder([tmp_path / "p1" / "a.png"]).names == ["a.png"]
+
+
+def test_subfolders_are_searched_if_asked_for(tmp_path):
+    for name in ("a.png", "p1/a.png", "p1/q/a.png", ".cache/a.png"):
+        picture(tmp_path / "images" / name, PIXELS[0])
+    for number, name in enumerate(("a.csv", "p1/a.csv", "p1/q/a.csv")):
+        (tmp_path / "points" / name).parent.mkdir(parents=True, exist_ok=True)
+        save_points(tmp_path / "points" / name, [[(number, 0)] * number])
+    cells = load_folder(tmp_path / "images", tmp_path / "points", recursive=True, duplicates="keep")
+    assert cells.names == ["a.png", "p1/a.png", "p1/q/a.png"]
+    assert cells.points.counts.tolist() == [0, 1, 2]
+    assert load_folder(tmp_path / "images").names == ["a.png"]
+    (tmp_path / "points" / "p1" / "a.csv").unlink()
+    with pytest.raises(ValueError, match="no points for 1 image: p1/a "):
+        load_folder(tmp_path / "images", tmp_path / "points", recursive=True)
+    (tmp_path / "images" / "a.png").unlink()
+    with pytest.raises(FileNotFoundError, match="recursive=True"):
+        load_folder(tmp_path / "images")
+
+
+def test_what_was_skipped_is_listed(annotated):
+    assert load_folder(annotated / "images", annotated / "points").skipped == ["old/", "readme.md"]
+    for file in (annotated / "points").iterdir():
+        file.rename(annotated / "images" / file.name)
+    assert load_folder(annotated / "images", annotated / "images").skipped == ["old/", "readme.md"]
+    assert load_folder(f"{annotated}/images/*.png").skipped == []
 
 
 def test_pictures_of_several_sizes_stand_in_one_set(folder):

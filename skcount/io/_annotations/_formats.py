@@ -60,14 +60,10 @@ def _describe(path, candidates, found):
     )
 
 
-def find_files(folder, name=None):
-    """List the files of a folder that can hold points in a format; None means all formats except pictures."""
+def find_files(paths, name=None):
+    """Return the files among paths that can hold points in a format; None means all formats except pictures."""
     chosen = [FORMATS[name]] if name else [form for form in FORMATS.values() if form.order]
-    paths = [
-        path
-        for path in folder.iterdir()
-        if path.is_file() and not path.name.startswith(".") and path.name.lower() not in _NO_POINTS
-    ]
+    paths = [path for path in paths if path.is_file() and path.name.lower() not in _NO_POINTS]
     for suffixes in ("suffixes", "pictures"):  # points inside pictures only if there are no other files
         known = {
             suffix for form in chosen if name or suffixes == "suffixes" for suffix in getattr(form, suffixes)
