@@ -33,7 +33,7 @@ def main():
     print(
         f"Training a U-Net on {len(X_train)} simulated images with {points_train.counts.mean():.0f} cells each ..."
     )
-    regressor = DensityMapRegressor(max_epochs=options.max_epochs, random_state=0)
+    regressor = DensityMapRegressor(max_epochs=options.max_epochs, random_state=0, verbose=1)
     start = perf_counter()
     regressor.fit(X_train, points_train)
     print(f"... took {perf_counter() - start:.0f} s.\n")

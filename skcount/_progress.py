@@ -2,9 +2,9 @@
 
 import sys
 
-__all__ = ["bar", "is_watched", "track"]
+__all__ = ["PATIENCE", "about", "bar", "is_watched", "track"]
 
-PATIENCE = 3  # seconds before `track` shows a bar, because short work needs none
+PATIENCE = 3  # seconds of work that needs no bar and no word about its time
 
 
 def bar(what, total, shown=True, **options):
@@ -24,6 +24,17 @@ def track(items, what, total, unit="image"):
     from tqdm.auto import tqdm
 
     return tqdm(items, desc=what, total=total, unit=unit, delay=PATIENCE)
+
+
+def about(seconds):
+    """Return a time in words: about 20 seconds, about 4 minutes, about 2.5 hours."""
+    if seconds < 50:
+        number, unit = max(round(seconds, -1) if seconds > 15 else round(seconds), 1), "second"
+    elif seconds < 5400:
+        number, unit = max(round(seconds / 60), 1), "minute"
+    else:
+        number, unit = round(seconds / 1800) / 2, "hour"
+    return f"about {number:g} {unit}{'s' * (number != 1)}"
 
 
 def is_watched():

@@ -1,6 +1,9 @@
 """`skcount fit`: train a model, and measure its errors on held-out images."""
 
-import sys
+import os
+import signal
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,6 +15,8 @@ from skcount.cli._outputs import check_outputs, count_errors, error_table, quant
 
 # --augment -> the regressor's `augment`
 AUGMENT = {"all": "rotations+jitter+scale", "mirror": "mirror+jitter+scale", "none": None}
+
+END = "\nEnding the training with a short cool-down, then saving the model. Press Ctrl-C again to abort.\n"
 
 EPILOG = """\b
 Examples:
@@ -48,6 +53,12 @@ A CSV file has one row per object, with the columns image, x and y."""
     "--max-epochs",
     type=click.IntRange(min=1),
     help="Number of epochs.  [default: 1200 steps, more for more than 64 images]",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Train for about so many minutes, instead of a number of epochs; with --refit, twice. The result depends on the "
+    "speed of the machine.",
 )
 @click.option(
     "--held-out",
@@ -90,6 +101,7 @@ def fit(
     sigma,
     architecture,
     max_epochs,
+    minutes,
     held_out,
     refit,
     augment,
@@ -104,7 +116,10 @@ def fit(
 
     A fraction of the images is held out. The errors of the counts on these images are printed, next to the errors of
     always predicting the mean count of the training images. A model that is not much better has learnt nothing.
+
+    Ctrl-C ends the training early, with a short cool-down, and saves the model. Pressed twice, it aborts.
     """
+    _check_minutes(minutes, {"--max-epochs": max_epochs, "--checkpoint": checkpoint})
     picture = _check_files(out, picture, held_out, refit)
     own = {"diameter": diameter, "sigma": sigma, "architecture": architecture}
     name = next((name for name, value in own.items() if value), None)
@@ -127,7 +142,10 @@ def fit(
     text = _describe_labels(data.get("labels", {}), reading["labels"])
     if held_out:
         train, test = split(X, held_out, seed)
-        _train(regressor, X[train], points[train], checkpoint)
+        held_out_counts = X[test], points[test].inside(X[test]).counts
+        session = _train(regressor, X[train], points[train], checkpoint, minutes, held_out_counts)
+        refit = refit and session.ended is None
+        text += _describe_end(session)
         regressor.set_params(warm_start=False)
         if not refit:
             regressor.save(out)  # before the picture: a failure to draw it must not lose the model
@@ -140,7 +158,9 @@ def fit(
                 f"{start} may have been trained on some of these images; their errors may be too small."
             )
     if refit or not held_out:
-        _train(regressor, X, points, checkpoint and f"{checkpoint}.refit" if held_out else checkpoint)
+        state = checkpoint and f"{checkpoint}.refit" if held_out else checkpoint
+        session = _train(regressor, X, points, state, minutes)
+        text += _describe_end(session)
         regressor.set_params(warm_start=False)
         if held_out:
             regressor.held_out_ = held_out_error
@@ -152,6 +172,7 @@ def fit(
     result |= {
         "n_trained_on": n_trained_on,
         "n_epochs": regressor.n_iter_,
+        "ended_early": session.ended is not None,
         "diameter": regressor.diameter_,
     }
     report(as_json, result, "\n".join(text))
@@ -174,6 +195,13 @@ def _describe_labels(labels, chosen):
         (kept if label in chosen or "*" in chosen else dropped).append(f"{label} ({count})")
     left_out = f"; left out: {', '.join(dropped)}" if dropped else ""
     return [f"Labels that are counted: {', '.join(kept)}{left_out}."]
+
+
+def _check_minutes(minutes, others):
+    """Reject options that do not go with a limit of time."""
+    for name, value in others.items():
+        if minutes is not None and value is not None:
+            raise click.UsageError(f"--minutes cannot be used with {name}; use one of them.")
 
 
 def _check_files(out, picture, held_out, refit):
@@ -222,10 +250,44 @@ def split(images, fraction, seed):
     return next(splitter.split(groups, groups=groups))
 
 
-def _train(regressor, X, points, checkpoint):
-    """Train, on a terminal with a progress bar; `verbose` is reset because the model stores it."""
-    verbose = int(sys.stderr.isatty())
-    regressor.set_params(verbose=verbose).fit(X, points, checkpoint=checkpoint).set_params(verbose=0)
+def _train(regressor, X, points, checkpoint, minutes, held_out=None):
+    """Train with a report of the progress, and return the session; what a model should not store is reset."""
+    from skcount.training import Session
+
+    session = Session(minutes, held_out)
+    regressor.set_params(verbose=1, callbacks=[session])
+    with _early_end(session):
+        regressor.fit(X, points, checkpoint=checkpoint)
+    regressor.set_params(verbose=0, callbacks=None)
+    return session
+
+
+@contextmanager
+def _early_end(session):
+    """Let the first Ctrl-C end the training of a session, and the second one abort, unless Ctrl-C is ignored or handled."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number, frame):  # noqa: ARG001 - the signature of a handler
+        signal.signal(signal.SIGINT, before)
+        session.end()
+        os.write(2, END.encode())  # a stream may be in use where the signal arrives
+
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _describe_end(session):
+    """Return a line about an early end, if there was one."""
+    if session.ended is None:
+        return []
+    n_done, n_planned = session.ended
+    return [f"Ended early, after {n_done:,} of {n_planned:,} steps and a cool-down."]
 
 
 def _measure(regressor, X, points, train, test, picture, out):

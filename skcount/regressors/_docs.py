@@ -70,7 +70,8 @@ net_params : dict or None, default=None
 random_state : int, RandomState or None, default=None
     Seed of the weights, the crops and their order. The same int and number of threads give the same result.
 verbose : int, default=0
-    1 shows progress bars of fits and predictions, in terminals and notebooks only; 2 prints one line per epoch of a
+    1 says how long a fit takes, once a few steps were measured, and shows progress bars of fits and predictions; where
+    no terminal or notebook shows a bar, a fit prints a line per tenth of its steps. 2 prints one line per epoch of a
     fit: loss, count error of the crops, and time."""
 
 COMMON_ATTRIBUTES = """\

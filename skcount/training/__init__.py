@@ -5,6 +5,7 @@ from skcount.training._checkpoint import Checkpoint, describe, open_checkpoint
 from skcount.training._crops import AUGMENTATIONS, Crops
 from skcount.training._muon import Muon
 from skcount.training._net import CallbackSupportMixin, TaskTree, with_callbacks
+from skcount.training._session import Session
 from skcount.training._targets import CountTarget, MapTarget, PointTarget
 from skcount.training._targets import scaled_density as scaled_density
 from skcount.training._train import CONVERGED, Plan, Result, Validation, own_randomness, random_stream, train
@@ -22,6 +23,7 @@ __all__ = [
     "Plan",
     "PointTarget",
     "Result",
+    "Session",
     "TaskTree",
     "Validation",
     "blank_shape",

@@ -4,7 +4,6 @@ import math
 from contextlib import suppress
 from copy import deepcopy
 from dis import opmap
-from itertools import islice
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.utils import to_device
 
-from skcount._progress import bar
 from skcount.training._checkpoint import state_of
 
 try:
@@ -29,6 +27,8 @@ except ImportError:
 
 # A loss that is this many times that of the first epoch has diverged.
 GROWTH = 1000.0
+# The learning rate at the end of a training, relative to the largest.
+FLOOR = 1e-3
 
 
 class StopTraining(Exception):  # noqa: N818 - not an error: a callback requested it
@@ -40,13 +40,17 @@ class CountingNet(NeuralNet):
 
     A loss that is not finite ends the loop with an error, Ctrl-C ends it with a KeyboardInterrupt, and each batch
     records the count error of its crops. `penalty` takes the module and returns a value that is added to the loss of
-    each step. Training ends after `n_steps`, even within an epoch.
+    each step. Training ends after `n_steps`, even within an epoch; callbacks may change that number. `prediction` are
+    parameters of the Predictor that measures the module.
     """
 
-    def __init__(self, *, penalty=None, n_steps=None, **params):
+    def __init__(self, *, penalty=None, n_steps=None, prediction=None, **params):
         self.penalty = penalty
         self.n_steps = n_steps
+        self.prediction = prediction
         self.n_steps_ = 0
+        self.cool_down_from_ = None
+        self.held_out_error_ = None  # of images that are only looked at, to be shown
         super().__init__(**params)
 
     def plain_history(self):
@@ -71,8 +75,26 @@ class CountingNet(NeuralNet):
     def run_single_epoch(self, iterator, training, **kwargs):
         """Take the steps of one epoch, or those that are left."""
         if training and self.n_steps is not None:
-            iterator = islice(iterator, self.n_steps - self.n_steps_)
+            iterator = self._until_over(iterator)
         super().run_single_epoch(iterator, training=training, **kwargs)
+
+    def _until_over(self, iterator):
+        """Yield batches until all steps are taken, and draw none in vain."""
+        for batch in iterator:
+            yield batch
+            if self.n_steps_ >= self.n_steps:
+                return
+
+    def cool_down(self, n_steps):
+        """End the training after so many further steps, in which the learning rate falls to its end."""
+        self.cool_down_from_ = self.n_steps_, (self.n_steps_ + 0.5) / self.n_steps
+        self.n_steps = min(self.n_steps_ + n_steps, self.n_steps)
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Begin an epoch if steps are left."""
+        if self.n_steps is not None and self.n_steps_ >= self.n_steps:
+            raise StopTraining
+        super().on_epoch_begin(net, **kwargs)
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
         """Count the steps."""
@@ -98,24 +120,30 @@ class CountingNet(NeuralNet):
 
 
 class Schedule(Callback):
-    """Let the learning rates follow one cycle of `n_steps`, and freeze batch statistics from the step `freeze_at` on.
+    """Let the learning rates follow one cycle, and freeze batch statistics after a fraction `freeze_after` of the steps.
 
     Running statistics describe earlier weights, not the current ones. If they are frozen while the weights converge,
     the weights are fitted to them, and training and prediction compute the same map.
     """
 
-    def __init__(self, n_steps, freeze_at):
-        self.n_steps = n_steps
-        self.freeze_at = freeze_at
+    def __init__(self, freeze_after):
+        self.freeze_after = freeze_after
 
     def on_batch_begin(self, net, batch=None, training=None, **kwargs):  # noqa: ARG002 - skorch's signature
         """Set the rates of this step, and freeze the statistics if it is time, even in a resumed training."""
         if not training:
             return
-        relative = one_cycle((net.n_steps_ + 0.5) / self.n_steps)
+        relative, freeze_at = (
+            one_cycle((net.n_steps_ + 0.5) / net.n_steps),
+            int(self.freeze_after * net.n_steps),
+        )
+        if net.cool_down_from_ is not None:
+            start, progress = net.cool_down_from_
+            part = (net.n_steps_ + 0.5 - start) / (net.n_steps - start)
+            relative, freeze_at = _fall(one_cycle(progress), FLOOR, part), (start + net.n_steps) // 2
         for group in net.optimizer_.param_groups:
             group["lr"] = group.setdefault("largest_lr", group["lr"]) * relative
-        if net.n_steps_ >= self.freeze_at and not net.module_.statistics_frozen:
+        if net.n_steps_ >= freeze_at and not net.module_.statistics_frozen:
             net.module_.freeze_statistics()
 
 
@@ -186,32 +214,14 @@ class KeepGood(Callback):
 
 
 class EndEpoch(Callback):
-    """Average the count error of the crops, move the progress bar, notify scikit-learn's callbacks, drop the batches."""
+    """Drop the batches, and notify scikit-learn's callbacks."""
 
-    def __init__(self, tasks, shows_bar):
+    def __init__(self, tasks):
         self.tasks = tasks
-        self.shows_bar = shows_bar
-        self.bar = None
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):  # noqa: ARG002 - skorch's signature
-        """Show the bar, starting after the epochs of a resumed training."""
-        if self.shows_bar:
-            self.bar = bar("fit", net.max_epochs, initial=len(net.history), unit="epoch")
 
     def on_epoch_end(self, net, **kwargs):  # noqa: ARG002 - skorch's signature
-        """Move the bar; end the training if one of scikit-learn's callbacks asks for it."""
-        row = net.history[-1]
-        row["batches"] = []
-        if self.bar is not None:
-            errors = {
-                "loss": "train_loss",
-                "count MAE of crops": "crop_count_mae",
-                "validation count MAE": "valid_count_mae",
-            }
-            self.bar.set_postfix(
-                {name: row[key] for name, key in errors.items() if key in row}, refresh=False
-            )
-            self.bar.update()
+        """End the training if one of scikit-learn's callbacks asks for it."""
+        net.history[-1]["batches"] = []
         if self.tasks is not None and self.tasks.end_epoch():
             raise StopTraining
 
@@ -276,16 +286,19 @@ class TaskTree:
         self.root.call_on_fit_task_end(**self.arguments)
 
 
-def one_cycle(progress, warmup=0.2, floor=1e-3):
+def one_cycle(progress, warmup=0.2):
     """Return the learning rate of a one-cycle schedule, relative to the largest, when a fraction `progress` is over.
 
-    It rises from a 25th during the first fraction `warmup`, and ends at `floor` (L. N. Smith and N. Topin,
+    It rises from a 25th during the first fraction `warmup`, and ends at `FLOOR` (L. N. Smith and N. Topin,
     "Super-convergence: very fast training of neural networks using large learning rates", 2019).
     """
     if progress < warmup:
-        start, stop, part = 0.04, 1.0, progress / warmup
-    else:
-        start, stop, part = 1.0, floor, (progress - warmup) / (1 - warmup)
+        return _fall(0.04, 1.0, progress / warmup)
+    return _fall(1.0, FLOOR, (progress - warmup) / (1 - warmup))
+
+
+def _fall(start, stop, part):
+    """Return the value between start and stop on half a cosine, when a fraction `part` is over."""
     return stop + (start - stop) * (1 + math.cos(math.pi * min(part, 1.0))) / 2
 
 

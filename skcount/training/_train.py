@@ -26,6 +26,7 @@ from skcount.training._checkpoint import (
 from skcount.training._crops import Crops
 from skcount.training._muon import Muon
 from skcount.training._net import CountingNet, EndEpoch, KeepBest, KeepGood, KeepOnDisk, Schedule, TaskTree
+from skcount.training._session import Progress
 
 # Fraction of the steps after which the statistics of batch normalisations are frozen.
 FREEZE_AFTER = 0.9
@@ -39,6 +40,7 @@ _OURS = {
     "criterion",
     "penalty",
     "n_steps",
+    "prediction",
     "max_epochs",
     "lr",
     "batch_size",
@@ -111,7 +113,7 @@ class Plan:
     net_params : dict
         The user's parameters for skorch's NeuralNet, which override ours.
     verbose : int
-        1 shows a progress bar, 2 prints a line per epoch.
+        1 shows the progress, 2 prints a line per epoch.
     """
 
     module: nn.Module
@@ -174,8 +176,9 @@ def train(plan):
     best = plan.validation and KeepBest(
         lambda module: plan.validation.error(module, plan.prediction), plan.patience
     )
-    good, end_epoch = KeepGood(), EndEpoch(plan.tasks, plan.verbose == 1)
-    net = _make_net(plan, good, best, end_epoch)
+    good = KeepGood()
+    progress = Progress(len(plan.images), round(float(np.sum(plan.crops.target.counts))))
+    net = _make_net(plan, good, best, progress)
     if plan.optimizer_state is not None:
         restore_optimizer(net.optimizer_, plan.optimizer_state)
     if plan.checkpoint and plan.checkpoint.state is not None:
@@ -193,8 +196,7 @@ def train(plan):
         refuse_out_of_memory(error, *plan.memory_subject)
         raise
     finally:
-        if end_epoch.bar is not None:
-            end_epoch.bar.close()
+        progress.close()
     result = Result(net.plain_history(), diverged=diverged)
     if plan.checkpoint and diverged is None:
         plan.checkpoint.write({**state_of(net, best and best.best_), "is_over": True})
@@ -207,15 +209,18 @@ def train(plan):
     return result
 
 
-def _make_net(plan, good, best, end_epoch):
+def _make_net(plan, good, best, progress):
     """Return the skorch net of a plan, initialised."""
     callbacks = [("crop_count_mae", PassthroughScoring("crop_count_mae", on_train=True))]
     if plan.one_cycle:
-        callbacks.append(("schedule", Schedule(plan.n_steps, int(FREEZE_AFTER * plan.n_steps))))
+        callbacks.append(("schedule", Schedule(FREEZE_AFTER)))
     callbacks.append(("keep_good", good))
     if best:
         callbacks.append(("keep_best", best))
-    callbacks += [*plan.callbacks, ("end_epoch", end_epoch)]
+    callbacks += plan.callbacks
+    if plan.verbose == 1:
+        callbacks.append(("progress", progress))
+    callbacks.append(("end_epoch", EndEpoch(plan.tasks)))
     if plan.checkpoint:
         callbacks.append(("keep_on_disk", KeepOnDisk(plan.checkpoint, best)))
     params = {
@@ -223,6 +228,7 @@ def _make_net(plan, good, best, end_epoch):
         "criterion": plan.loss,
         "penalty": plan.penalty,
         "n_steps": plan.n_steps,
+        "prediction": plan.prediction,
         "optimizer": Muon,
         "lr": plan.lr,
         "max_epochs": plan.n_epochs,

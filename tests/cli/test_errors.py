@@ -1,5 +1,6 @@
 """What is wrong with a command is said in one line, and help in a few."""
 
+import json
 import re
 import shlex
 import signal
@@ -13,10 +14,11 @@ import pytest
 from PIL import Image
 from typed import fail, names_in, run, succeed
 
+from skcount import load
 from skcount.cli._commands import commands, in_one_line
 from skcount.cli._predict import _overlay_names
 from skcount.io import load_folder, read_points
-from skcount.training import _checkpoint
+from skcount.training import Session, _checkpoint
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +66,8 @@ USAGE = {
     "a pattern that the shell resolved": ("predict m a.png b.png", "quotes"),
     "picture of none": ("fit {dir}/cells.h5 --held-out 0 --picture a.png" + OUT, "--picture"),
     "refit of all": ("fit {dir}/cells.h5 --held-out 0 --refit" + OUT, "--refit"),
+    "minutes and epochs": ("fit {dir}/cells.h5 --minutes 1 --max-epochs 3" + OUT, "--max-epochs"),
+    "minutes and a checkpoint": ("fit {dir}/cells.h5 --minutes 1 --checkpoint {tmp}/c" + OUT, "--checkpoint"),
     "picture on the model": ("fit {dir}/cells.h5 --out {tmp}/model.png", "picture"),
     "epochs": ("fit {dir}/cells.h5 --max-epochs 0" + OUT, "--max-epochs"),
     "data to nowhere": ("data cells", "--pictures"),
@@ -135,8 +139,42 @@ def test_ctrl_c_in_a_training_exits_with_130_and_leaves_the_checkpoint_alone(fol
         result = run("fit", folder / "cells.h5", *options, "--out", tmp_path / "model.skcount")
     finally:
         signal.signal(signal.SIGINT, handler)
-    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "\nInterrupted.\n")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.endswith("\nInterrupted.\n")  # by the second signal
     assert {name for name in names_in(tmp_path) if not name.endswith(".lock")} == {"state"}
+
+
+@pytest.mark.parametrize("options", [[], ["--refit"]])
+def test_ctrl_c_once_ends_the_training_and_saves_the_model(folder, tmp_path, monkeypatch, options):
+    def count_and_interrupt(session, net, **kwargs):
+        on_batch_end(session, net, **kwargs)
+        if net.n_steps_ == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    on_batch_end = Session.on_batch_end
+    monkeypatch.setattr(Session, "on_batch_end", count_and_interrupt)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        out = tmp_path / "model.skcount"
+        result = run("fit", folder / "cells.h5", "--max-epochs", 60, "--out", out, *options)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert result.exit_code == 0, result.stderr
+    assert "Ended early, after 6 of " in result.stdout
+    assert "trained on 16 of 20 images" in result.stdout  # no second training
+    regressor = load(out)
+    assert regressor.callbacks is None
+    assert regressor.n_iter_ < 60
+
+
+def test_a_training_takes_the_minutes_that_it_is_given(folder, tmp_path):
+    out = tmp_path / "model.skcount"
+    report = json.loads(
+        succeed("fit", folder / "cells.h5", "--minutes", 0.005, "--out", out, "--json").stdout
+    )
+    assert 1 <= report["n_epochs"] < 300  # 0.3 seconds; the default is 600 epochs
+    assert not report["ended_early"]
 
 
 # --- help --------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def fail(*arguments):
     assert result.exit_code == 1
     assert result.stdout == ""
     *others, line = result.stderr.splitlines()
-    assert all(other.startswith(("Warning: ", "Left out of ")) for other in others)
+    assert all(other.startswith(("Warning: ", "Left out of ", "Diameter of an object: ")) for other in others)
     assert line.startswith("Error: ")
     return line
 

@@ -76,16 +76,17 @@ def test_blank_and_noisy_images_hold_next_to_nothing_after_training_on_cells(n_c
     rng, shape = np.random.default_rng(0), (2, *X.shape[1:])
     images = {
         "black": np.zeros(shape),
+        "large and black": np.zeros((1, 1024, 1024, n_channels)),
         "white": np.full(shape, 255.0),
         "faint noise": rng.normal(20, 4, shape),
-        "strong noise": rng.normal(60, 25, shape),
-        "uniform noise": rng.uniform(0, 256, shape),
     }
+    if n_channels == 3:  # without colours, strong noise may look like cells
+        images |= {"strong noise": rng.normal(60, 25, shape), "uniform noise": rng.uniform(0, 256, shape)}
     counts = {
         name: regressor.predict(np.clip(x, 0, 255).astype(np.uint8)).max() for name, x in images.items()
     }
     greys = regressor.predict(
         np.arange(256, dtype=np.uint8).repeat(np.prod(shape[1:])).reshape(256, *shape[1:])
     )
-    assert max(counts.values()) < 1, counts
+    assert max(counts.values()) < 0.5, counts
     assert np.mean(greys) < 0.5, greys

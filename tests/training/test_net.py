@@ -136,14 +136,14 @@ def test_verbose_2_prints_one_line_per_epoch_and_silence_is_the_default(noise):
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_verbose_1_shows_a_bar_of_the_epochs_on_a_terminal_only(noise, capsys, monkeypatch, terminal):
+def test_verbose_1_shows_a_bar_of_the_steps_on_a_terminal_only(noise, capsys, monkeypatch, terminal):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     monkeypatch.setattr(_progress, "PATIENCE", 0)
     small(verbose=1, max_epochs=3, validation_fraction=0.5).fit(*noise)
     shown = capsys.readouterr().err
     assert ("read:" in shown) == terminal
     assert ("fit:" in shown) == terminal
-    assert ("3/3" in shown) == ("validation count MAE=" in shown) == terminal
+    assert ("3/3" in shown) == ("held-out MAE=" in shown) == terminal
 
 
 def test_no_bar_is_left_of_a_fit_that_is_refused(noise, capsys, monkeypatch):
