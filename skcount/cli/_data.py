@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from skcount._files import check_target, replacing
-from skcount.cli._inputs import json_option
-from skcount.cli._outputs import quantity, report, to_csv, write_csv
+from skcount.cli._inputs import force_option, json_option
+from skcount.cli._outputs import quantity, refuse_foreign, report, to_csv, write_csv
 
 FETCH = {"mall": "fetch_mall", "ucsd": "fetch_ucsd_pedestrians", "vgg": "fetch_vgg_cells"}
 
@@ -41,10 +41,12 @@ ucsd:  2,000 frames of pedestrians; download its archives yourself and pass --ar
 )
 @click.option("--n-images", type=click.IntRange(min=1), help="Number of images of cells.  [default: 20]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Random seed of cells.  [default: 0]")
+@force_option
 @json_option
-def data(name, out, pictures, archive, n_images, seed, as_json):
+def data(name, out, pictures, archive, n_images, seed, force, as_json):
     """Write images with their points and side data to one file, or pictures to practise on, for use with fit."""
     _check_targets(name, out, pictures)
+    refuse_foreign({"--out": out}, force)
     if name == "cells" and archive:
         raise click.UsageError("--archive cannot be used with cells, which are simulated.")
     if name != "cells" and not (n_images is None and seed is None):

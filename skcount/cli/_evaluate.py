@@ -3,7 +3,7 @@
 import click
 
 from skcount._files import check_target
-from skcount.cli._inputs import json_option, open_data, reading_options
+from skcount.cli._inputs import force_option, json_option, open_data, reading_options
 from skcount.cli._outputs import (
     check_outputs,
     count_errors,
@@ -45,8 +45,9 @@ IMAGES and POINTS are as for fit. Use images that the model was not trained on."
     help="Mean count of the training images: a baseline for the errors.  [default: read from the model]",
 )
 @reading_options
+@force_option
 @json_option
-def evaluate(model, paths, csv, picture, train_mean, as_json, **reading):
+def evaluate(model, paths, csv, picture, train_mean, force, as_json, **reading):
     """Count annotated images and measure the count errors of a model.
 
     MAE is the mean absolute error, RMSE the root mean squared error and bias the mean error, all in objects per image.
@@ -56,7 +57,7 @@ def evaluate(model, paths, csv, picture, train_mean, as_json, **reading):
     for path in filter(None, (csv, picture)):
         check_target(path)  # before counting, which takes long
     data = open_data(paths, reading)
-    check_outputs({"--csv": csv, "--picture": picture}, paths, data, model)
+    check_outputs({"--csv": csv, "--picture": picture}, paths, data, model, force=force)
     import numpy as np
 
     from skcount import load

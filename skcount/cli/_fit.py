@@ -10,7 +10,7 @@ import click
 
 from skcount._files import check_target
 from skcount.cli._evaluate import BASELINE
-from skcount.cli._inputs import json_option, open_data, reading_options
+from skcount.cli._inputs import force_option, json_option, open_data, reading_options
 from skcount.cli._outputs import check_outputs, count_errors, error_table, quantity, report, uncertainty
 
 # --augment -> the regressor's `augment`
@@ -93,6 +93,7 @@ A CSV file has one row per object, with the columns image, x and y."""
     help="Picture of counts and density maps of held-out images.  [default: next to the model]",
 )
 @reading_options
+@force_option
 @json_option
 def fit(
     paths,
@@ -109,6 +110,7 @@ def fit(
     seed,
     checkpoint,
     picture,
+    force,
     as_json,
     **reading,
 ):
@@ -131,7 +133,7 @@ def fit(
         )
     data = open_data(paths, reading)
     outputs = {"--out": out, "--picture": picture if held_out else None, "--checkpoint": checkpoint}
-    check_outputs(outputs, paths, data)
+    check_outputs(outputs, paths, data, force=force)
     X, points = data.images, data.points
     _warn_of_mistakes(X, points, data.names)
     if start is None:

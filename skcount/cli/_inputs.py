@@ -138,6 +138,9 @@ IMAGES = [
         "of such pictures, which have the names of the images.",
     ),
 ]
+force_option = click.option(
+    "--force", is_flag=True, help="Replace existing files that skcount did not write, or cannot tell."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-from skcount.cli._inputs import json_option, open_data, reading_options
+from skcount.cli._inputs import force_option, json_option, open_data, reading_options
 from skcount.cli._outputs import check_folder, check_outputs, quantity, report, to_csv, write_csv
 
 EPILOG = """\b
@@ -21,8 +21,9 @@ Writes check/contact_sheet.png and check/table.csv."""
     "--max-images", type=click.IntRange(min=1), default=12, help="Number of images on the contact sheet."
 )
 @reading_options
+@force_option
 @json_option
-def look(paths, out, max_images, as_json, **reading):
+def look(paths, out, max_images, force, as_json, **reading):
     """Show images with their points before training, and list what looks wrong.
 
     Points outside their image, points on each other, and coordinates that may be in another unit are reported, not
@@ -41,7 +42,9 @@ def look(paths, out, max_images, as_json, **reading):
     from skcount.cli._pictures import draw_annotations
 
     picture, table = folder / "contact_sheet.png", folder / "table.csv"
-    check_outputs({"--out (contact_sheet.png)": picture, "--out (table.csv)": table}, paths, data)
+    check_outputs(
+        {"--out (contact_sheet.png)": picture, "--out (table.csv)": table}, paths, data, force=force
+    )
     display = draw_annotations(picture, data.images, data.points, data.names, max_images)
     rows = [[_rounded(value) for value in row.values()] for row in display.table]
     write_csv(table, to_csv(list(display.table[0]), rows))

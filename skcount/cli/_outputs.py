@@ -19,6 +19,14 @@ NOT_CONVERGED = (
     "The training of this model did not converge; its counts may be wrong. Train longer (--max-epochs)."
 )
 # Spreadsheets read cells that begin with these as formulas.
+# What pictures say in their metadata, and headers of tables with a pattern of their rows.
+SOFTWARE = "skcount"
+OWN_TABLES = {
+    "image,count": r",\d+\.\d$",
+    "image,count,error": r",(\d+\.\d,$|,)",
+    "image,true,count,error": r",[-+.\deE]+,\d+\.\d,-?\d+\.\d$",
+    "image,height,width,points,nearest,smallest,near_border,duplicates,outside": r",\d+,\d+,\d+,[\d.]*,[\d.]*,\d+,\d+,\d+$",
+}
 FORMULA = re.compile(r"(^|[,;\t])(?=[=+\-@\t\r])")
 
 
@@ -45,8 +53,8 @@ def write_csv(path, table):
         temporary.write_text(table, encoding=encoding, errors="backslashreplace", newline="")
 
 
-def check_outputs(outputs, paths, data, *models):
-    """Reject files to write (option -> path or None) that are read in the same run, or named by two options.
+def check_outputs(outputs, paths, data, *models, force):
+    """Reject files to write (option -> path or None) that are read in the same run, named by two options, or foreign.
 
     `paths` are IMAGES and POINTS of the command, and `data` is what was opened from them.
     """
@@ -61,6 +69,37 @@ def check_outputs(outputs, paths, data, *models):
         if target in known:
             raise click.UsageError(f"{option} must not be {known[target]}; got {path}. Choose another file.")
         known[target] = f"the file of {option}"
+    # A checkpoint is read first, and refuses another file.
+    refuse_foreign({option: path for option, path in outputs.items() if option != "--checkpoint"}, force)
+
+
+def refuse_foreign(outputs, force):
+    """Reject files to write that exist and that skcount did not write, unless they may be replaced by force."""
+    for option, name in outputs.items():
+        path = None if name is None else Path(name).expanduser()
+        if path is not None and path.is_file() and not (force or _is_own(path)):
+            raise click.UsageError(
+                f"{name} exists, and skcount did not write it or cannot tell. Pass --force to replace it, or choose another "
+                f"file for {option}."
+            )
+
+
+def _is_own(path):
+    """Return whether skcount wrote a file: a model, a data set, a picture or a table of counts; or it is empty."""
+    with open(path, "rb") as file:
+        start = file.read(1 << 20)
+    if start.startswith(b"\x89PNG"):
+        return b"Software\0" + SOFTWARE.encode() in start[:1000]
+    if start.startswith(b"\x89HDF"):
+        return b"skcount" in start
+    if b"__metadata__" in start[:100]:  # a safetensors file
+        return b"skcount" in start
+    header, *rows = start.decode("utf-8-sig", errors="replace").splitlines() or [""]
+    columns = next((at for head, at in OWN_TABLES.items() if header == head), None)
+    if columns is None:
+        return not start
+    # Counts that people write down have no decimals.
+    return all(re.search(columns, row) for row in (rows[:-1] if len(start) == 1 << 20 else rows))
 
 
 def check_folder(folder, images, option="--out", *, recursive=None):

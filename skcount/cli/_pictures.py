@@ -1,12 +1,16 @@
 """Pictures of counts and density maps, drawn without a window and without changing a setting of matplotlib."""
 
+import math
 import warnings
 
 from skcount._files import check_target, replacing
 from skcount._optional import import_optional
 from skcount.cli._inputs import side_map
+from skcount.cli._outputs import SOFTWARE
 
-DOTS_PER_INCH = 128  # a power of two, so that an overlay has exactly as many pixels as its image
+DOTS_PER_INCH = 128  # a power of two, so that an overlay has a whole number of pixels for each of its image
+# Pixels of the longer side of an overlay, at least, and of the strips above and below, for the count and the scale.
+LONGER_SIDE, STRIP = 800, 48
 
 
 def draw_errors(path, regressor, images, points, counts):
@@ -46,14 +50,44 @@ def draw_annotations(path, images, points, names, max_images):
     return display
 
 
-def draw_overlay(path, image, density, roi):
-    """Draw a density map on its image, in a picture of the image's size."""
+def draw_overlay(path, image, density, roi, points, geo):
+    """Draw a density map and predicted points on an image that is enlarged a whole number of times, count and scale."""
     from skcount.plotting import DensityMapDisplay
 
-    height, width = density.shape
-    figure = _new_figure((width / DOTS_PER_INCH, height / DOTS_PER_INCH))
-    DensityMapDisplay.from_predictions(image, density, roi=roi, ax=figure.add_axes((0, 0, 1, 1)))
+    factor = -(-LONGER_SIDE // max(density.shape))
+    height, width = (side * factor for side in density.shape)
+    total = height + 2 * STRIP
+    figure = _new_figure((width / DOTS_PER_INCH, total / DOTS_PER_INCH))
+    ax = figure.add_axes((0, STRIP / total, 1, height / total))
+    display = DensityMapDisplay.from_predictions(image, density, roi=roi, predicted_points=points, ax=ax)
+    display.predicted_points_.set(markersize=6, markeredgewidth=0.8, clip_on=False)
+    ax.set_title("")
+    ax.get_legend().remove()
+    ax.set(xlim=(-0.5, density.shape[1] - 0.5), ylim=(density.shape[0] - 0.5, -0.5))
+    middle = STRIP / 2 / total
+    size = min(9, width / 30)  # narrow pictures have small letters
+    figure.text(
+        8 / width, 1 - middle, f"counted {density.sum(dtype='float64'):.1f}", va="center", fontsize=size + 2
+    )
+    figure.text(
+        1 - 8 / width, 1 - middle, f"{len(points)} predicted points", ha="right", va="center", fontsize=size
+    )
+    _draw_scale(figure, density.shape[1], middle, 8 / width, geo, size)
     _save(figure, path)
+
+
+def _draw_scale(figure, n_columns, y, left, geo, size):
+    """Draw a bar of a round length, in metres if the map of a GeoTIFF has them, or else in pixels."""
+    from matplotlib.lines import Line2D
+
+    in_metres = geo is not None and geo.epsg is not None and geo.epsg // 100 in {326, 327}  # UTM
+    unit, name = (math.hypot(geo.a, geo.d), "m") if in_metres else (1, "pixels")
+    target = n_columns * unit / 5
+    power = 10.0 ** math.floor(math.log10(target))
+    length = max(step * power for step in (1, 2, 5) if step * power <= target)
+    right = left + length / unit / n_columns
+    figure.add_artist(Line2D([left, right], [y, y], color="black", linewidth=3, solid_capstyle="butt"))
+    figure.text(right + left, y, f"{length:g} {name}", va="center", fontsize=size)
 
 
 def _new_figure(size, **options):
@@ -64,4 +98,4 @@ def _new_figure(size, **options):
 
 def _save(figure, path):
     with replacing(check_target(path)) as temporary:
-        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
+        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, metadata={"Software": SOFTWARE})

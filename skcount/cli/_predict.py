@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import click
 
 from skcount._files import check_target
-from skcount.cli._inputs import image_options, json_option, open_data, side_map
+from skcount.cli._inputs import force_option, image_options, json_option, open_data, side_map
 from skcount.cli._outputs import (
     check_folder,
     check_outputs,
@@ -49,7 +49,7 @@ from 0. Without --csv, the table is printed."""
 @click.option(
     "--overlay",
     metavar="FOLDER",
-    help="Write each image with its density map on top to this folder, as NAME_overlay.png.",
+    help="Write each image with its density map, the predicted points and the count to this folder, as NAME_overlay.png.",
 )
 @click.option(
     "--tile-size",
@@ -58,8 +58,9 @@ from 0. Without --csv, the table is printed."""
     help="Predict large images in tiles of this size: uses less memory and gives the same counts.",
 )
 @image_options
+@force_option
 @json_option
-def predict(model, paths, csv, points, points_format, overlay, tile_size, as_json, **reading):
+def predict(model, paths, csv, points, points_format, overlay, tile_size, force, as_json, **reading):
     """Count the objects in images with a model that was written by fit."""
     for path in filter(None, (csv, points)):
         check_target(path)  # before counting, which takes long
@@ -84,7 +85,7 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, as_jso
     overlays = {f"--overlay ({name})": folder / name for name in _overlay_names(data.names)} if folder else {}
     for path in overlays.values():
         path.parent.mkdir(parents=True, exist_ok=True)
-    check_outputs({"--csv": csv, "--points": points, **overlays}, paths, data, model)
+    check_outputs({"--csv": csv, "--points": points, **overlays}, paths, data, model, force=force)
     rows, places = _count(regressor, data, points is not None, folder)
     table = _to_table(rows)
     if csv is not None:
@@ -154,10 +155,11 @@ def _predict(regressor, data, chosen, with_points, folder):
     for index, density in enumerate(regressor.iter_density(images)):
         roi, perspective = side_map(images.roi, index), side_map(images.perspective, index)
         counts.append(float(density.sum(dtype=np.float64)))
-        placed = regressor.density_.inverse_transform([density], roi, perspective) if with_points else [[]]
+        placed = regressor.density_.inverse_transform([density], roi, perspective)
         places += placed
         if folder:
-            draw_overlay(folder / files[chosen[index]], images[index], density, roi)
+            place = data.get("geo", [None] * len(data.names))[chosen[index]]
+            draw_overlay(folder / files[chosen[index]], images[index], density, roi, placed[0], place)
     return counts, places
 
 

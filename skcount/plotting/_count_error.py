@@ -167,7 +167,12 @@ class CountErrorDisplay(FigureMixin):
         limits = both.min() - margin, both.max() + margin
         self.lines_ = ax.plot(limits, limits, linestyle="--", color=GREY, label="predicted = true")
         self._scatter(ax, self.y_pred, self.y_true)
-        ax.set(xlabel="predicted count", ylabel="true count", xlim=limits, ylim=limits)
+        ax.set(
+            xlabel="predicted count, objects per image",
+            ylabel="true count, objects per image",
+            xlim=limits,
+            ylim=limits,
+        )
         ax.set_aspect("equal", adjustable="box")
         for axis in (ax.xaxis, ax.yaxis):  # the same whole numbers on both
             axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
@@ -186,7 +191,7 @@ class CountErrorDisplay(FigureMixin):
             self._label_line(ax, lower, "-1.96 SD")
             self._label_line(ax, upper, "+1.96 SD")
         self._scatter(ax, (self.y_pred + self.y_true) / 2, difference)
-        ax.set(xlabel="mean of predicted and true", ylabel="predicted - true")
+        ax.set(xlabel="mean of predicted and true, objects per image", ylabel="predicted - true")
 
     def _label_line(self, ax, y, name):
         """Write the name and the value of a horizontal line next to the axes, where it hides no dot."""
@@ -202,7 +207,7 @@ class CountErrorDisplay(FigureMixin):
 
     def _scatter(self, ax, x, y):
         look = {"s": 24, "color": BLUE, "alpha": 0.7, "edgecolor": ax.get_facecolor(), "linewidth": 0.5}
-        self.scatter_ = ax.scatter(x, y, zorder=2.5, **look)
+        self.scatter_ = ax.scatter(x, y, zorder=2.5, label="one image", **look)
 
 
 def limits_of_agreement(difference):

@@ -11,6 +11,7 @@ from typed import SHAPE, TINY, fail, names_in, succeed, write_pictures
 
 import skcount
 from skcount.cli._fit import split
+from skcount.cli._pictures import STRIP
 from skcount.datasets import make_cells
 from skcount.io import load_folder, load_hdf5, read_points, save_hdf5
 
@@ -151,7 +152,7 @@ def test_points_come_back_by_the_names_of_the_images_and_overlays_have_their_siz
     assert names_in(overlays) == sorted(f"cell{number}_overlay.png" for number in range(20))
     for path in overlays.iterdir():
         with Image.open(path) as overlay:
-            assert overlay.size == SHAPE[::-1]
+            assert overlay.size == (SHAPE[1] * 17, SHAPE[0] * 17 + 2 * STRIP)
 
 
 def test_images_of_a_file_are_called_by_number_and_their_points_are_a_layer_of_napari(folder, tmp_path):

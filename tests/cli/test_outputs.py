@@ -58,6 +58,56 @@ def test_an_output_that_is_an_input_is_refused_and_nothing_is_written(place, tar
     assert contents(place) == before
 
 
+COMMANDS = {
+    "fit": ("fit {0}/pictures {0}/cells.csv --max-epochs 1", ["--out", "--picture", "--checkpoint"]),
+    "predict": ("predict {0}/model.skcount {0}/pictures", ["--csv"]),
+    "evaluate": ("evaluate {0}/model.skcount {0}/pictures {0}/cells.csv", ["--csv", "--picture"]),
+    "data": ("data cells --n-images 1", ["--out"]),
+}  # fmt: skip
+FOREIGN = {
+    "hand counts": "image,count\na.png,12\nb.png,3\n",
+    "another table": "name,n\na,1\n",
+    "a picture": None,
+    "bytes": b"\x93NUMPY\x01\x00",
+    "a note": "do not lose this",
+}
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_files_that_skcount_wrote_are_replaced_and_others_only_by_force(place, tmp_path, verb):
+    command, options = COMMANDS[verb]
+    outputs = [word for option in options for word in (option, tmp_path / f"a{option}")]
+    for _ in range(2):
+        result = run(*command.format(place).split(), *outputs)
+        assert result.exit_code == 0, result.stderr
+    for option in options:
+        path = tmp_path / f"a{option}"
+        for content in FOREIGN.values():
+            if content is None:
+                shutil.copy(place / "pictures" / "cell0.png", path)
+            else:
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+            before = contents(tmp_path)
+            result = run(*command.format(place).split(), *outputs)
+            assert result.exit_code == (1 if option == "--checkpoint" else 2), result.stderr
+            assert str(path) in result.stderr
+            assert "--force" in result.stderr or option == "--checkpoint"
+            assert contents(tmp_path) == before
+        if option != "--checkpoint":
+            assert run(*command.format(place).split(), *outputs, "--force").exit_code == 0
+            assert path.read_bytes() != before[path]
+        path.unlink()
+
+
+def test_positions_and_looks_are_replaced_by_force_only_if_they_may_be_others(place, tmp_path):
+    points = ["predict", place / "model.skcount", place / "pictures", "--points", tmp_path / "points.csv"]
+    assert [run(*points).exit_code, run(*points).exit_code, run(*points, "--force").exit_code] == [0, 2, 0]
+    looks = ["look", place / "pictures", place / "cells.csv", "--out", tmp_path / "looks"]
+    assert [run(*looks).exit_code, run(*looks).exit_code] == [0, 0]
+    (tmp_path / "looks" / "table.csv").write_text("mine")
+    assert [run(*looks).exit_code, run(*looks, "--force").exit_code] == [2, 0]
+
+
 def test_the_picture_next_to_the_model_does_not_replace_a_picture(place):
     before = contents(place)
     paths = place / "pictures", place / "cells.csv"
