@@ -17,7 +17,17 @@ _HOMES = {
     "OutOfDistributionWarning": "images",
     "load": "regressors",
 }
-_MODULES = ["datasets", "density", "inference", "io", "losses", "metrics", "networks", "plotting"]
+_MODULES = [
+    "datasets",
+    "density",
+    "evaluation",
+    "inference",
+    "io",
+    "losses",
+    "metrics",
+    "networks",
+    "plotting",
+]
 
 __all__ = [
     "DensityMapRegressor",
@@ -29,7 +39,17 @@ __all__ = [
     "UNetRegressor",
     "load",
 ]
-__all__ += ["datasets", "density", "inference", "io", "losses", "metrics", "networks", "plotting"]
+__all__ += [
+    "datasets",
+    "density",
+    "evaluation",
+    "inference",
+    "io",
+    "losses",
+    "metrics",
+    "networks",
+    "plotting",
+]
 
 
 def __getattr__(name):

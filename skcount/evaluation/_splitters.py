@@ -1,0 +1,104 @@
+"""Splitters of scikit-learn that see what an `ImageSet` carries."""
+
+from sklearn.model_selection import BaseCrossValidator, GroupKFold
+from sklearn.utils._param_validation import HasMethods, validate_params
+
+
+class CarriedGroups(BaseCrossValidator):
+    """Split images by the groups that their `ImageSet` carries.
+
+    Splitters of scikit-learn see only the `groups` that are passed to them. ``train_test_split``, ``KFold`` and the
+    default of ``cross_val_score`` and of searches see none, and put images of one group on both sides, which makes errors
+    look too small. This one gives the groups in an :class:`~skcount.ImageSet` to a splitter that keeps them together.
+
+    Parameters
+    ----------
+    cv : splitter or None, default=None
+        Splitter that takes groups: ``GroupKFold``, ``StratifiedGroupKFold``, ``GroupShuffleSplit``, ``LeaveOneGroupOut``
+        or another one. None is ``GroupKFold()``, five folds.
+
+    See Also
+    --------
+    skcount.ImageSet : Images with a group each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from sklearn.model_selection import GroupShuffleSplit, cross_val_score
+    >>> from skcount import ImageSet
+    >>> from skcount.evaluation import CarriedGroups
+    >>> from skcount.datasets import make_cells
+    >>> X, points = make_cells(6, image_shape=(32, 32), random_state=0, return_X_y=True)
+    >>> X = ImageSet(X, groups=["a", "a", "b", "b", "c", "c"])
+    >>> splitter = CarriedGroups(GroupShuffleSplit(n_splits=1, test_size=1, random_state=0))
+    >>> train, test = next(splitter.split(X))  # instead of train_test_split
+    >>> X[train].groups.tolist(), X[test].groups.tolist()
+    (['a', 'a', 'b', 'b'], ['c', 'c'])
+    >>> cross_val_score(DummyRegressor(), X, points, cv=CarriedGroups()).shape
+    Traceback (most recent call last):
+        ...
+    ValueError: Cannot have number of splits n_splits=5 greater than the number of groups: 3.
+    """
+
+    __metadata_request__split = {"groups": True}  # as splitters of scikit-learn that take groups
+
+    @validate_params(
+        {"cv": [HasMethods(["split", "get_n_splits"]), None]}, prefer_skip_nested_validation=True
+    )
+    def __init__(self, cv=None):
+        self.cv = cv
+
+    def split(self, X, y=None, groups=None):
+        """Yield the indices of the training and of the test images of each split.
+
+        Parameters
+        ----------
+        X : ImageSet or sequence of n_images images
+            Images; an `ImageSet` with groups, unless `groups` is passed.
+        y : points, counts or None, default=None
+            Ground truth, for a splitter that needs it.
+        groups : array-like of shape (n_images,) or None, default=None
+            One label per image, instead of those that `X` carries.
+
+        Yields
+        ------
+        train, test : ndarray of int
+            Indices of images. No group is on both sides.
+
+        Raises
+        ------
+        ValueError
+            If there are no groups, or too few.
+        """
+        yield from self._splitter.split(X, y, _find_groups(X, groups))
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups : as for `split`
+            Needed if the number depends on the groups, as that of ``LeaveOneGroupOut`` does.
+
+        Returns
+        -------
+        n_splits : int
+            Number of pairs that `split` yields.
+        """
+        found = groups if groups is not None else getattr(X, "groups", None)
+        return self._splitter.get_n_splits(X, y, found)
+
+    @property
+    def _splitter(self):
+        return GroupKFold() if self.cv is None else self.cv
+
+
+def _find_groups(X, groups):
+    """Return the groups that were passed, or that the images carry."""
+    groups = getattr(X, "groups", None) if groups is None else groups
+    if groups is None:
+        raise ValueError(
+            "`X` must be an ImageSet with groups, such as ImageSet(X, groups=labels), or pass `groups`; there are none."
+        )
+    return groups
