@@ -97,7 +97,7 @@ def randomized_search():
 
 @works(SEARCHES, "`HalvingGridSearchCV`")
 def halving_search():
-    """with `resource="max_epochs"` or `"n_samples"`"""
+    """with `resource="max_epochs"`, which needs `max_resources`, or `"n_samples"`"""
     grid = {"sigma": [1, 2, 4]}
     budget = {"resource": "max_epochs", "min_resources": 1, "max_resources": 9}
     search = model_selection.HalvingGridSearchCV(small(), grid, cv=2, **budget)

@@ -12,9 +12,11 @@ import numpy as np
 from skcount._check import as_array, check_side_maps, check_sizes, side_map
 from skcount._html import table
 
-_COLUMNS = (("row", "col"), ("row", "column"), ("y", "x"))  # of data frames
+COLUMNS = (("row", "col"), ("row", "column"), ("y", "x"))  # of data frames
 # Annotators occasionally click outside the image, but not for one point in ten.
 _MANY_OUTSIDE = 0.1
+# If more than this share is outside for another reason, the points are wrong too.
+_MOST_OUTSIDE = 0.5
 
 
 class PointAnnotations(tuple):  # noqa: SLOT001 - a tuple's subclass cannot have any
@@ -381,7 +383,7 @@ def _order_columns(points, owner):
     if names is None or not all(isinstance(name, str) for name in names):
         return points
     lower = [name.lower() for name in names]
-    order = next((pair for pair in _COLUMNS if sorted(pair) == sorted(lower)), None)
+    order = next((pair for pair in COLUMNS if sorted(pair) == sorted(lower)), None)
     if order is None:
         raise ValueError(
             f"The points{owner} are a data frame with the columns {', '.join(map(repr, names))}; expected 'row' and 'col', "
@@ -406,17 +408,20 @@ def is_inside(points, image_shapes, roi=None):
     return _in_regions(points, sizes, checked)
 
 
-def check_inside(points, sizes, roi=None, action="warn", refuse_swapped=False):
+def check_inside(points, sizes, roi=None, action="warn", refuse_wrong=False):
     """Return whether each point counts; warn, raise or do nothing, depending on `action`, if one is outside its image.
 
-    If `refuse_swapped`, always raise if rows and columns look swapped. The arguments have been checked before.
+    If `refuse_wrong`, always raise if rows and columns look swapped, and unless `action` is "ignore", if most points are
+    outside. The arguments have been checked before.
     """
     inside = is_on_image(points, sizes)
-    if not inside.all() and (action != "ignore" or refuse_swapped):
+    if not inside.all() and (action != "ignore" or refuse_wrong):
         turned = type(points).from_flat(points.coordinates[:, ::-1], points.lengths)
         swapped = bool(is_on_image(turned, sizes).all())
         message = _describe_outside(points, sizes, np.flatnonzero(~inside), swapped)
-        if action == "raise" or (refuse_swapped and swapped and (~inside).mean() >= _MANY_OUTSIDE):
+        share = (~inside).mean()
+        is_wrong = (swapped and share >= _MANY_OUTSIDE) or (action != "ignore" and share > _MOST_OUTSIDE)
+        if action == "raise" or (refuse_wrong and is_wrong):
             raise ValueError(message)
         if action == "warn":
             warnings.warn(message, UserWarning, stacklevel=3)
@@ -460,5 +465,7 @@ def _describe_outside(points, sizes, outside, swapped):
         " All would be inside with rows and columns swapped: pass (x, y) points to PointAnnotations.from_xy."
         * swapped
     )
+    if not hint and len(outside) > _MOST_OUTSIDE * len(points.coordinates):
+        hint = " Check the unit of the coordinates, and whether the images were cut or enlarged."
     message = f"{len(outside)} of {len(points.coordinates)} points are outside their image and not counted: {shown}{more}."
     return f"{message}{hint} Use points.inside(image_shapes) to drop them."

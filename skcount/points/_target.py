@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skcount._check import as_array, as_floats, check_length, check_weights, side_map, without_index
-from skcount.points._annotations import PointAnnotations, is_inside
+from skcount.points._annotations import COLUMNS, PointAnnotations, is_inside
 
+# Names of columns that may say to which image a point belongs.
+_IMAGE_COLUMNS = ("image", "filename", "file", "label", "slice", "frame")
 EXPECTED = (
     "points (PointAnnotations, or one array-like of shape (n_points, 2) per image), counts of shape (n_images,), or density "
     "maps (an array of shape (n_images, height, width), or a list of maps)"
@@ -78,12 +80,30 @@ def check_target(y, name="y", predicted=False):
             f"This estimator requires {name} to be passed, but the target {name} is None; expected {EXPECTED}."
         )
     else:
+        _refuse_table_of_points(y, name)
         target = _classify(without_index(y), name, predicted)
     if not len(target):
         raise ValueError(f"`{name}` is empty; expected {EXPECTED}.")
     if target.kind == "counts":
         _check_counts(target.values, name, predicted)
     return target
+
+
+def _refuse_table_of_points(y, name):
+    """Reject a data frame with a row per point, whose images only its user knows, and say how to split it."""
+    columns = getattr(y, "columns", None)
+    if columns is None or len(columns) < 2:
+        return
+    names = {str(column).lower(): column for column in columns}
+    pair = next(((names[a], names[b]) for a, b in COLUMNS if a in names and b in names), None)
+    image = next((names[word] for word in _IMAGE_COLUMNS if word in names), None)
+    if pair is None or image is None:
+        return
+    raise ValueError(
+        f"`{name}` is a data frame of all points; expected one array per image. With the `names` of the images of X: "
+        f"groups = dict(list({name}.groupby({image!r}))); "
+        f"{name} = PointAnnotations([groups[n][{list(pair)!r}].to_numpy() if n in groups else [] for n in names])"
+    )
 
 
 def check_maps(maps, sizes=None, name="y", signed=False):

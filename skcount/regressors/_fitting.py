@@ -3,12 +3,12 @@
 import warnings
 from copy import copy, deepcopy
 from numbers import Integral
+from time import monotonic
 
 import numpy as np
 import torch
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import column_or_1d, validate_data
 
@@ -19,8 +19,9 @@ from skcount.inference import SMALL, check_device, check_memory, tile_grid
 from skcount.losses import make_loss
 from skcount.networks import DensityNetwork
 from skcount.points import check_target
-from skcount.regressors._parameters import check_callbacks, warn_of_list
+from skcount.regressors._parameters import check_callbacks
 from skcount.regressors._quality import describe_training, find_failure
+from skcount.regressors._searches import refuse_list, warn_of_failure
 from skcount.regressors._state import LEARNT
 from skcount.regressors._training_data import (
     prepare,
@@ -85,8 +86,8 @@ class FittingMixin:
         if groups is None and isinstance(X, ImageSet):
             groups = X.groups
         images, columns = self._check_training_images(X, fresh, target, roi, perspective)
-        if target.kind == "points" and target.is_plain and vars(self).get("_is_clone"):
-            warn_of_list()
+        if target.kind == "points" and target.is_plain:
+            refuse_list(self)
         if groups is not None:
             groups = check_groups(groups, len(images))
         weights = training_weights(sample_weight, len(images))
@@ -168,6 +169,7 @@ class FittingMixin:
 
     def _fit(self, data, fresh, seen, checkpoint, one_cycle):
         """Train on checked data, then store the results, so that a failed fit does not change an earlier one."""
+        began = monotonic()
         with own_randomness(data.seed if fresh else self._random_stream, check_device(self.device)):
             plan = self._make_plan(data, fresh, checkpoint, one_cycle)
             if data.columns is None and not np.any(data.target.counts):
@@ -187,7 +189,9 @@ class FittingMixin:
             plan.tasks.end()
         if result.diverged is not None:
             raise result.diverged
-        _warn_of_failure(result)
+        warn_of_failure(
+            find_failure(result), vars(self).get("_family") if vars(self).get("_is_clone") else None, began
+        )
         return self
 
     def _keep(self, plan, data, result, fresh):
@@ -356,10 +360,3 @@ class FittingMixin:
 def auto_steps(n_images):
     """Return the number of training steps of a fit whose `max_epochs` is "auto"."""
     return int(min(AUTO_STEPS * np.sqrt(max(n_images / FEW_IMAGES, 1)), MOST_STEPS))
-
-
-def _warn_of_failure(result):
-    """Warn if the counts of the training images show that the network has not learnt to count."""
-    failure = find_failure(result)
-    if failure is not None:
-        warnings.warn(failure, ConvergenceWarning, stacklevel=4)

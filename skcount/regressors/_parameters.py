@@ -1,8 +1,7 @@
 """The parameters that all regressors share: their constraints, setting of nested ones, and checks of some of them."""
 
-import warnings
-from functools import cache
 from numbers import Integral, Real
+from uuid import uuid4
 
 import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -74,6 +73,7 @@ class ParametersMixin:
     def __sklearn_clone__(self):
         cloned = super().__sklearn_clone__()
         cloned._is_clone = True
+        cloned._family = vars(self).setdefault("_family", uuid4().hex)
         return cloned
 
 
@@ -85,15 +85,3 @@ def check_callbacks(callbacks):
             raise ValueError(
                 f"`callbacks` must be skorch callbacks, or (name, callback); entry {index} is a {type(callback).__name__}."
             )
-
-
-@cache
-def warn_of_list():
-    """Warn, once per process, that the scores of a search or a cross-validation may all be NaN."""
-    warnings.warn(
-        "y is a plain list of points, and this regressor is a clone, as made by searches and cross-validation. "
-        "scikit-learn's scorers ('neg_mean_absolute_error', 'r2', ...) return NaN for such a list. Pass "
-        "PointAnnotations(points) instead: every scorer accepts it.",
-        UserWarning,
-        stacklevel=2,
-    )

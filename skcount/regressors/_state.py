@@ -39,7 +39,8 @@ class PlainStateMixin:
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        state.pop("_is_clone", None)  # a clone is pickled, and hashed by joblib, like its original
+        for name in ("_is_clone", "_family"):  # a clone is pickled, and hashed by joblib, like its original
+            state.pop(name, None)
         if "module_" in state and not callable(self._network_params.get("architecture")):
             weights = state.pop("module_").state_dict()
             state["_weights"] = {name: value.numpy(force=True) for name, value in weights.items()}

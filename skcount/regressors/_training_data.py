@@ -125,7 +125,7 @@ def training_target(target, images, density, action=None):
     if target.kind == "maps":
         return MapTarget(target.values, images)
     action = density.outside if action is None else action
-    inside = check_inside(target.values, images.sizes, images.roi, action, refuse_swapped=True)
+    inside = check_inside(target.values, images.sizes, images.roi, action, refuse_wrong=True)
     points = target.values if inside.all() else target.values.select(inside)
     return PointTarget(points, images, density)
 
