@@ -44,13 +44,16 @@ html_sidebars = {
     "index": [],
     "install": [],
     "tutorial": [],
+    "command_line": [],
+    "annotations": [],
+    "trust": [],
     "faq": [],
     "coming_from": [],
     "changelog": [],
     "results": [],
 }
 html_theme_options = {
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 7,
     "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "show_prev_next": False,
 }

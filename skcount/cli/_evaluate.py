@@ -12,7 +12,6 @@ from skcount.cli._outputs import (
     report,
     rounded,
     to_csv,
-    warn_of_doubts,
     write_csv,
 )
 
@@ -64,7 +63,6 @@ def evaluate(model, paths, csv, picture, train_mean, force, as_json, **reading):
     from skcount.cli._pictures import draw_errors
 
     regressor = load(model)
-    warn_of_doubts(regressor)
     if train_mean is None and hasattr(regressor, "trained_on_"):
         train_mean = regressor.trained_on_["mean_count"]
     true = data.points.inside(data.images)

@@ -15,10 +15,6 @@ from skcount._files import check_target, replacing
 
 # With fewer held-out images, the standard error itself is uncertain.
 FEW = 10
-NOT_CONVERGED = (
-    "The training of this model did not converge; its counts may be wrong. Train longer (--max-epochs)."
-)
-# Spreadsheets read cells that begin with these as formulas.
 # What pictures say in their metadata, and headers of tables with a pattern of their rows.
 SOFTWARE = "skcount"
 OWN_TABLES = {
@@ -27,6 +23,7 @@ OWN_TABLES = {
     "image,true,count,error": r",[-+.\deE]+,\d+\.\d,-?\d+\.\d$",
     "image,height,width,points,nearest,smallest,near_border,duplicates,outside": r",\d+,\d+,\d+,[\d.]*,[\d.]*,\d+,\d+,\d+$",
 }
+# Spreadsheets read cells that begin with these as formulas.
 FORMULA = re.compile(r"(^|[,;\t])(?=[=+\-@\t\r])")
 
 
@@ -143,12 +140,6 @@ def rounded(count):
 def quantity(number, noun):
     """Return ``1 image``, ``2 images``."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def warn_of_doubts(regressor):
-    """Print that the training of a model did not converge; its other doubts are warnings of prediction."""
-    if not getattr(regressor, "trained_on_", {"converged": True})["converged"]:
-        click.echo(f"Warning: {NOT_CONVERGED}", err=True)
 
 
 def count_errors(true, counts):

@@ -15,7 +15,6 @@ from skcount.cli._outputs import (
     report,
     rounded,
     to_csv,
-    warn_of_doubts,
     write_csv,
 )
 
@@ -78,7 +77,6 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, force,
     if points is not None:
         check_names(names, len(data.names), points_format)
     regressor = load(model).set_params(verbose=1)
-    warn_of_doubts(regressor)
     if tile_size is not None:
         regressor.set_params(tile_size=tile_size)
     folder = overlay and check_folder(overlay, paths[0], "--overlay", recursive=reading["recursive"])

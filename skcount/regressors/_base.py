@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skcount._check import check_pair
@@ -17,6 +18,7 @@ from skcount.points import PointAnnotations, check_target, weighted_mean
 from skcount.regressors._fitting import FittingMixin
 from skcount.regressors._parameters import ParametersMixin
 from skcount.regressors._quality import (
+    NOT_CONVERGED,
     describe_failure,
     describe_quality,
     is_worse_than_blind,
@@ -183,7 +185,7 @@ class BaseDensityMapRegressor(
             If always predicting the mean count of the training images was at least as good on the images of `measure`.
         """
         images = self._check_images(X, roi=roi)
-        self._warn_if_blind()
+        self._warn_of_doubts()
         return self._predictor(test_time_augmentation).counts(images)
 
     def predict_density(self, X, roi=None, out=None, test_time_augmentation=False):
@@ -213,7 +215,7 @@ default=None
             If an image is not valid, or `out` does not match the images or does not hold floats.
         """
         images = self._check_images(X, roi=roi)
-        self._warn_if_blind()
+        self._warn_of_doubts()
         out = empty_maps(images.sizes, self._dtype) if out is None else out
         deque(self._predictor(test_time_augmentation).maps(images, check_out(out, images.sizes, X)), maxlen=0)
         return out
@@ -239,7 +241,7 @@ default=None
             Points of each image as (row, col) in pixels; their number is the rounded count.
         """
         images = self._check_images(X, roi=roi, perspective=perspective)
-        self._warn_if_blind()
+        self._warn_of_doubts()
         # One map at a time: the points of many large maps fit in memory, but the maps may not. At the working size, no
         # peak is spread over a block of pixels.
         predictor = self._predictor(test_time_augmentation)
@@ -268,7 +270,7 @@ default=None
             Objects per pixel, never negative.
         """
         images = self._check_images(X, roi=roi)
-        self._warn_if_blind()
+        self._warn_of_doubts()
         return self._predictor(test_time_augmentation).maps(images)
 
     def score(self, X, y, sample_weight=None, roi=None):
@@ -433,8 +435,13 @@ default=None
         true = training_target(check_target(y), images, self.density_).counts
         return true, self._predictor().counts(images)
 
-    def _warn_if_blind(self):
-        """Warn if a count that looks at no image was at least as good on held-out images."""
+    def _warn_of_doubts(self):
+        """Warn if the training did not converge, or if a count that looks at no image was as good on held-out images."""
+        trained_on = getattr(self, "trained_on_", None)
+        if (
+            trained_on and not trained_on["converged"] and not vars(self).get("_is_clone")
+        ):  # searches speak once
+            warnings.warn(NOT_CONVERGED, ConvergenceWarning, stacklevel=3)
         if is_worse_than_blind(getattr(self, "held_out_", None)):
             warnings.warn(describe_failure(self.held_out_), UserWarning, stacklevel=3)
 

@@ -22,6 +22,12 @@ def describe_training(data, result):
     }
 
 
+NOT_CONVERGED = (
+    "The training of this model did not converge: the network has not learnt to count yet, and its counts may be wrong. "
+    "Train longer (max_epochs)."
+)
+
+
 def find_failure(result):
     """Return the message about a network that has not learnt to count its training images, or None."""
     low, high = CONVERGED

@@ -1,9 +1,12 @@
 """A regressor remembers what it was trained on and how good it is."""
 
+import pickle
 import warnings
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import cross_val_predict
 
 import skcount
 from skcount.datasets import make_cells
@@ -66,3 +69,22 @@ def test_a_model_of_an_older_version_is_described_and_measured(blind):
     (line,) = describe_quality(None, old.held_out_)
     assert line.endswith("on 1 image (few: the error is uncertain)")
     old.predict(X)  # no warning
+
+
+def test_predict_tells_each_time_that_the_training_did_not_converge(tmp_path):
+    regressor = small().fit(X, POINTS)
+    regressor.save(tmp_path / "model.skcount")
+    for each in (regressor, skcount.load(tmp_path / "model.skcount"), pickle.loads(pickle.dumps(regressor))):
+        for _ in range(2):
+            with pytest.warns(ConvergenceWarning, match="did not converge"):
+                each.predict(X)
+    assert not [
+        w for w in caught_in(lambda: cross_val_predict(small(), X, POINTS)) if "did not converge" in w
+    ]
+
+
+def caught_in(do):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        do()
+    return [str(w.message) for w in caught]
