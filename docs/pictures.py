@@ -1,4 +1,4 @@
-"""Draw the pictures of the landing page and of the tutorial into docs/_static: `python docs/pictures.py`, five minutes.
+"""Draw the pictures of the landing page and of the tutorial into docs/_static: `python docs/pictures.py`, seven minutes.
 
 Everything is simulated, and every density map is predicted by a network that was trained on other images of its kind.
 """
@@ -14,10 +14,11 @@ from scipy.special import expit
 from skcount import DensityMapRegressor, DensityMapTransformer, PointAnnotations
 from skcount.datasets import make_cells
 from skcount.plotting import AnnotationDisplay, DensityMapDisplay
+from skcount.training import Session
 
 mpl.use("agg")
 STATIC = Path(__file__).parent / "_static"
-SIDE, N_TRAINING = 128, 24
+SIDE, N_TRAINING, MINUTES = 128, 24, 2
 ROWS, COLS = np.mgrid[:SIDE, :SIDE]
 
 
@@ -83,7 +84,9 @@ def make(draw, n_images, seed):
 
 def count(name, X, points):
     """Train on all images but the last, draw the last one with and without its density map, and return the regressor."""
-    regressor = DensityMapRegressor(max_epochs=130, random_state=0, verbose=1).fit(X[:-1], points[:-1])
+    regressor = DensityMapRegressor(random_state=0, verbose=1, callbacks=[Session(MINUTES)]).fit(
+        X[:-1], points[:-1]
+    )
     figure = Figure((6, 3.25), layout="constrained")
     axes = figure.subplots(1, 2)
     axes[0].imshow(X[-1])

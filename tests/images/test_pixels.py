@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.exceptions import ConvergenceWarning
 
 from skcount import ImageSet, OutOfDistributionWarning, UNetRegressor
 from skcount.datasets import make_cells
@@ -89,7 +90,7 @@ def test_an_image_unlike_the_others_is_warned_of_once_by_every_method(noise):
     ):
         with pytest.warns(OutOfDistributionWarning, match="Image 0 of X is unlike the training") as record:
             look(odd)
-        assert len(record) == 1
+        assert [w.category for w in record].count(OutOfDistributionWarning) == 1
 
 
 def test_pythons_filters_make_the_warning_an_error_or_silence_it(noise):
@@ -106,7 +107,7 @@ def test_pythons_filters_make_the_warning_an_error_or_silence_it(noise):
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", OutOfDistributionWarning)
         counts = regressor.predict(odd)
-    assert not caught
+    assert not [w for w in caught if w.category is not ConvergenceWarning]
     assert np.isfinite(counts).all()
 
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 ROOT = Path(__file__).parents[2]
 
 # All are errors, but the one that a fit as brief as these gives.
-WARNINGS = "-W", "error", "-W", "ignore:After "
+WARNINGS = "-W", "error", "-W", "ignore:After ", "-W", "ignore:The training of this model did not"
 
 
 @contextmanager

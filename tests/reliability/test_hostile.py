@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sklearn.exceptions import ConvergenceWarning
 
 from skcount import ImageSet, UNetRegressor
 from skcount.datasets import make_cells
@@ -73,7 +74,10 @@ def outcome(regressor, X, expected):
             return "refused"
     if counts.shape == expected.shape and np.allclose(counts, expected, atol=1e-3):
         return "equal"
-    assert [w for w in caught if issubclass(w.category, UserWarning)], "a wrong count without a word"
+    words = [
+        w for w in caught if issubclass(w.category, UserWarning) and w.category is not ConvergenceWarning
+    ]
+    assert words, "a wrong count without a word"
     return "warned"
 
 
