@@ -27,8 +27,8 @@ def track(items, what, total, unit="image"):
 
 
 def about(seconds):
-    """Return a time in words: about 20 seconds, about 4 minutes, about 2.5 hours."""
-    if seconds < 50:
+    """Return a time in words: about 90 seconds, about 4 minutes, about 2.5 hours."""
+    if seconds < 115:
         number, unit = max(round(seconds, -1) if seconds > 15 else round(seconds), 1), "second"
     elif seconds < 5400:
         number, unit = max(round(seconds / 60), 1), "minute"

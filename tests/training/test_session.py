@@ -77,8 +77,8 @@ def test_the_held_out_error_is_shown_and_changes_nothing(cells, monkeypatch, cap
         Session(held_out=(small().fit(X, points)._check_images(X[:2]), points.counts[:2])),
         Clock(),
     )
-    watched = small(max_epochs=20, verbose=1, callbacks=[clock, session]).fit(X, points)
-    plain = small(max_epochs=20).fit(X, points)
+    watched = small(max_epochs=8, verbose=1, callbacks=[clock, session]).fit(X, points)
+    plain = small(max_epochs=8).fit(X, points)
     for one, other in zip(watched.module_.parameters(), plain.module_.parameters(), strict=True):
         assert torch.equal(one, other)
     assert "held-out MAE" in capsys.readouterr().err
@@ -111,7 +111,8 @@ def test_a_short_fit_says_nothing_about_time(cells, capsys):
         (0.2, "about 1 second"),
         (7.2, "about 7 seconds"),
         (24, "about 20 seconds"),
-        (55, "about 1 minute"),
+        (93, "about 90 seconds"),
+        (118, "about 2 minutes"),
         (239, "about 4 minutes"),
         (5400, "about 1.5 hours"),
     ],
