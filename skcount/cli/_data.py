@@ -91,6 +91,7 @@ def _check_targets(name, out, folder):
 
 def _write_pictures(folder, cells):
     """Write images as PNG and their points as CSV, and return the path of the CSV."""
+    import numpy as np
     from PIL import Image
 
     path = Path(folder).expanduser()
@@ -100,7 +101,8 @@ def _write_pictures(folder, cells):
         name = f"cell{number}.png"
         with replacing(path / name) as temporary:
             Image.fromarray(image).save(temporary, format="png")
-        rows += [[name, round(col, 2), round(row, 2)] for row, col in points.tolist()]
+        hundredths = np.floor(points * 100) / 100  # down, so that none leaves the image
+        rows += [[name, col, row] for row, col in hundredths.tolist()]
     table = path / "cells.csv"
     write_csv(table, to_csv(["image", "x", "y"], rows))
     return table

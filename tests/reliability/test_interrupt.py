@@ -18,7 +18,7 @@ from skcount.datasets import make_cells
 class Tell(Callback):
     def on_epoch_end(self, net, **_):
         if len(net.history) == 1:
-            os.write(1, b"training\n")  # at once, because two workers may write
+            os.write(1, b"training\\n")  # at once, because two workers may write
 
 X, points = make_cells(4, image_shape=(32, 32), random_state=0, return_X_y=True)
 regressor = UNetRegressor(4, max_epochs=10**6, random_state=0, callbacks=[Tell()])
