@@ -23,6 +23,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"  # names of methods that are not cut beside a page
 templates_path = ["_templates"]
 numpydoc_show_class_members = False
 exclude_patterns = [
@@ -55,6 +56,7 @@ html_sidebars = {
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_end": ["theme-switcher", "navbar-icon-links"],
+    "navbar_persistent": ["search-button"],
     "show_prev_next": False,
 }
 # In the order of the gallery page; scripts that are not listed come last.
