@@ -57,6 +57,7 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "navbar_persistent": ["search-button"],
+    "show_toc_level": 3,
     "show_prev_next": False,
 }
 # In the order of the gallery page; scripts that are not listed come last.
