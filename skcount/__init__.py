@@ -17,17 +17,6 @@ _HOMES = {
     "OutOfDistributionWarning": "images",
     "load": "regressors",
 }
-_MODULES = [
-    "datasets",
-    "density",
-    "evaluation",
-    "inference",
-    "io",
-    "losses",
-    "metrics",
-    "networks",
-    "plotting",
-]
 
 __all__ = [
     "DensityMapRegressor",
@@ -37,14 +26,12 @@ __all__ = [
     "OutOfDistributionWarning",
     "PointAnnotations",
     "UNetRegressor",
-    "load",
-]
-__all__ += [
     "datasets",
     "density",
     "evaluation",
     "inference",
     "io",
+    "load",
     "losses",
     "metrics",
     "networks",
@@ -55,7 +42,7 @@ __all__ += [
 def __getattr__(name):
     if name in _HOMES:
         return getattr(import_module(f"skcount.{_HOMES[name]}"), name)
-    if name in _MODULES:
+    if name in __all__:
         return import_module(f"skcount.{name}")
     raise AttributeError(f"module 'skcount' has no attribute {name!r}")
 

@@ -67,9 +67,9 @@ def evaluate(model, paths, csv, picture, train_mean, force, as_json, **reading):
         train_mean = regressor.trained_on_["mean_count"]
     true = data.points.inside(data.images)
     counts, games = _measure(regressor, data.images, true)
-    columns = (data.names, true.lengths.tolist(), counts.tolist(), (counts - true.counts).tolist())
     rows = [
-        dict(zip(["image", "true", "count", "error"], row, strict=True)) for row in zip(*columns, strict=True)
+        {"image": name, "true": expected, "count": count, "error": count - expected}
+        for name, expected, count in zip(data.names, true.lengths.tolist(), counts.tolist(), strict=True)
     ]
     errors = {"model": count_errors(true, counts)}
     if train_mean is not None:

@@ -3,7 +3,7 @@
 import click
 
 from skcount.cli._inputs import force_option, json_option, open_data, reading_options
-from skcount.cli._outputs import check_folder, check_outputs, quantity, report, to_csv, write_csv
+from skcount.cli._outputs import check_folder, check_outputs, quantity, report, rounded, to_csv, write_csv
 
 EPILOG = """\b
 Examples:
@@ -61,4 +61,4 @@ def look(paths, out, max_images, force, as_json, **reading):
 
 
 def _rounded(value):
-    return "" if value is None else round(value, 1) if isinstance(value, float) else value
+    return "" if value is None else rounded(value) if isinstance(value, float) else value

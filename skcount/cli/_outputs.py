@@ -87,12 +87,10 @@ def _is_own(path):
         start = file.read(1 << 20)
     if start.startswith(b"\x89PNG"):
         return b"Software\0" + SOFTWARE.encode() in start[:1000]
-    if start.startswith(b"\x89HDF"):
-        return b"skcount" in start
-    if b"__metadata__" in start[:100]:  # a safetensors file
-        return b"skcount" in start
+    if start.startswith(b"\x89HDF") or b"__metadata__" in start[:100]:  # HDF5 or safetensors
+        return SOFTWARE.encode() in start
     header, *rows = start.decode("utf-8-sig", errors="replace").splitlines() or [""]
-    columns = next((at for head, at in OWN_TABLES.items() if header == head), None)
+    columns = OWN_TABLES.get(header)
     if columns is None:
         return not start
     # Counts that people write down have no decimals.

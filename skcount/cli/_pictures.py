@@ -9,7 +9,7 @@ from skcount.cli._inputs import side_map
 from skcount.cli._outputs import SOFTWARE
 
 DOTS_PER_INCH = 128  # a power of two, so that an overlay has a whole number of pixels for each of its image
-# Pixels of the longer side of an overlay, at least, and of the strips above and below, for the count and the scale.
+# An overlay is at least this long, and the strips with the count and the scale are this high, in pixels.
 LONGER_SIDE, STRIP = 800, 48
 
 

@@ -149,15 +149,15 @@ def _predict(regressor, data, chosen, with_points, folder):
     if not (with_points or folder):
         return regressor.predict(images).tolist() if chosen else [], [[]] * len(chosen)
     counts, places = [], []
-    files = _overlay_names(data.names)
+    files, geo = _overlay_names(data.names), data.get("geo", [None] * len(data.names))
     for index, density in enumerate(regressor.iter_density(images)):
         roi, perspective = side_map(images.roi, index), side_map(images.perspective, index)
         counts.append(float(density.sum(dtype=np.float64)))
         placed = regressor.density_.inverse_transform([density], roi, perspective)
         places += placed
         if folder:
-            place = data.get("geo", [None] * len(data.names))[chosen[index]]
-            draw_overlay(folder / files[chosen[index]], images[index], density, roi, placed[0], place)
+            path, place = folder / files[chosen[index]], geo[chosen[index]]
+            draw_overlay(path, images[index], density, roi, placed[0], place)
     return counts, places
 
 

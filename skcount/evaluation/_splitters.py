@@ -57,7 +57,7 @@ class CarriedGroups(BaseCrossValidator):
         X : ImageSet or sequence of n_images images
             Images; an `ImageSet` with groups, unless `groups` is passed.
         y : points, counts or None, default=None
-            Ground truth, for a splitter that needs it.
+            Ground truth; few splitters use it.
         groups : array-like of shape (n_images,) or None, default=None
             One label per image, instead of those that `X` carries.
 
@@ -71,7 +71,12 @@ class CarriedGroups(BaseCrossValidator):
         ValueError
             If there are no groups, or too few.
         """
-        yield from self._splitter.split(X, y, _find_groups(X, groups))
+        groups = _carried(X, groups)
+        if groups is None:
+            raise ValueError(
+                "`X` must be an ImageSet with groups, such as ImageSet(X, groups=labels), or pass `groups`; there are none."
+            )
+        yield from self._splitter.split(X, y, groups)
 
     def get_n_splits(self, X=None, y=None, groups=None):
         """Return the number of splits.
@@ -86,19 +91,13 @@ class CarriedGroups(BaseCrossValidator):
         n_splits : int
             Number of pairs that `split` yields.
         """
-        found = groups if groups is not None else getattr(X, "groups", None)
-        return self._splitter.get_n_splits(X, y, found)
+        return self._splitter.get_n_splits(X, y, _carried(X, groups))
 
     @property
     def _splitter(self):
         return GroupKFold() if self.cv is None else self.cv
 
 
-def _find_groups(X, groups):
-    """Return the groups that were passed, or that the images carry."""
-    groups = getattr(X, "groups", None) if groups is None else groups
-    if groups is None:
-        raise ValueError(
-            "`X` must be an ImageSet with groups, such as ImageSet(X, groups=labels), or pass `groups`; there are none."
-        )
-    return groups
+def _carried(X, groups):
+    """Return the groups that were passed, or that the images carry, or None."""
+    return getattr(X, "groups", None) if groups is None else groups

@@ -1,4 +1,4 @@
-"""What a fit says inside a search or a cross-validation, which clones the regressor and fits it many times."""
+"""Errors and warnings of the many fits of a search or a cross-validation."""
 
 import sys
 import warnings
@@ -33,13 +33,11 @@ def refuse_list(regressor):
 
 def _scorers_in_use():
     """Return the scorers of the search or cross-validation that is running in this thread, or nothing."""
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_name == "_fit_and_score" and "sklearn" in frame.f_code.co_filename:
+    for frame in _frames("_fit_and_score"):
+        if "sklearn" in frame.f_code.co_filename:
             scorer = frame.f_locals.get("scorer")
             scorers = getattr(scorer, "_scorers", scorer)  # several
             return list(scorers.values()) if isinstance(scorers, dict) else [scorers]
-        frame = frame.f_back
     return []
 
 
@@ -50,13 +48,17 @@ def _needs_numbers(scorer):
 
 def _search_in_use():
     """Return the search that is running in this thread, or None."""
-    frame = sys._getframe()
+    running = (frame.f_locals.get("self") for frame in _frames("fit"))
+    return next((search for search in running if isinstance(search, BaseSearchCV)), None)
+
+
+def _frames(name):
+    """Yield the frames of this thread that run a function of this name, the innermost first."""
+    frame = sys._getframe(1)
     while frame is not None:
-        search = frame.f_locals.get("self")
-        if frame.f_code.co_name == "fit" and isinstance(search, BaseSearchCV):
-            return search
+        if frame.f_code.co_name == name:
+            yield frame
         frame = frame.f_back
-    return None
 
 
 # Family of clones -> when its last fit ended, in which search (a weak reference), and whether a failure of it was told.

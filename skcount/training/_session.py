@@ -1,4 +1,4 @@
-"""What a person sees of a training, and how they shorten it: time is told and kept, and an early end cools down."""
+"""Progress reports, limits of time and early ends of a training."""
 
 import sys
 from time import monotonic
