@@ -62,6 +62,7 @@ html_theme_options = {
 }
 # In the order of the gallery page; scripts that are not listed come last.
 GALLERY = [
+    "plot_few_examples",
     "plot_pipeline",
     "plot_grid_search",
     "plot_cross_validation",

@@ -16,6 +16,7 @@ _HOMES = {
     "ImageSet": "images",
     "OutOfDistributionWarning": "images",
     "load": "regressors",
+    "load_pretrained": "regressors",
 }
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "inference",
     "io",
     "load",
+    "load_pretrained",
     "losses",
     "metrics",
     "networks",

@@ -29,7 +29,7 @@ EXEMPT = {
 }
 
 # What is passed for a required parameter while another one is wrong: the first that satisfies its constraints.
-VALUES = [None, "text", 1, [], np.zeros((4, 4)), nn.Identity(), Mock()]
+VALUES = [None, "text", "nuclei", 1, [], np.zeros((4, 4)), nn.Identity(), Mock()]
 VALUES += [skcount.ImageSet(np.zeros((1, 4, 4))), skcount.PointAnnotations([[]])]
 
 
@@ -75,7 +75,7 @@ def satisfies(value, constraint):
     return constraint == "no_validation" or any(make_constraint(c).is_satisfied_by(value) for c in constraint)
 
 
-def call(name, **given):
+def call(name, /, **given):
     """Call with these parameters, and any value for the others that are required."""
     found, required = load(name), {}
     for key, parameter in parameters(name).items():

@@ -3,7 +3,15 @@
 import click
 
 from skcount._files import check_target
-from skcount.cli._inputs import force_option, json_option, open_data, reading_options
+from skcount.cli._inputs import (
+    force_option,
+    json_option,
+    model_options,
+    open_data,
+    open_model,
+    reading_options,
+    split_model,
+)
 from skcount.cli._outputs import (
     check_outputs,
     count_errors,
@@ -22,6 +30,7 @@ EPILOG = """\b
 Examples:
   skcount evaluate model.skcount test_pictures/ test_cells.csv
   skcount evaluate model.skcount test_pictures/ annotations/ --csv errors.csv --picture errors.png
+  skcount evaluate --model nuclei test_pictures/ test_cells.csv
   skcount evaluate model.skcount test.h5 --train-mean 31.2 --json
 
 \b
@@ -29,8 +38,8 @@ IMAGES and POINTS are as for fit. Use images that the model was not trained on."
 
 
 @click.command(epilog=EPILOG, short_help="Measure the count errors of a model.")
-@click.argument("model")
-@click.argument("paths", nargs=-1, required=True, metavar="IMAGES [POINTS]")
+@click.argument("paths", nargs=-1, required=True, metavar="MODEL IMAGES [POINTS]")
+@model_options
 @click.option(
     "--csv",
     metavar="FILE",
@@ -46,23 +55,23 @@ IMAGES and POINTS are as for fit. Use images that the model was not trained on."
 @reading_options
 @force_option
 @json_option
-def evaluate(model, paths, csv, picture, train_mean, force, as_json, **reading):
+def evaluate(paths, model, diameter, csv, picture, train_mean, force, as_json, **reading):
     """Count annotated images and measure the count errors of a model.
 
     MAE is the mean absolute error, RMSE the root mean squared error and bias the mean error, all in objects per image.
     GAME 1, 2 and 3 sum the absolute errors over the 4, 16 and 64 parts of an image, so they also grow if objects are
     counted in the wrong place.
     """
+    model, paths = split_model(model, paths)
     for path in filter(None, (csv, picture)):
         check_target(path)  # before counting, which takes long
     data = open_data(paths, reading)
     check_outputs({"--csv": csv, "--picture": picture}, paths, data, model, force=force)
     import numpy as np
 
-    from skcount import load
     from skcount.cli._pictures import draw_errors
 
-    regressor = load(model)
+    regressor = open_model(model, diameter)
     if train_mean is None and hasattr(regressor, "trained_on_"):
         train_mean = regressor.trained_on_["mean_count"]
     true = data.points.inside(data.images)

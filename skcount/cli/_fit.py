@@ -22,6 +22,7 @@ EPILOG = """\b
 Examples:
   skcount fit pictures/ cells.csv --out model.skcount
   skcount fit "plates/*/*.tif" annotations/ --format imagej --sigma 3 --refit --out model.skcount
+  skcount fit pictures/ cells.csv --weights nuclei --out model.skcount
   skcount fit cells.h5 --held-out 0 --max-epochs 50 --out model.skcount
   skcount fit more_pictures/ more_cells.csv --continue model.skcount --out better.skcount
 
@@ -50,9 +51,14 @@ A CSV file has one row per object, with the columns image, x and y."""
     help="Network to train.  [default: unet]",
 )
 @click.option(
+    "--weights",
+    metavar="NAME",
+    help="Weights to start from, for few images: nuclei, objects, or a model written by fit.  [default: random numbers]",
+)
+@click.option(
     "--max-epochs",
     type=click.IntRange(min=1),
-    help="Number of epochs.  [default: 1200 steps, more for more than 64 images]",
+    help="Number of epochs.  [default: 1200 steps, more for more than 64 images; few with --weights]",
 )
 @click.option(
     "--minutes",
@@ -101,6 +107,7 @@ def fit(
     diameter,
     sigma,
     architecture,
+    weights,
     max_epochs,
     minutes,
     held_out,
@@ -123,7 +130,7 @@ def fit(
     """
     _check_minutes(minutes, {"--max-epochs": max_epochs, "--checkpoint": checkpoint})
     picture = _check_files(out, picture, held_out, refit)
-    own = {"diameter": diameter, "sigma": sigma, "architecture": architecture}
+    own = {"diameter": diameter, "sigma": sigma, "architecture": architecture, "weights": weights}
     name = next((name for name, value in own.items() if value), None)
     if start is not None and name:
         raise click.UsageError(f"--{name} cannot be used with --continue, which keeps that of {start}.")
@@ -137,7 +144,9 @@ def fit(
     X, points = data.images, data.points
     _warn_of_mistakes(X, points, data.names)
     if start is None:
-        regressor = _make_regressor(architecture or "unet", diameter, sigma, max_epochs, augment, seed)
+        regressor = _make_regressor(
+            architecture or "unet", diameter, sigma, weights, max_epochs, augment, seed
+        )
     else:
         regressor = _load_regressor(start, max_epochs, augment)
     result = {"model": out, "n_images": len(X), "n_objects": len(points.inside(X).coordinates)}
@@ -218,13 +227,14 @@ def _check_files(out, picture, held_out, refit):
     return Path(out).with_suffix(".png") if picture is None else Path(picture)
 
 
-def _make_regressor(architecture, diameter, sigma, max_epochs, augment, seed):
+def _make_regressor(architecture, diameter, sigma, weights, max_epochs, augment, seed):
     from skcount import DensityMapRegressor  # imports torch
 
     return DensityMapRegressor(
         architecture,
         diameter=diameter or "auto",
         sigma=sigma,
+        weights=weights,
         max_epochs=max_epochs or "auto",
         augment=AUGMENT[augment],
         random_state=seed,

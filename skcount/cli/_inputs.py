@@ -1,10 +1,14 @@
 """Options that several commands share, and the images and points that they describe."""
 
+from pathlib import Path
+
 import click
 
 from skcount.cli._outputs import printable, quantity
 
 HDF5 = (".h5", ".hdf5")
+# Models that come with the package.
+READY = ("nuclei",)
 FORMATS = [
     "csv",
     "napari",
@@ -132,6 +136,11 @@ IMAGES = [
         help="Transparent pixels are an error (raise), are counted (drop), or are outside the region of interest (roi).",
     ),
     click.option(
+        "--mixed",
+        type=click.Choice(["raise", "color"]),
+        help="Pictures of several types are an error (raise), or all of them are read as colors (color).",
+    ),
+    click.option(
         "--roi",
         metavar="PICTURE",
         help="Region of interest: count only where this picture, of the same size as the images, is not black. Or a folder "
@@ -235,3 +244,50 @@ def _join_values(pairs):
     for field, value in pairs:
         where.setdefault(field, []).append(value)
     return where
+
+
+def model_options(command):
+    """Add the options of commands that count: which model, and the diameter of an object."""
+    for option in (
+        click.option(
+            "--diameter",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="PIXELS",
+            help="Width of an object in pixels, for a model that comes with skcount.  [default: estimated for each image]",
+        ),
+        click.option(
+            "--model",
+            metavar="MODEL",
+            help=f"The model, if it is not the first argument: a file written by fit, or {' or '.join(READY)}, which comes "
+            "with skcount.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def split_model(model, paths):
+    """Return the model and the other paths; the model is the first path unless the option gives it."""
+    if model is None:
+        model, *paths = paths
+    if not paths:
+        raise click.UsageError("Missing argument 'IMAGES'. Pass a model and images.")
+    return model, tuple(paths)
+
+
+def open_model(name, diameter=None):
+    """Return the regressor of a file, or one that comes with the package."""
+    from skcount import load, load_pretrained
+
+    if is_ready(name):
+        return load_pretrained(name, diameter="auto" if diameter is None else diameter)
+    if diameter is not None:
+        raise click.UsageError(
+            f"--diameter is for models that come with skcount ({', '.join(READY)}); {name} has its own."
+        )
+    return load(name)
+
+
+def is_ready(name):
+    """Return whether a name is that of a model of the package, and not a file."""
+    return name in READY and not Path(name).exists()

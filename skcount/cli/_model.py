@@ -1,10 +1,11 @@
 """`skcount info` and `skcount export`: describe a model, and convert it to ONNX."""
 
 import json
+from pathlib import Path
 
 import click
 
-from skcount.cli._inputs import json_option
+from skcount.cli._inputs import is_ready, json_option, open_model
 from skcount.cli._outputs import report
 
 
@@ -12,18 +13,22 @@ from skcount.cli._outputs import report
     epilog="""\b
 Examples:
   skcount info model.skcount
+  skcount info nuclei
   skcount info model.skcount --json"""
 )
 @click.argument("model")
 @json_option
 def info(model, as_json):
-    """Describe a model: its parameters, its training, and the versions that wrote it."""
+    """Describe a model: its parameters, its training, and the versions that wrote it; and its card, if it has one."""
     from safetensors import safe_open
 
-    from skcount import load
+    from skcount.regressors import pretrained_file
 
-    regressor = load(model)  # first, because it checks the file
-    with safe_open(model, framework="numpy") as file:
+    regressor, card = open_model(model), None  # first, because it checks the file
+    file = pretrained_file(model) if is_ready(model) else Path(model)
+    if is_ready(model):
+        card = file.with_suffix(".md").read_text(encoding="utf-8").rstrip()
+    with safe_open(file, framework="numpy") as file:
         versions = json.loads(file.metadata()["skcount"])["versions"]
     params = regressor.get_params(deep=False)
     result = {
@@ -42,13 +47,16 @@ def info(model, as_json):
         "trained_on": getattr(regressor, "trained_on_", None),
         "held_out": getattr(regressor, "held_out_", None),
         "versions": versions,
+        "card": card,
     }
     diameter = "not known" if result["diameter"] is None else f"{result['diameter']:.3g} pixels"
+    if result["reduction"] is None:
+        diameter = f"estimated for each image, and brought to {diameter}"
     text = [
         " ".join(repr(regressor).split()),
         *(f"  {line}" for line in regressor._describe_quality()),
         f"  diameter of an object: {diameter}",
-        f"  sees images reduced by: {result['reduction']:g}",
+        f"  sees images reduced by: {'chosen for each image' if result['reduction'] is None else result['reduction']}",
         f"  sigma: {result['sigma']:.3g} pixels",
         f"  channels: {result['n_channels']}",
         f"  weights: {result['n_weights']:,}",
@@ -56,6 +64,8 @@ def info(model, as_json):
         f"  last epoch: {', '.join(f'{name} {value:.4g}' for name, value in result['last_epoch'].items())}",
         f"  written by: {', '.join(f'{name} {version}' for name, version in versions.items())}",
     ]
+    if card:
+        text = [card, "", *text]
     report(as_json, result, "\n".join(text))
 
 

@@ -5,7 +5,16 @@ from pathlib import PurePosixPath
 import click
 
 from skcount._files import check_target
-from skcount.cli._inputs import force_option, image_options, json_option, open_data, side_map
+from skcount.cli._inputs import (
+    force_option,
+    image_options,
+    json_option,
+    model_options,
+    open_data,
+    open_model,
+    side_map,
+    split_model,
+)
 from skcount.cli._outputs import (
     check_folder,
     check_outputs,
@@ -22,6 +31,7 @@ EPILOG = """\b
 Examples:
   skcount predict model.skcount new_pictures/ --csv counts.csv
   skcount predict model.skcount "plates/*/*.tif" --csv counts.csv --overlay overlays/
+  skcount predict --model nuclei pictures/ --csv counts.csv
   skcount predict model.skcount slide.tif --tile-size 1024 --csv counts.csv --points points.csv
 
 \b
@@ -30,8 +40,8 @@ from 0. Without --csv, the table is printed."""
 
 
 @click.command(epilog=EPILOG)
-@click.argument("model")
-@click.argument("paths", nargs=-1, required=True, metavar="IMAGES")
+@click.argument("paths", nargs=-1, required=True, metavar="MODEL IMAGES")
+@model_options
 @click.option(
     "--csv",
     metavar="FILE",
@@ -59,8 +69,11 @@ from 0. Without --csv, the table is printed."""
 @image_options
 @force_option
 @json_option
-def predict(model, paths, csv, points, points_format, overlay, tile_size, force, as_json, **reading):
-    """Count the objects in images with a model that was written by fit."""
+def predict(
+    paths, model, diameter, csv, points, points_format, overlay, tile_size, force, as_json, **reading
+):
+    """Count the objects in images, with a model that was written by fit or comes with skcount."""
+    model, paths = split_model(model, paths)
     for path in filter(None, (csv, points)):
         check_target(path)  # before counting, which takes long
     data = open_data(
@@ -70,13 +83,12 @@ def predict(model, paths, csv, points, points_format, overlay, tile_size, force,
         raise ValueError(
             "--points-format geojson needs GeoTIFF pictures, which say where they are on the globe."
         )
-    from skcount import load
     from skcount.io import check_names, save_points
 
     names = None if points_format == "napari" else [escape(name) for name in data.names]
     if points is not None:
         check_names(names, len(data.names), points_format)
-    regressor = load(model).set_params(verbose=1)
+    regressor = open_model(model, diameter).set_params(verbose=1)
     if tile_size is not None:
         regressor.set_params(tile_size=tile_size)
     folder = overlay and check_folder(overlay, paths[0], "--overlay", recursive=reading["recursive"])
@@ -153,7 +165,10 @@ def _predict(regressor, data, chosen, with_points, folder):
     for index, density in enumerate(regressor.iter_density(images)):
         roi, perspective = side_map(images.roi, index), side_map(images.perspective, index)
         counts.append(float(density.sum(dtype=np.float64)))
-        placed = regressor.density_.inverse_transform([density], roi, perspective)
+        if regressor.reduction_ is None:  # it is chosen for each image, and with it the kernel
+            placed = regressor.predict_points(images[index : index + 1])
+        else:
+            placed = regressor.density_.inverse_transform([density], roi, perspective)
         places += placed
         if folder:
             path, place = folder / files[chosen[index]], geo[chosen[index]]

@@ -3,6 +3,7 @@
 from skcount.images._check import as_pixels, check_image, image_kind, is_table
 from skcount.images._image_set import ImageSet, check_images
 from skcount.images._image_set import like_training as like_training
+from skcount.images._normalize import normalize_images as normalize_images
 from skcount.images._pixels import (
     Familiarity,
     OutOfDistributionWarning,
@@ -11,6 +12,7 @@ from skcount.images._pixels import (
     channel_statistics,
     image_statistics,
 )
+from skcount.images._scaling import as_factor as as_factor
 from skcount.images._scaling import load_images as load_images
 from skcount.images._scaling import scale_density as scale_density
 from skcount.images._scaling import scale_images as scale_images

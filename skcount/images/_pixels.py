@@ -140,8 +140,8 @@ def bands(images, index, dtype=np.float32):
 class Familiarity:
     """Check new images against a summary of the training images, stored as plain values in `seen`."""
 
-    def __init__(self, seen):
-        self.seen = seen
+    def __init__(self, seen, is_normalized=False):
+        self.seen, self.is_normalized = seen, is_normalized
         self.has_warned = False
         self.statistics = {}  # of the images that are being checked
 
@@ -180,9 +180,12 @@ class Familiarity:
         if difference is None:
             return
         self.has_warned = True
+        how = "each image is scaled by its own percentiles"
+        if not self.is_normalized:
+            how = "integers are scaled by their type's range and floats are used unchanged"
         warnings.warn(
-            f"Image {index} of X is unlike the training images: {difference}. Its count may be wrong. Integers are scaled "
-            "by their type's range and floats are used unchanged; objects should be about as large as in training.",
+            f"Image {index} of X is unlike the training images: {difference}. Its count may be wrong. Objects should be "
+            f"about as large as in training, and {how}.",
             OutOfDistributionWarning,
             stacklevel=2,
         )

@@ -1,7 +1,7 @@
 """Images at the size that a network works at: reduced by a whole factor, or doubled, without what is outside a region.
 
-`factor` is a whole number, or 0.5 for images twice as large. A working pixel is the mean of a block of pixels; blocks at
-the bottom and at the right may be smaller.
+`factor` is a whole number, 0.5 for images twice as large, or 0.25. A working pixel is the mean of a block of pixels; blocks
+at the bottom and at the right may be smaller.
 """
 
 from math import ceil
@@ -47,25 +47,40 @@ def unscale_density(density, factor, size, roi=None):
 
 
 def scale_images(images, factor, fill=None, dtype=np.float32):
-    """Return the images at their working size, as floats that are read lazily.
+    """Return the images at their working size, as floats that are read lazily; `factor` is one, or one per image.
 
     A working pixel is the mean of the pixels of its block inside the region of interest. A block without any becomes
     `fill`, (n_channels,), or 0. Groups stay, regions and perspective are scaled. Images that need no change are returned
     as they are.
     """
-    if factor == 1 and images.roi is None:
+    factors = [as_factor(each) for each in np.broadcast_to(factor, len(images)).tolist()]
+    if images.roi is None and set(factors) <= {1}:
         return images
-    scaled = ImageSet(ScaledStore(images, factor, fill, dtype))
+    scaled = ImageSet(ScaledStore(images, factors, fill, dtype))
     for name in ("roi", "perspective"):
         maps = getattr(images, name)
         if isinstance(maps, ImageSet):
-            maps = ImageSet(ScaledMaps(maps, factor))
+            maps = ImageSet(ScaledMaps(maps, factors))
         elif maps is not None:
-            maps = scale_map(maps, factor)
-            maps.setflags(write=False)
+            maps = _scale_shared(maps, factors)
         setattr(scaled, name, maps)
     scaled.groups = images.groups
     return scaled
+
+
+def as_factor(factor):
+    """Return a factor as an int, or as a float below 1."""
+    return int(factor) if factor >= 1 else factor
+
+
+def _scale_shared(values, factors):
+    """Return the map that all images share at the working size, or one map per image if their factors differ."""
+    scaled = {factor: scale_map(values, factor) for factor in set(factors)}
+    for each in scaled.values():
+        each.setflags(write=False)
+    if len(scaled) == 1:
+        return next(iter(scaled.values()))
+    return ImageSet(MemoryStore([scaled[factor] for factor in factors], checked=True))
 
 
 def load_images(images):
@@ -83,11 +98,11 @@ def load_images(images):
 class ScaledStore(ImageStore):
     """Images of another set at their working size."""
 
-    def __init__(self, images, factor, fill, dtype):
-        self.images, self.factor, self.dtype = images, factor, np.dtype(dtype)
+    def __init__(self, images, factors, fill, dtype):
+        self.images, self.factors, self.dtype = images, factors, np.dtype(dtype)
         self.fill = np.zeros(images.n_channels) if fill is None else np.asarray(fill)
         self.shapes = images.shapes.copy()
-        self.shapes[:, :2] = np.ceil(self.shapes[:, :2] / factor)
+        self.shapes[:, :2] = np.ceil(self.shapes[:, :2] / np.array(factors)[:, None])
 
     def read(self, number):
         """Return a whole image."""
@@ -99,35 +114,34 @@ class ScaledStore(ImageStore):
 
     def window(self, number, window):
         """Return a window (top, left, height, width) of an image, with the channels last if it has that axis."""
-        size = self.images.sizes[number]
-        own = _own_window(window, self.factor, size)
+        size, factor = self.images.sizes[number], self.factors[number]
+        own = _own_window(window, factor, size)
         pixels = self.images.read(number, own, self.dtype)
         roi = self.images.side_data(number)["roi"]
         inside = None if roi is None else roi[own[0] : own[0] + own[2], own[1] : own[1] + own[3]]
-        scaled = _block_means(pixels, inside, self.factor, self.fill.astype(self.dtype))
-        if self.factor < 1:  # a window may begin in the middle of a pixel
+        scaled = _block_means(pixels, inside, factor, self.fill.astype(self.dtype))
+        if factor < 1:  # a window may begin in the middle of a pixel
             top, left = (
-                first - int(own_first / self.factor)
-                for first, own_first in zip(window, own[:2], strict=False)
+                first - int(own_first / factor) for first, own_first in zip(window, own[:2], strict=False)
             )
             scaled = scaled[:, top : top + window[2], left : left + window[3]]
         return scaled[0] if self.shapes.shape[1] == 2 else scaled.transpose(1, 2, 0)
 
     def describe(self):
         """Say where the images are, and how they are scaled."""
-        return f"{self.images.store.describe()}, reduced by {self.factor:g}"
+        return f"{self.images.store.describe()}, reduced"
 
 
 class ScaledMaps(ImageStore):
     """Regions of interest or perspective maps of another set at their working size."""
 
-    def __init__(self, maps, factor):
-        self.maps, self.factor, self.dtype = maps, factor, maps.dtype
-        self.shapes = np.ceil(maps.shapes / factor).astype(np.int64)
+    def __init__(self, maps, factors):
+        self.maps, self.factors, self.dtype = maps, factors, maps.dtype
+        self.shapes = np.ceil(maps.shapes / np.array(factors)[:, None]).astype(np.int64)
 
     def read(self, number):
         """Return a whole map."""
-        return scale_map(self.maps[number], self.factor)
+        return scale_map(self.maps[number], self.factors[number])
 
     def describe(self):
         """Say where the maps are."""

@@ -1,5 +1,7 @@
 """Prediction: from a network and images to density maps, whole or in tiles, on any device and in ONNX files."""
 
+from skcount.inference._factors import FactorFinder as FactorFinder
+from skcount.inference._factors import nearest_factor as nearest_factor
 from skcount.inference._memory import SMALL as SMALL
 from skcount.inference._memory import bytes_per_pixel
 from skcount.inference._memory import check_memory as check_memory

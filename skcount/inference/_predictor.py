@@ -8,7 +8,7 @@ import torch
 
 from skcount._memory import keep_freed_memory
 from skcount._progress import bar
-from skcount.images import scale_images, unscale_density
+from skcount.images import as_factor, scale_images, unscale_density
 from skcount.inference._memory import (
     SMALL,
     available_memory,
@@ -39,8 +39,9 @@ class Predictor:
         The network.
     tile_size : int, (height, width) or None
         Largest part of an image that the network sees at once, in pixels of the image; None for whole images.
-    factor : int or 0.5
-        The network sees images reduced by this factor; their maps have the size of the images.
+    factor : int, 0.5, 0.25 or callable
+        The network sees images reduced by this factor; their maps have the size of the images. A function returns one
+        factor per image of an ImageSet.
     augment : {"rotations", "mirror"} or None
         The symmetries to average over.
     bf16 : bool
@@ -64,8 +65,10 @@ class Predictor:
         self.module = inference_copy(module)
         self.module.bf16_evaluation = bf16
         self.factor = factor
-        self.tile_size = scaled_tile(tile_size, factor)
-        self.grid, self.margin = tile_grid(module, tile_size, factor)
+        self.tile_size = tile_size
+        self.grid, self.margin = tile_grid(module, tile_size, 1 if callable(factor) else factor)
+        self.factors = None  # of the images that are being predicted
+        self.last = None, None  # they, and the same at the working size
         self.symmetries = [None] if augment is None and tile_size is None else symmetries(augment)
         self.progress = progress
         self.familiarity = familiarity
@@ -88,8 +91,14 @@ class Predictor:
 
     def working(self, images):
         """Return the images as the network sees them: at the working size, the training mean outside their regions."""
+        if self.last[0] is images:
+            return self.last[1]
         mean = self.module.mean.flatten().numpy(force=True)
-        return scale_images(images, self.factor, mean, self.dtype)
+        self.factors = np.broadcast_to(
+            self.factor(images) if callable(self.factor) else self.factor, len(images)
+        )
+        self.last = images, scale_images(images, self.factors, mean, self.dtype)
+        return self.last[1]
 
     def maps(self, images, out=None, at_image_size=True):
         """Yield the density map of each image: a new array, or the one of the list `out`, written tile by tile.
@@ -119,13 +128,14 @@ class Predictor:
 
     def _at_image_size(self, images, index, core, density):
         """Return the slices of an image that a part of its map covers, and that part at the image's own size."""
+        factor = as_factor(self.factors[index])
         window = tuple(
-            slice(int(part.start * self.factor), min(int(part.stop * self.factor), side))
+            slice(int(part.start * factor), min(int(part.stop * factor), side))
             for part, side in zip(core, images.sizes[index], strict=True)
         )
         roi = images.side_data(index)["roi"]
         size = [part.stop - part.start for part in window]
-        return window, unscale_density(density, self.factor, size, None if roi is None else roi[window])
+        return window, unscale_density(density, factor, size, None if roi is None else roi[window])
 
     @contextmanager
     def _running(self, images, indices):
@@ -168,9 +178,10 @@ class Predictor:
         size = images.sizes[batch[0]]
         rois = None if images.roi is None else [images.side_data(index)["roi"] for index in batch]
         if len(batch) * math.prod(size) >= SMALL:
-            seen = size if self.tile_size is None else np.minimum(size, self.tile_size)
+            tile_size = scaled_tile(self.tile_size, self.factors[batch[0]])
+            seen = size if tile_size is None else np.minimum(size, tile_size)
             check_memory(self.module, (len(batch), *seen), *self._subject(batch[0], size))
-        for symmetry, window, core, inner in self._pieces(size):
+        for symmetry, window, core, inner in self._pieces(size, self.factors[batch[0]]):
             pixels = []
             for index in batch:
                 pixels.append(images.read(index, window, self.dtype))
@@ -189,14 +200,15 @@ class Predictor:
         if self.familiarity:
             self.familiarity.check(batch)
 
-    def _pieces(self, size):
+    def _pieces(self, size, factor):
         """Return the inputs, one after the other: symmetry, window and core in the image, core in the input."""
+        tile_size = scaled_tile(self.tile_size, factor)
         if self.symmetries == [None]:
             whole = (0, 0, *size)
             return [(None, whole, whole, whole)]
         pieces = []
         for symmetry in self.symmetries:
-            for window, core in tiles(symmetry.shape(size), self.tile_size, self.grid, self.margin):
+            for window, core in tiles(symmetry.shape(size), tile_size, self.grid, self.margin):
                 inner = core[0] - window[0], core[1] - window[1], *core[2:]
                 pieces.append((symmetry, *(symmetry.undo_window(w, size) for w in (window, core)), inner))
         return pieces
@@ -218,7 +230,10 @@ class Predictor:
         subject = f"The {size[0]} x {size[1]} pixels of image {index} of X"
         if self.tile_size is None:
             return subject, "Set tile_size, as in set_params(tile_size=1024), which gives the same map."
-        return f"{subject}, in tiles of {self.tile_size}", "Set a smaller tile_size."
+        return (
+            f"{subject}, in tiles of {scaled_tile(self.tile_size, self.factors[index])}",
+            "Set a smaller tile_size.",
+        )
 
 
 def _slices(window):

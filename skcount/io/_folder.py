@@ -40,6 +40,7 @@ from skcount.points import PointAnnotations
         "recursive": ["boolean"],
         "stack_axis": [str, None],
         "alpha": [StrOptions({"raise", "drop", "roi"})],
+        "mixed": [StrOptions({"raise", "color"})],
         "roi": [str, os.PathLike, Iterable, None],
         "roi_pattern": [str],
         "damaged": [StrOptions({"raise", "skip"})],
@@ -59,6 +60,7 @@ def load_folder(
     recursive=False,
     stack_axis=None,
     alpha="raise",
+    mixed="raise",
     roi=None,
     roi_pattern="{}",
     damaged="raise",
@@ -99,6 +101,10 @@ def load_folder(
     alpha : {"raise", "drop", "roi"}, default="raise"
         What to do with an alpha channel that is transparent in places: raise an error, leave it out, or count only where
         it is opaque.
+    mixed : {"raise", "color"}, default="raise"
+        What to do with pictures of several types or numbers of channels: raise an error, or read all of them as color
+        images of float32, with integers scaled by the range of their type. Models of `skcount.load_pretrained`, and those
+        fitted with ``normalize="image"``, count them like the pictures themselves.
     roi : str, path-like, sequence of them, or None, default=None
         Regions of interest: one picture for all images, or a folder, pattern or list of pictures, which are paired by
         name. Objects are counted where they are not black.
@@ -218,7 +224,9 @@ def load_folder(
     used = {*(files if isinstance(files, list) else [files]), *(regions or [])}
     skipped = [path for path in others if path not in used]
     names = _names_of(base, paths)
-    source, regions, names, files = _open_source(names, paths, headers, files, regions, stack_axis, alpha)
+    source, regions, names, files = _open_source(
+        names, paths, headers, files, regions, stack_axis, alpha, mixed
+    )
     annotations, labels = None, {}
     if files is not None:
         found, reading, labels, what = _read(reader, files, names, missing, extra)
@@ -278,7 +286,7 @@ def _leave_out_damaged(base, paths, axis):
     return [path for path in paths if path in headers], headers, unread
 
 
-def _open_source(names, paths, headers, files, regions, axis, alpha):
+def _open_source(names, paths, headers, files, regions, axis, alpha, mixed):
     """Return the store of the pictures or slices, their regions and names, and their annotation files."""
     slices = None
     if axis is not None:
@@ -286,9 +294,9 @@ def _open_source(names, paths, headers, files, regions, axis, alpha):
         names, slices, paths, files, regions = _split_stacks(n_slices, names, paths, files, regions)
     if headers is None:
         headers = read_headers(paths, axis)
-    source = FolderStore(paths, headers, axis, slices, "raise" if alpha == "raise" else "drop")
+    source = FolderStore(paths, headers, axis, slices, "raise" if alpha == "raise" else "drop", mixed)
     if alpha == "roi":
-        regions = ImageSet(AlphaStore(paths, headers, axis, slices))
+        regions = ImageSet(AlphaStore(paths, headers, axis, slices, mixed=mixed))
     elif regions is not None:
         regions = ImageSet(RegionStore(regions, read_headers(regions)))
         regions = regions[0] if len(regions) == 1 else regions

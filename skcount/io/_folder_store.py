@@ -19,22 +19,32 @@ class FolderStore(ImageStore):
     """One or more pictures in files, read when they are needed.
 
     `paths` are absolute, with their `headers`; `slices` are the numbers of pictures along `axis` if the files are stacks.
+    With `mixed` "color", pictures of several types are read as colors, float32 scaled by the range of their type.
     """
 
-    def __init__(self, paths, headers, axis=None, slices=None, alpha="raise"):
+    def __init__(self, paths, headers, axis=None, slices=None, alpha="raise", mixed="raise"):
         self.axis, self.alpha = axis, alpha
         headers = [headers[path] for path in paths]
-        _check_kinds(paths, headers)
+        other = _find_other(headers)
+        self.is_mixed = mixed == "color" and other is not None
+        if not self.is_mixed:
+            _check_kinds(paths, headers, other)
         self.paths = [str(path) for path in paths]
         self.slices = [0] * len(paths) if slices is None else slices
         self.stamps = [file_stamp(path) for path in paths]
-        self.shapes = np.array([header.shape for header in headers], dtype=np.int64)
-        self.dtype = headers[0].dtype
+        if self.is_mixed:
+            _check_colors(paths, headers)
+            self.shapes = np.array([(*header.shape[:2], 3) for header in headers], dtype=np.int64)
+            self.dtype = np.dtype(np.float32)
+        else:
+            self.shapes = np.array([header.shape for header in headers], dtype=np.int64)
+            self.dtype = headers[0].dtype
         self.geo = [header.geo for header in headers]
 
     def read(self, number):
         """Return picture `number`."""
-        return self._read(number, self.alpha)
+        pixels = self._read(number, self.alpha)
+        return as_colors(pixels) if self.is_mixed else pixels
 
     def open(self, number):
         """Return picture `number` for reading windows of it: only the tiles under them, if it is large."""
@@ -42,6 +52,7 @@ class FolderStore(ImageStore):
             shape, path = tuple(self.shapes[number].tolist()), self.paths[number]
             n_bytes = np.prod(shape, dtype=np.float64) * self.dtype.itemsize
             is_plain = type(self) is FolderStore and self.axis is None and self.alpha == "raise"
+            is_plain &= not self.is_mixed
             is_zarr = path.endswith(ZARR)
             if is_plain and (n_bytes > LARGE or is_zarr):
                 check_stamp(path, self.stamps[number])
@@ -78,8 +89,8 @@ class FolderStore(ImageStore):
 class RegionStore(FolderStore):
     """Regions of interest in pictures of their own: where these are not black."""
 
-    def __init__(self, paths, headers, axis=None, slices=None):
-        super().__init__(paths, headers, axis, slices)
+    def __init__(self, paths, headers, axis=None, slices=None, mixed="raise"):
+        super().__init__(paths, headers, axis, slices, mixed=mixed)
         self.shapes, self.dtype = self.shapes[:, :2], np.dtype(bool)
 
     def read(self, number):
@@ -122,10 +133,36 @@ def _read_header(path, axis):
     return read_header(path, axis)
 
 
-def _check_kinds(paths, headers):
-    kinds = [f"{(*header.shape, 1)[2]} channels of {header.dtype}" for header in headers]
-    other = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), None)
+def as_colors(pixels):
+    """Return a picture as colors, (height, width, 3) of float32: integers are scaled by their type's range."""
+    if pixels.dtype.kind in "iu":
+        pixels = pixels / np.float32(np.iinfo(pixels.dtype).max)
+    pixels = pixels.astype(np.float32).reshape(*pixels.shape[:2], -1)
+    return pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
+
+
+def _find_other(headers):
+    """Return the number of the first picture that is of another type than the first one, or None."""
+    kinds = [_kind(header) for header in headers]
+    return next((number for number, kind in enumerate(kinds) if kind != kinds[0]), None)
+
+
+def _kind(header):
+    return f"{(*header.shape, 1)[2]} channels of {header.dtype}"
+
+
+def _check_kinds(paths, headers, other):
     if other is not None:
         raise ValueError(
-            f"`images` must be of one type; {paths[0]} has {kinds[0]} and {paths[other]} has {kinds[other]}. Convert them."
+            f"`images` must be of one type; {paths[0]} has {_kind(headers[0])} and {paths[other]} has "
+            f"{_kind(headers[other])}. Convert them, or pass mixed='color' to read all of them as colors from 0 to 1."
         )
+
+
+def _check_colors(paths, headers):
+    """Reject pictures that are neither grey nor colors."""
+    for path, header in zip(paths, headers, strict=True):
+        if (*header.shape, 1)[2] not in {1, 3, 4}:
+            raise ValueError(
+                f"`mixed`='color' is for pictures with 1, 3 or 4 channels; {path} has {_kind(header)}. Convert it."
+            )

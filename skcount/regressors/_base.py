@@ -12,8 +12,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skcount._check import check_pair
 from skcount._doc_link import DocLinkMixin
 from skcount._memory import empty_maps
-from skcount.images import Familiarity, ImageSet, check_images, is_table, like_training, unscale_points
-from skcount.inference import Predictor, check_out, computes_bf16, export_onnx
+from skcount.images import (
+    Familiarity,
+    ImageSet,
+    as_factor,
+    check_images,
+    is_table,
+    like_training,
+    normalize_images,
+    unscale_points,
+)
+from skcount.inference import FactorFinder, Predictor, check_out, computes_bf16, export_onnx
 from skcount.points import PointAnnotations, check_target, weighted_mean
 from skcount.regressors._fitting import FittingMixin
 from skcount.regressors._parameters import ParametersMixin
@@ -245,12 +254,17 @@ default=None
         # One map at a time: the points of many large maps fit in memory, but the maps may not. At the working size, no
         # peak is spread over a block of pixels.
         predictor = self._predictor(test_time_augmentation)
-        working, density = predictor.working(images), scaled_density(self.density_, self.reduction_)
+        working, density = predictor.working(images), scaled_density(self.density_, self.reduction_ or 1)
         placed = [
             density.place_points(working_map, **working.side_data(index))
             for index, working_map in enumerate(predictor.maps(images, at_image_size=False))
         ]
-        return PointAnnotations([unscale_points(points, self.reduction_) for points in placed])
+        return PointAnnotations(
+            [
+                unscale_points(points, as_factor(factor))
+                for points, factor in zip(placed, predictor.factors, strict=True)
+            ]
+        )
 
     def iter_density(self, X, roi=None, test_time_augmentation=False):
         """Predict the density maps one after the other, with only one in memory.
@@ -351,11 +365,15 @@ default=None
         ImportError
             If a package of ``skcount[onnx]`` is missing.
         ValueError
-            If torch cannot export the network.
+            If torch cannot export the network, or it was fitted with `normalize`.
         RuntimeError
             If ONNX Runtime's counts differ from this regressor's. No file is written then.
         """
         check_is_fitted(self)
+        if self._network_params.get("normalize"):
+            raise ValueError(
+                "A model that normalizes each image cannot be exported: the file would have to compute its percentiles."
+            )
         export_onnx(self.module_, path, self.reduction_)
 
     def save(self, path):
@@ -422,6 +440,8 @@ default=None
                 f"X must be a table with {n_features} features, (n_samples, n_features), because this "
                 f"{type(self).__name__} was fitted on one; got images."
             )
+        if self._network_params.get("normalize"):
+            return normalize_images(images, self._dtype)
         if images.n_channels != self.n_channels_in_:
             raise ValueError(
                 f"X must be images with {self.n_channels_in_} channels, as in `fit`; got {images.n_channels}. Channels come "
@@ -461,13 +481,16 @@ default=None
             **self._prediction(self.module_.mean.device, self.reduction_),
             augment=augment,
             progress=self.verbose > 0,
-            familiarity=None if is_table else Familiarity(self._seen),
+            familiarity=None
+            if is_table
+            else Familiarity(self._seen, bool(self._network_params.get("normalize"))),
         )
 
     def _prediction(self, device, reduction):
         """Return the parameters of a Predictor on a device that follow from the regressor's own."""
         return {
-            "factor": reduction,
+            "factor": reduction
+            or FactorFinder(self.module_, self.diameter_, self.density_, self.verbose > 0),
             "tile_size": None if self.tile_size is None else check_pair(self.tile_size, "tile_size"),
             "bf16": self.precision == "bf16-mixed" and computes_bf16(device),
         }

@@ -63,6 +63,8 @@ class DensityMapRegressor(BaseDensityMapRegressor):
         architecture="unet",
         *,
         architecture_params=None,
+        weights=None,
+        normalize=None,
         diameter="auto",
         sigma=None,
         density=None,
@@ -85,6 +87,8 @@ class DensityMapRegressor(BaseDensityMapRegressor):
     ):
         self.architecture = architecture
         self.architecture_params = architecture_params
+        self.weights = weights
+        self.normalize = normalize
         self.diameter = diameter
         self.sigma = sigma
         self.density = density

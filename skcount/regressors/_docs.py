@@ -3,6 +3,20 @@
 import inspect
 
 COMMON_PARAMETERS = """\
+weights : {"nuclei", "objects"}, str, path-like, fitted regressor or None, default=None
+    Weights that `fit` starts from: those that come with the package ("nuclei", trained on nuclei of cells; "objects",
+    trained on drawn objects of many looks, too), a file written by `save`, or a fitted regressor with the same
+    network. Objects are then seen at the size that the weights know, images are normalized as for the weights, and a
+    fit takes fewer and smaller steps: 80 with up to four images, and more in proportion to the square root of their
+    number; the largest learning rate is 0.15 times `lr`. In a search, pass names or files, or a
+    `sklearn.frozen.FrozenEstimator`. If None, start from random numbers.
+normalize : {"image"} or None, default=None
+    How pixels are normalized before anything else. None: integers are scaled by their type's range, and floats are
+    used unchanged. "image": each image is turned to grey and scaled by its own 1st and 99th percentile, with light
+    objects on a dark background; its values beyond them are compressed by the logarithm. The mean of the colors is
+    used, unless it is skewed to dark values: then the image shows dark objects on a light background, and the
+    negative of its red is used. Images may have 1, 3 or 4 channels of any type, and their type may differ between
+    `fit` and `predict`. With `weights`, they decide.
 diameter : float or "auto", default="auto"
     Typical width of an object, in pixels of the images, > 0: what you would measure with a ruler. "auto" learns it in
     `fit` from the points and the pixels around them, and assumes 12 if they do not tell it. Two things follow from it.
@@ -23,9 +37,9 @@ loss : str, torch.nn.Module or callable, default="multiscale"
     target)`` with both 0 outside the mask; or another callable, called as ``loss(density, target, mask)``. See
     :func:`skcount.losses.make_loss`.
 max_epochs : int or "auto", default="auto"
-    Number of epochs, >= 1. An epoch has one crop of each image, or as many as cover its pixels once on average. "auto"
-    is 1200 steps, and for more than 64 images 1200 times the square root of ``n_images / 64``, at most 6000; it may end
-    within an epoch.
+    Number of epochs, >= 1. An epoch has one crop of each image, or as many as cover its pixels once on average.
+    "auto" follows from `weights` if there are any; otherwise it is 1200 steps, and for more than 64 images 1200 times
+    the square root of ``n_images / 64``, at most 6000; it may end within an epoch.
 lr : float, default=0.02
     Largest learning rate of the one-cycle schedule, > 0. The optimizer is Muon, whose steps change a kernel by about
     this much in every direction. Another optimizer (``net_params={"optimizer": torch.optim.AdamW}``) needs another
@@ -80,11 +94,12 @@ module_ : torch.nn.Module
 density_ : DensityMapTransformer
     Makes density maps from points for training, and points from predicted maps.
 n_channels_in_ : int
-    Number of channels of the training images.
+    Number of channels of the training images; 1 with ``normalize="image"``.
 diameter_ : float or None
     Typical width of an object, in pixels; None for a table.
-reduction_ : int or 0.5
-    The factor by which the network sees images reduced.
+reduction_ : int, 0.5, 0.25 or None
+    The factor by which the network sees images reduced. None, in a model of `load_pretrained`, if it is chosen for each
+    image; `diameter_` and ``density_.sigma`` are then in pixels of the working size.
 patch_size_ : (height, width)
     Size of the crops, in pixels of the images.
 n_iter_ : int

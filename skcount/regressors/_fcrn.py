@@ -64,6 +64,8 @@ class FCRNRegressor(BaseDensityMapRegressor):
         *,
         normalization="batch",
         stem=1,
+        weights=None,
+        normalize=None,
         diameter="auto",
         sigma=None,
         density=None,
@@ -87,6 +89,8 @@ class FCRNRegressor(BaseDensityMapRegressor):
         self.variant = variant
         self.normalization = normalization
         self.stem = stem
+        self.weights = weights
+        self.normalize = normalize
         self.diameter = diameter
         self.sigma = sigma
         self.density = density

@@ -14,12 +14,13 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from skcount._check import check_groups, check_pair
 from skcount.density import DensityMapTransformer
-from skcount.images import Familiarity, ImageSet, check_images, is_table
+from skcount.images import Familiarity, ImageSet, check_images, is_table, normalize_images
 from skcount.inference import SMALL, check_device, check_memory, tile_grid
 from skcount.losses import make_loss
 from skcount.networks import DensityNetwork
 from skcount.points import check_target
 from skcount.regressors._parameters import check_callbacks
+from skcount.regressors._pretrained import check_start, copy_weights, find_start
 from skcount.regressors._quality import describe_training, find_failure
 from skcount.regressors._searches import refuse_list, warn_of_failure
 from skcount.regressors._state import LEARNT
@@ -31,6 +32,7 @@ from skcount.regressors._training_data import (
     validation_set,
 )
 from skcount.training import (
+    FREEZE_AFTER,
     BlankPenalty,
     Crops,
     Plan,
@@ -44,6 +46,9 @@ from skcount.training import (
 # Chosen on images held out from VGG's training pool: see benchmarks/RESULTS.md.
 AUTO_PATCH = 128
 AUTO_STEPS = 1200
+# A fit that starts from weights takes so many steps on few images, and more in proportion to the square root of their number
+# beyond; its learning rate is smaller by this factor.
+TUNE_STEPS, TUNE_FEW, TUNE_LR = 80, 4, 0.15
 # More images than this have more to teach, but not in proportion: the steps grow with the square root of their number.
 FEW_IMAGES, MOST_STEPS = 64, 5 * AUTO_STEPS
 # The height of one object in the network's own units.
@@ -75,9 +80,16 @@ class FittingMixin:
         check_device(self.device)
         if self.callbacks:
             check_callbacks(self.callbacks)
-        if not fresh and self._network_params != self._get_network_params():
+        if not fresh and self.reduction_ is None:
             raise ValueError(
-                f"The network was fitted with {self._network_params} and cannot go on with {self._get_network_params()}. "
+                "This regressor chooses the working size of each image and cannot be trained on. Start a fit from its "
+                "weights instead, as in DensityMapRegressor(weights=regressor)."
+            )
+        start = find_start(self.weights) if fresh and self.weights is not None else None
+        params = self._get_network_params(start)
+        if not fresh and {"normalize": None, **self._network_params} != params:  # older files do not have it
+            raise ValueError(
+                f"The network was fitted with {self._network_params} and cannot go on with {params}. "
                 "To start a new fit, clone the regressor or set warm_start=False."
             )
         target = check_target(y)
@@ -85,7 +97,9 @@ class FittingMixin:
             column_or_1d(target.values[:, None], warn=True)  # as scikit-learn's estimators do
         if groups is None and isinstance(X, ImageSet):
             groups = X.groups
-        images, columns = self._check_training_images(X, fresh, target, roi, perspective)
+        images, columns = self._check_training_images(X, fresh, target, roi, perspective, params)
+        if start is not None:
+            check_start(start, images, columns)
         if target.kind == "points" and target.is_plain:
             refuse_list(self)
         if groups is not None:
@@ -95,7 +109,7 @@ class FittingMixin:
         self._check_loss_and_augment(target, images)
         validation = None
         if validates:
-            validation = self._choose_validation(validation_data, density, columns, images)
+            validation = self._choose_validation(validation_data, density, columns, images, params)
         return prepare(
             images,
             target,
@@ -108,13 +122,16 @@ class FittingMixin:
             groups=groups,
             validation=validation,
             verbose=self.verbose,
+            start=start,
+            reduction=None if fresh else self.reduction_,
         )
 
-    def _check_training_images(self, X, fresh, target, roi, perspective):
+    def _check_training_images(self, X, fresh, target, roi, perspective, params):
         """Return images and None, or a table as images of 1 x n_features and the attributes of its columns."""
         is_new_table = fresh and target.kind == "counts" and is_table(X)
         if fresh and not is_new_table:
-            return check_images(X, roi, perspective), None
+            images = check_images(X, roi, perspective)
+            return (normalize_images(images, self._dtype) if params["normalize"] else images), None
         checked = copy(self)  # its attributes are kept after the fit has succeeded
         if is_new_table:
             refuse_side_data(roi, perspective)
@@ -139,7 +156,7 @@ class FittingMixin:
                 "A function as `augment` needs points as y, and neither roi nor perspective, which it does not change."
             )
 
-    def _choose_validation(self, validation_data, density, columns, images):
+    def _choose_validation(self, validation_data, density, columns, images, params):
         """Return the fraction of the images to hold out, the given validation set, or None."""
         if validation_data is None:
             fraction = self.validation_fraction
@@ -152,6 +169,7 @@ class FittingMixin:
         learnt = {
             "module_": None,
             "n_channels_in_": images.n_channels,
+            "_network_params": params,
             "_seen": {"dtype": images.dtype.name},
         }
         vars(fitted).update(dict.fromkeys(COLUMNS) | (columns or {}) | learnt)
@@ -214,7 +232,7 @@ class FittingMixin:
         self.n_iter_ = len(self.history_)
         self.trained_on_ = describe_training(data, result)
         vars(self).pop("held_out_", None)  # it was the error of other weights
-        self._network_params = self._get_network_params()
+        self._network_params = self._get_network_params(data.start)
         self._seed = data.seed
         self._seen = Familiarity.describe(data.channels, data.images.dtype, None if fresh else self._seen)
         # State from which another call continues: the stream of random numbers and, within one run, the optimizer's
@@ -251,7 +269,9 @@ class FittingMixin:
         batch_size = len(crops) if self.batch_size == -1 else min(self.batch_size, len(crops))
         steps_per_epoch = -(-len(crops) // batch_size)
         n_epochs = self.max_epochs if one_cycle else 1
-        n_steps = auto_steps(len(data.images)) if n_epochs == "auto" else n_epochs * steps_per_epoch
+        n_steps = (
+            auto_steps(len(data.images), data.start) if n_epochs == "auto" else n_epochs * steps_per_epoch
+        )
         # The state of the run that this one continues: that of earlier calls of partial_fit, or of a killed fit.
         earlier = None if fresh or one_cycle else self._training_state
         state = earlier or (checkpoint and checkpoint.state)
@@ -266,7 +286,7 @@ class FittingMixin:
             loss,
             n_epochs=-(-n_steps // steps_per_epoch),
             n_steps=n_steps,
-            lr=self.lr,
+            lr=self.lr if data.start is None else TUNE_LR * self.lr,
             batch_size=batch_size,
             device=device,
             one_cycle=one_cycle,
@@ -276,6 +296,7 @@ class FittingMixin:
             patience=PATIENCE if self.early_stopping is True else self.early_stopping or None,
             optimizer_state=earlier and earlier["optimizer"],
             checkpoint=checkpoint,
+            freeze_after=FREEZE_AFTER if data.start is None else 0.0,
             callbacks=self.callbacks or [],
             net_params=self.net_params or {},
             verbose=self.verbose,
@@ -292,6 +313,8 @@ class FittingMixin:
         if fresh:
             unit = data.target.unit(data.weights) / HEIGHT
             module = self._make_module(data.channels.mean, data.channels.std, unit, check_device(self.device))
+            if data.start is not None:
+                copy_weights(data.start, module, self._get_network_params(data.start))
         else:
             module = deepcopy(self.module_).unfreeze_statistics().to(check_device(self.device))
         module.bf16_training = self.precision == "bf16-mixed"
@@ -339,9 +362,13 @@ class FittingMixin:
             seen["metadata"] = {"sample_weight": weights}
         return seen
 
-    def _get_network_params(self):
-        """Return the parameters from which the network is built."""
-        params = {"dtype": np.dtype(self._dtype).name}
+    def _get_network_params(self, start=None):
+        """Return the parameters from which the network is built, and how images are normalized for it."""
+        params = {"dtype": np.dtype(self._dtype).name, "normalize": self.normalize}
+        if start is not None:
+            params["normalize"] = start.normalize
+        elif self.weights is not None:
+            params["normalize"] = self._network_params.get("normalize")
         for name in self._network_param_names:
             params[name] = getattr(self, name)
         return deepcopy(params)
@@ -357,6 +384,8 @@ class FittingMixin:
         return tuple(np.minimum(largest, patch).tolist())
 
 
-def auto_steps(n_images):
+def auto_steps(n_images, start=None):
     """Return the number of training steps of a fit whose `max_epochs` is "auto"."""
+    if start is not None:
+        return int(min(TUNE_STEPS * np.sqrt(max(n_images / TUNE_FEW, 1)), MOST_STEPS))
     return int(min(AUTO_STEPS * np.sqrt(max(n_images / FEW_IMAGES, 1)), MOST_STEPS))

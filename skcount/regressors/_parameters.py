@@ -1,9 +1,11 @@
 """The parameters that all regressors share: their constraints, setting of nested ones, and checks of some of them."""
 
+import os
 from numbers import Integral, Real
 from uuid import uuid4
 
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from skcount.density import DensityMapTransformer
@@ -15,6 +17,8 @@ class ParametersMixin:
     """Constraints of the shared parameters, and `set_params` for nested parameters."""
 
     _parameter_constraints = {
+        "weights": [str, os.PathLike, BaseEstimator, None],
+        "normalize": [StrOptions({"image"}), None],
         "diameter": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "sigma": [Interval(Real, 0, None, closed="neither"), None],
         "density": [DensityMapTransformer, None],
@@ -72,6 +76,7 @@ class ParametersMixin:
 
     def __sklearn_clone__(self):
         cloned = super().__sklearn_clone__()
+        cloned.weights = self.weights  # a clone of a fitted regressor would have learnt nothing
         cloned._is_clone = True
         cloned._family = vars(self).setdefault("_family", uuid4().hex)
         return cloned

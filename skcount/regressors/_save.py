@@ -18,6 +18,7 @@ from skcount.training import own_randomness
 KIND = "fitted regressor"
 # Parameters that prediction does not need; they may hold the user's own objects and functions.
 DISPENSABLE = {
+    "weights": None,
     "net_params": None,
     "callbacks": None,
     "_training_state": None,
@@ -38,9 +39,12 @@ def save_regressor(regressor, path):
     params = _plain_params(regressor.get_params(deep=False))
     if callable(regressor._network_params.get("architecture")):
         _check_one_architecture(regressor)
+    params = _keep_plain(params, name)
+    if params["weights"] is None and regressor.weights is not None:  # they decided it
+        params["normalize"] = regressor._network_params["normalize"]
     tree = {
         "class": name,
-        "params": _keep_plain(params, name),
+        "params": params,
         "fitted": _keep_plain({**fitted, "_network_params": _plain_params(fitted["_network_params"])}, name),
         "density": _plain_params({"density": regressor.density_})["density"],
         "requests": _requests(regressor),
@@ -160,6 +164,8 @@ def _plain_params(params):
         params["architecture"] = {"import": import_name(params["architecture"])}
     if type(params.get("density")) is DensityMapTransformer:
         params["density"] = params["density"].get_params()
+    if isinstance(params.get("weights"), os.PathLike):
+        params["weights"] = os.fspath(params["weights"])
     if isinstance(params.get("device"), torch.device):
         params["device"] = str(params["device"])
     return params

@@ -12,6 +12,7 @@ from skcount._memory import free_memory
 from skcount._progress import track
 from skcount.density import DensityMapTransformer, estimate_diameter
 from skcount.images import ImageSet, channel_statistics, image_statistics, load_images, scale_images
+from skcount.inference import nearest_factor
 from skcount.points import check_inside, check_target
 from skcount.training import CountTarget, MapTarget, PointTarget, Validation
 
@@ -42,6 +43,7 @@ class TrainingData(NamedTuple):
     seed: int
     dtype: type
     columns: dict | None
+    start: object = None
 
 
 def prepare(
@@ -57,10 +59,13 @@ def prepare(
     groups=None,
     validation=None,
     verbose=0,
+    start=None,
+    reduction=None,
 ):
     """Return checked images and targets as TrainingData.
 
-    `diameter` is "auto", or a number of pixels; if the sigma of `density` is None, it follows from the diameter.
+    `diameter` is "auto", or a number of pixels; if the sigma of `density` is None, it follows from the diameter. With a
+    `start`, images are reduced so that objects have the size that its weights know; a fit that goes on has its `reduction`.
     `validation` is a part of the images to hold out, a Validation, or None.
     """
     kept = np.flatnonzero(weights)
@@ -70,15 +75,14 @@ def prepare(
     if validation is not None:
         for index in range(len(validation.images)):
             image_statistics(validation.images, index, dtype)  # rejects NaN and infinity
-    reduction = 1
-    if columns is None:
-        if isinstance(diameter, str):
-            diameter = _learn_diameter(images.take(kept), target.take(kept), weights[kept], verbose)
-        reduction = reduction_for(diameter)
-    else:
-        diameter = None
+    if columns is not None:
+        diameter, reduction = None, 1
+    elif isinstance(diameter, str):
+        diameter = _learn_diameter(images.take(kept), target.take(kept), weights[kept], verbose)
+    if reduction is None:
+        reduction = reduction_for(diameter) if start is None else nearest_factor(diameter / start.diameter)
     if density.sigma is None:
-        density.set_params(sigma=2.0 if diameter is None else max(SHARE * diameter, LEAST * reduction))
+        density.set_params(sigma=_default_sigma(diameter, reduction, start))
     shown = track(kept, "read", len(kept)) if verbose == 1 else kept
     channels = channel_statistics(scale_images(images, reduction, dtype=dtype), weights, shown, dtype)
     if len(kept) < len(images):
@@ -99,7 +103,15 @@ def prepare(
         seed,
         dtype,
         columns,
+        start,
     )
+
+
+def _default_sigma(diameter, reduction, start):
+    """Return the sigma of the kernel, in pixels of the images."""
+    if diameter is None:
+        return 2.0
+    return max(SHARE * diameter, LEAST * reduction) if start is None else start.sigma * reduction
 
 
 def _learn_diameter(images, target, weights, verbose):

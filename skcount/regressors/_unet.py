@@ -67,6 +67,8 @@ class UNetRegressor(BaseDensityMapRegressor):
         depth=2,
         stem=2,
         normalization="batch",
+        weights=None,
+        normalize=None,
         diameter="auto",
         sigma=None,
         density=None,
@@ -91,6 +93,8 @@ class UNetRegressor(BaseDensityMapRegressor):
         self.depth = depth
         self.stem = stem
         self.normalization = normalization
+        self.weights = weights
+        self.normalize = normalize
         self.diameter = diameter
         self.sigma = sigma
         self.density = density

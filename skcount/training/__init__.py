@@ -8,11 +8,21 @@ from skcount.training._net import CallbackSupportMixin, TaskTree, with_callbacks
 from skcount.training._session import Session
 from skcount.training._targets import CountTarget, MapTarget, PointTarget
 from skcount.training._targets import scaled_density as scaled_density
-from skcount.training._train import CONVERGED, Plan, Result, Validation, own_randomness, random_stream, train
+from skcount.training._train import (
+    CONVERGED,
+    FREEZE_AFTER,
+    Plan,
+    Result,
+    Validation,
+    own_randomness,
+    random_stream,
+    train,
+)
 
 __all__ = [
     "AUGMENTATIONS",
     "CONVERGED",
+    "FREEZE_AFTER",
     "BlankPenalty",
     "CallbackSupportMixin",
     "Checkpoint",

@@ -108,6 +108,8 @@ class Plan:
         File in which the state is stored.
     tasks : TaskTree or None
         The fit as scikit-learn's callbacks see it.
+    freeze_after : float
+        Fraction of the steps after which the statistics of batch normalisations are frozen.
     callbacks : list
         The user's skorch callbacks.
     net_params : dict
@@ -133,6 +135,7 @@ class Plan:
     optimizer_state: dict | None = None
     checkpoint: Checkpoint | None = None
     tasks: TaskTree | None = None
+    freeze_after: float = FREEZE_AFTER
     callbacks: list = field(default_factory=list)
     net_params: dict = field(default_factory=dict)
     verbose: int = 0
@@ -213,7 +216,7 @@ def _make_net(plan, good, best, progress):
     """Return the skorch net of a plan, initialised."""
     callbacks = [("crop_count_mae", PassthroughScoring("crop_count_mae", on_train=True))]
     if plan.one_cycle:
-        callbacks.append(("schedule", Schedule(FREEZE_AFTER)))
+        callbacks.append(("schedule", Schedule(plan.freeze_after)))
     callbacks.append(("keep_good", good))
     if best:
         callbacks.append(("keep_best", best))

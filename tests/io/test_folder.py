@@ -147,6 +147,26 @@ def test_pictures_of_several_types_are_refused_by_name(folder, dtype):
         load_folder(folder / "images")
 
 
+def test_pictures_of_several_types_are_read_as_colors_if_asked_for(tmp_path):
+    rng = np.random.default_rng(0)
+    given = {
+        "a.png": rng.integers(0, 256, (6, 9), dtype=np.uint8),
+        "b.png": rng.integers(0, 256, (5, 9, 3), dtype=np.uint8),
+        "c.png": rng.integers(0, 65536, (6, 9), dtype=np.uint16),
+    }
+    for name, pixels in given.items():
+        picture(tmp_path / name, pixels)
+    images = load_folder(tmp_path, mixed="color").images
+    assert (images.dtype, images.n_channels) == (np.dtype(np.float32), 3)
+    for image, pixels in zip(images, given.values(), strict=True):
+        colors = np.stack([pixels] * 3, axis=-1) if pixels.ndim == 2 else pixels
+        np.testing.assert_allclose(image, colors / np.iinfo(pixels.dtype).max, atol=1e-6)
+    selected = pickle.loads(pickle.dumps(images[[2, 1]]))
+    assert_array_equal(selected[0], images[2])
+    alike = load_folder([tmp_path / "a.png"], mixed="color").images  # pictures of one type stay as they are
+    assert alike.dtype == np.uint8
+
+
 def test_what_is_not_there_is_said(folder):
     images, missing = folder / "images", folder / "none"
     for given, message in (

@@ -28,9 +28,9 @@ def test_the_docstring_describes_every_parameter_in_order(regressor):
 
 def test_there_are_few_parameters_and_the_shared_ones_have_the_same_defaults():
     own = [regressor.get_params() for regressor in REGRESSORS]
-    assert len(own[0]) == 21
+    assert len(own[0]) == 23
     shared = set(own[0]) & set(own[1]) & set(own[2])
-    assert len(shared) == 19
+    assert len(shared) == 21
     for name in shared:
         assert len({repr(params[name]) for params in own}) == 1
 
