@@ -18,6 +18,7 @@ from pathlib import Path
 
 import looks
 import numpy as np
+from accuracy import read_picture
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -58,7 +59,7 @@ def read_nuclei():
         return [
             Picture(
                 row,
-                np.asarray(Image.open(io.BytesIO(archive.read(f"images/{row['image']}"))).convert("RGB")),
+                read_picture(archive.read(f"images/{row['image']}"), "RGB"),
                 np.array(dots[row["image"]]).reshape(-1, 2),
             )
             for row in rows
@@ -145,8 +146,8 @@ def pictures_of(name, pictures):
 
 def train(name, epochs):
     """Train weights, and write them."""
-    is_general = name.startswith("objects")
-    pictures = pictures_of(name.removeprefix("objects-"), read_nuclei())
+    is_general = name == "objects"
+    pictures = pictures_of(name, read_nuclei())
     X, points = make_data(
         pictures,
         looks.OBJECTS if is_general else looks.NUCLEI,

@@ -253,7 +253,7 @@ def model_options(command):
             "--diameter",
             type=click.FloatRange(min=0, min_open=True),
             metavar="PIXELS",
-            help="Width of an object in pixels, for a model that comes with skcount.  [default: estimated for each image]",
+            help="Width of an object in pixels, only for models of skcount itself.  [default: estimated for each image]",
         ),
         click.option(
             "--model",

@@ -12,7 +12,6 @@ from skcount.images._pixels import (
     channel_statistics,
     image_statistics,
 )
-from skcount.images._scaling import as_factor as as_factor
 from skcount.images._scaling import load_images as load_images
 from skcount.images._scaling import scale_density as scale_density
 from skcount.images._scaling import scale_images as scale_images

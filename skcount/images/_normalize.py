@@ -6,7 +6,7 @@ import numpy as np
 
 from skcount.images._image_set import ImageSet
 from skcount.images._pixels import bands
-from skcount.images._stores import ImageStore
+from skcount.images._stores import ComputedStore
 
 # Percentiles that become 0 and 1; they are taken from at most about so many pixels of a grid.
 LOW, HIGH = 1, 99
@@ -32,21 +32,13 @@ def normalize_images(images, dtype=np.float32):
     return normalized
 
 
-class NormalizedStore(ImageStore):
+class NormalizedStore(ComputedStore):
     """Images of another set, grey and normalized."""
 
     def __init__(self, images, dtype):
         self.images, self.dtype = images, np.dtype(dtype)
         self.shapes = images.shapes[:, :2]
         self.levels = {}
-
-    def read(self, number):
-        """Return a whole image."""
-        return self.window(number, (0, 0, *self.shapes[number].tolist()))
-
-    def open(self, number):
-        """Return an image whose slices read only the pixels under them."""
-        return _Lazy(self, number)
 
     def window(self, number, window):
         """Return a window (top, left, height, width) of an image."""
@@ -59,21 +51,6 @@ class NormalizedStore(ImageStore):
     def describe(self):
         """Say where the images are, and that they are normalized."""
         return f"{self.images.store.describe()}, normalized"
-
-
-class _Lazy:
-    """An image that is computed when it is sliced."""
-
-    def __init__(self, store, number):
-        self.store, self.number = store, number
-
-    def __getitem__(self, window):
-        height, width = self.store.shapes[self.number].tolist()
-        (top, bottom, _), (left, right, _) = window[0].indices(height), window[1].indices(width)
-        return self.store.window(self.number, (top, left, bottom - top, right - left))
-
-    def __array__(self, dtype=None, copy=None):
-        return np.asarray(self.store.read(self.number), dtype=dtype)
 
 
 def _levels(images, number, dtype):

@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from skcount.images._image_set import ImageSet
-from skcount.images._stores import ImageStore, MemoryStore
+from skcount.images._stores import ComputedStore, ImageStore, MemoryStore
 
 
 def scaled_size(size, factor):
@@ -47,13 +47,13 @@ def unscale_density(density, factor, size, roi=None):
 
 
 def scale_images(images, factor, fill=None, dtype=np.float32):
-    """Return the images at their working size, as floats that are read lazily; `factor` is one, or one per image.
+    """Return the images at their working size, as floats that are read lazily; `factor` is one, or a list.
 
     A working pixel is the mean of the pixels of its block inside the region of interest. A block without any becomes
     `fill`, (n_channels,), or 0. Groups stay, regions and perspective are scaled. Images that need no change are returned
     as they are.
     """
-    factors = [as_factor(each) for each in np.broadcast_to(factor, len(images)).tolist()]
+    factors = factor if isinstance(factor, list) else [factor] * len(images)
     if images.roi is None and set(factors) <= {1}:
         return images
     scaled = ImageSet(ScaledStore(images, factors, fill, dtype))
@@ -68,14 +68,9 @@ def scale_images(images, factor, fill=None, dtype=np.float32):
     return scaled
 
 
-def as_factor(factor):
-    """Return a factor as an int, or as a float below 1."""
-    return int(factor) if factor >= 1 else factor
-
-
 def _scale_shared(values, factors):
     """Return the map that all images share at the working size, or one map per image if their factors differ."""
-    scaled = {factor: scale_map(values, factor) for factor in set(factors)}
+    scaled = {factor: scale_map(values, factor) for factor in set(factors or [1])}
     for each in scaled.values():
         each.setflags(write=False)
     if len(scaled) == 1:
@@ -95,7 +90,7 @@ def load_images(images):
     return loaded
 
 
-class ScaledStore(ImageStore):
+class ScaledStore(ComputedStore):
     """Images of another set at their working size."""
 
     def __init__(self, images, factors, fill, dtype):
@@ -103,14 +98,6 @@ class ScaledStore(ImageStore):
         self.fill = np.zeros(images.n_channels) if fill is None else np.asarray(fill)
         self.shapes = images.shapes.copy()
         self.shapes[:, :2] = np.ceil(self.shapes[:, :2] / np.array(factors)[:, None])
-
-    def read(self, number):
-        """Return a whole image."""
-        return self.window(number, (0, 0, *self.shapes[number, :2].tolist()))
-
-    def open(self, number):
-        """Return an image whose slices read only the pixels under them."""
-        return _Lazy(self, number)
 
     def window(self, number, window):
         """Return a window (top, left, height, width) of an image, with the channels last if it has that axis."""
@@ -157,22 +144,6 @@ def scale_map(values, factor):
     if values.dtype == bool:
         return _block_sums(values.astype(np.int64), factor) > 0
     return _block_means(values, None, factor, None).astype(values.dtype)
-
-
-class _Lazy:
-    """An image that is computed when it is sliced."""
-
-    def __init__(self, store, number):
-        self.store, self.number = store, number
-
-    def __getitem__(self, window):
-        rows, cols = window
-        height, width = self.store.shapes[self.number, :2].tolist()
-        (top, bottom, _), (left, right, _) = rows.indices(height), cols.indices(width)
-        return self.store.window(self.number, (top, left, bottom - top, right - left))
-
-    def __array__(self, dtype=None, copy=None):
-        return np.asarray(self.store.read(self.number), dtype=dtype)
 
 
 def _own_window(window, factor, size):

@@ -103,6 +103,38 @@ class MemoryStore(ImageStore):
         self.__init__(state["images"], checked=isinstance(state["images"], np.ndarray | list))
 
 
+class ComputedStore(ImageStore):
+    """Images that are computed from those of another set, window by window."""
+
+    @abstractmethod
+    def window(self, number, window):
+        """Return a window (top, left, height, width) of image `number`."""
+
+    def read(self, number):
+        """Return a whole image."""
+        return self.window(number, (0, 0, *self.shapes[number, :2].tolist()))
+
+    def open(self, number):
+        """Return an image whose slices read only the pixels under them."""
+        return _Lazy(self, number)
+
+
+class _Lazy:
+    """An image that is computed when it is sliced."""
+
+    def __init__(self, store, number):
+        self.store, self.number = store, number
+
+    def __getitem__(self, window):
+        rows, cols = window
+        height, width = self.store.shapes[self.number, :2].tolist()
+        (top, bottom, _), (left, right, _) = rows.indices(height), cols.indices(width)
+        return self.store.window(self.number, (top, left, bottom - top, right - left))
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.store.read(self.number), dtype=dtype)
+
+
 class MaskStore(ImageStore):
     """Regions of interest of the images of a set: where they have data, computed when they are read."""
 

@@ -61,7 +61,7 @@ class FactorFinder:
                 OutOfDistributionWarning,
                 stacklevel=2,
             )
-        return np.array([factor for factor, _ in found])
+        return [factor for factor, _ in found]
 
     def _find(self, images, index):
         """Return the factor of one image, and whether what was found looks like objects."""

@@ -8,7 +8,7 @@ import torch
 
 from skcount._memory import keep_freed_memory
 from skcount._progress import bar
-from skcount.images import as_factor, scale_images, unscale_density
+from skcount.images import scale_images, unscale_density
 from skcount.inference._memory import (
     SMALL,
     available_memory,
@@ -40,8 +40,8 @@ class Predictor:
     tile_size : int, (height, width) or None
         Largest part of an image that the network sees at once, in pixels of the image; None for whole images.
     factor : int, 0.5, 0.25 or callable
-        The network sees images reduced by this factor; their maps have the size of the images. A function returns one
-        factor per image of an ImageSet.
+        The network sees images reduced by this factor; their maps have the size of the images. A function returns a
+        list of them, one per image of an ImageSet.
     augment : {"rotations", "mirror"} or None
         The symmetries to average over.
     bf16 : bool
@@ -94,9 +94,7 @@ class Predictor:
         if self.last[0] is images:
             return self.last[1]
         mean = self.module.mean.flatten().numpy(force=True)
-        self.factors = np.broadcast_to(
-            self.factor(images) if callable(self.factor) else self.factor, len(images)
-        )
+        self.factors = self.factor(images) if callable(self.factor) else [self.factor] * len(images)
         self.last = images, scale_images(images, self.factors, mean, self.dtype)
         return self.last[1]
 
@@ -128,7 +126,7 @@ class Predictor:
 
     def _at_image_size(self, images, index, core, density):
         """Return the slices of an image that a part of its map covers, and that part at the image's own size."""
-        factor = as_factor(self.factors[index])
+        factor = self.factors[index]
         window = tuple(
             slice(int(part.start * factor), min(int(part.stop * factor), side))
             for part, side in zip(core, images.sizes[index], strict=True)

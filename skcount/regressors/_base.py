@@ -15,7 +15,6 @@ from skcount._memory import empty_maps
 from skcount.images import (
     Familiarity,
     ImageSet,
-    as_factor,
     check_images,
     is_table,
     like_training,
@@ -260,10 +259,7 @@ default=None
             for index, working_map in enumerate(predictor.maps(images, at_image_size=False))
         ]
         return PointAnnotations(
-            [
-                unscale_points(points, as_factor(factor))
-                for points, factor in zip(placed, predictor.factors, strict=True)
-            ]
+            [unscale_points(points, factor) for points, factor in zip(placed, predictor.factors, strict=True)]
         )
 
     def iter_density(self, X, roi=None, test_time_augmentation=False):

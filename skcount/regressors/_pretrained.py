@@ -1,7 +1,6 @@
 """Weights to start from: those that come with the package, a saved file, or another fitted regressor."""
 
 import os
-from copy import deepcopy
 from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
@@ -47,8 +46,8 @@ def load_pretrained(name, *, diameter="auto"):
         What to count. "nuclei": nuclei of cells, in pictures of any stain and magnification. Its card, printed by
         ``skcount info nuclei``, says what it was trained on, where it works and where it fails.
     diameter : float or "auto", default="auto"
-        Typical width of an object in pixels of the images. "auto" estimates it for each image, which takes about as long
-        as predicting; a number is faster, and safer if you know it.
+        Typical width of an object in pixels of the images. "auto" estimates it for each image, which takes several
+        times as long as predicting; a number is faster, and safer if you know it.
 
     Returns
     -------
@@ -125,7 +124,7 @@ def find_start(weights):
         raise ValueError(
             "`weights` must be of a regressor that was fitted on images; this one was fitted on a table."
         )
-    return Start(deepcopy(regressor.module_), regressor._network_params, *working_size(regressor))
+    return Start(regressor.module_, regressor._network_params, *working_size(regressor))
 
 
 def check_start(start, images, columns):
