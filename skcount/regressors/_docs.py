@@ -8,8 +8,9 @@ weights : {"nuclei", "objects"}, str, path-like, fitted regressor or None, defau
     trained on drawn objects of many looks, too), a file written by `save`, or a fitted regressor with the same
     network. Objects are then seen at the size that the weights know, images are normalized as for the weights, and a
     fit takes fewer and smaller steps: 80 with up to four images, and more in proportion to the square root of their
-    number; the largest learning rate is 0.15 times `lr`. In a search, pass names or files, or a
-    `sklearn.frozen.FrozenEstimator`. If None, start from random numbers.
+    number. The largest learning rate is 0.15 times `lr`; or 0.5 times, and images are not enlarged, if the maps that
+    the weights predict of the training images are unlike the true ones (a correlation of at most 0.5). In a search,
+    pass names or files, or a `sklearn.frozen.FrozenEstimator`. If None, start from random numbers.
 normalize : {"image"} or None, default=None
     How pixels are normalized before anything else. None: integers are scaled by their type's range, and floats are
     used unchanged. "image": each image is turned to grey and scaled by its own 1st and 99th percentile, with light

@@ -47,8 +47,9 @@ from skcount.training import (
 AUTO_PATCH = 128
 AUTO_STEPS = 1200
 # A fit that starts from weights takes so many steps on few images, and more in proportion to the square root of their number
-# beyond; its learning rate is smaller by this factor.
-TUNE_STEPS, TUNE_FEW, TUNE_LR = 80, 4, 0.15
+# beyond; its learning rate is smaller by a factor. Weights that do not know the objects change more.
+TUNE_STEPS, TUNE_FEW = 80, 4
+TUNE_LR, RELEARN_LR = 0.15, 0.5
 # More images than this have more to teach, but not in proportion: the steps grow with the square root of their number.
 FEW_IMAGES, MOST_STEPS = 64, 5 * AUTO_STEPS
 # The height of one object in the network's own units.
@@ -275,6 +276,7 @@ class FittingMixin:
         # The state of the run that this one continues: that of earlier calls of partial_fit, or of a killed fit.
         earlier = None if fresh or one_cycle else self._training_state
         state = earlier or (checkpoint and checkpoint.state)
+        is_known = data.start is not None and data.start.is_familiar
         penalty, channels = None, data.channels
         if not is_table:  # the penalty teaches that a flat image is empty
             step, unit = state["n_steps"] if state else 0, float(module.output_scale)
@@ -286,7 +288,7 @@ class FittingMixin:
             loss,
             n_epochs=-(-n_steps // steps_per_epoch),
             n_steps=n_steps,
-            lr=self.lr if data.start is None else TUNE_LR * self.lr,
+            lr=self.lr * (1 if data.start is None else TUNE_LR if is_known else RELEARN_LR),
             batch_size=batch_size,
             device=device,
             one_cycle=one_cycle,
@@ -296,7 +298,7 @@ class FittingMixin:
             patience=PATIENCE if self.early_stopping is True else self.early_stopping or None,
             optimizer_state=earlier and earlier["optimizer"],
             checkpoint=checkpoint,
-            freeze_after=FREEZE_AFTER if data.start is None else 0.0,
+            freeze_after=0.0 if is_known else FREEZE_AFTER,
             callbacks=self.callbacks or [],
             net_params=self.net_params or {},
             verbose=self.verbose,

@@ -5,24 +5,32 @@ from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skcount.inference import nearest_factor
+from skcount.inference import Predictor, nearest_factor
 from skcount.regressors._save import load
 
 # Weights that come with the package, and whether they count without training.
 PRETRAINED = {"nuclei": True, "objects": False}
 READY = [name for name, is_ready in PRETRAINED.items() if is_ready]
+# Weights know objects if their maps of so many training images have a larger correlation with the true maps; tiles bound the
+# memory. Measured: nuclei and cells 0.74 to 0.95, people 0.15 to 0.17.
+SAMPLE, KNOWN, TILE = 8, 0.5, 1024
 
 
 class Start(NamedTuple):
-    """The weights that a fit starts from, with the diameter of an object and its sigma in pixels of their working size."""
+    """The weights that a fit starts from, with the diameter of an object and its sigma in pixels of their working size.
+
+    `is_familiar` tells whether they know objects like those of the training images.
+    """
 
     module: object
     network_params: dict
     diameter: float
     sigma: float
+    is_familiar: bool = True
 
     @property
     def normalize(self):
@@ -136,6 +144,22 @@ def check_start(start, images, columns):
         raise ValueError(
             f"`weights` are of a network for images with {n_channels} channels; X has {images.n_channels}."
         )
+
+
+def knows(start, target):
+    """Return whether the maps that weights predict of some training images, at their working size, are like the true ones."""
+    images = target.images
+    sample = np.unique(np.linspace(0, len(images) - 1, SAMPLE).round().astype(int))
+    moments = np.zeros((3, 3))
+    maps = Predictor(start.module, tile_size=TILE).maps(images.take(sample))
+    for index, predicted in zip(sample.tolist(), maps, strict=True):
+        true = target.crop(index, (0, 0, *images.sizes[index]), images.side_data(index))
+        columns = np.stack([np.ones(true.size), true.ravel(), predicted.ravel()])
+        moments += columns @ columns.T
+    (n, *sums), products = moments[0], moments[1:, 1:]
+    covariance = products / n - np.outer(sums, sums) / n**2
+    scale = np.sqrt(covariance[0, 0] * covariance[1, 1])
+    return bool(scale > 0 and covariance[0, 1] > KNOWN * scale)
 
 
 def copy_weights(start, module, params):

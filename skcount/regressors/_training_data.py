@@ -4,6 +4,7 @@ import sys
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 
@@ -14,6 +15,7 @@ from skcount.density import DensityMapTransformer, estimate_diameter
 from skcount.images import ImageSet, channel_statistics, image_statistics, load_images, scale_images
 from skcount.inference import nearest_factor
 from skcount.points import check_inside, check_target
+from skcount.regressors._pretrained import knows
 from skcount.training import CountTarget, MapTarget, PointTarget, Validation
 
 # Objects are seen at this diameter or larger, in pixels of the working size; smaller ones than TINY at twice their size.
@@ -65,7 +67,8 @@ def prepare(
     """Return checked images and targets as TrainingData.
 
     `diameter` is "auto", or a number of pixels; if the sigma of `density` is None, it follows from the diameter. With a
-    `start`, images are reduced so that objects have the size that its weights know; a fit that goes on has its `reduction`.
+    `start`, images are reduced so that objects have the size that its weights know, if they know them; a fit that goes on
+    has its `reduction`.
     `validation` is a part of the images to hold out, a Validation, or None.
     """
     kept = np.flatnonzero(weights)
@@ -79,8 +82,10 @@ def prepare(
         diameter, reduction = None, 1
     elif isinstance(diameter, str):
         diameter = _learn_diameter(images.take(kept), target.take(kept), weights[kept], verbose)
+    if start is not None:
+        start, reduction = _meet(start, images.take(kept), target.take(kept), density, diameter, dtype)
     if reduction is None:
-        reduction = reduction_for(diameter) if start is None else nearest_factor(diameter / start.diameter)
+        reduction = reduction_for(diameter)
     if density.sigma is None:
         density.set_params(sigma=_default_sigma(diameter, reduction, start))
     shown = track(kept, "read", len(kept)) if verbose == 1 else kept
@@ -105,6 +110,22 @@ def prepare(
         columns,
         start,
     )
+
+
+def _meet(start, images, target, density, diameter, dtype):
+    """Return a start that knows whether its objects are like those of the images, and the factor that reduces them.
+
+    Weights that do not know the objects are not told their size: they need what is around an object, which enlarged
+    images have less of.
+    """
+    reduction = nearest_factor(diameter / start.diameter)
+    if not target.is_map or not np.any(target.counts):
+        return start, reduction
+    sigma = density.sigma or start.sigma * reduction
+    working = scale_images(images, reduction, start.module.mean.flatten().numpy(force=True), dtype)
+    scaled = target.scaled(working, reduction, clone(density).set_params(sigma=sigma))
+    is_familiar = knows(start, scaled)
+    return start._replace(is_familiar=is_familiar), reduction if is_familiar else max(1, reduction)
 
 
 def _default_sigma(diameter, reduction, start):

@@ -264,3 +264,18 @@ def test_validation_images_are_normalized_like_the_others(start):
 def test_a_normalized_network_is_not_exported(start, tmp_path):
     with pytest.raises(ValueError, match="normalizes each image cannot be exported"):
         start.export_onnx(tmp_path / "model.onnx")
+
+
+def test_a_fit_enlarges_small_objects_only_if_the_weights_know_them():
+    X, points = make_cells(
+        3, image_shape=(96, 96), n_cells=40, radius=3, random_state=0, return_X_y=True, **CELLS
+    )
+    elsewhere = [np.random.default_rng(0).uniform(0, 95, each.shape) for each in points]
+
+    def fit(y):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return DensityMapRegressor(weights="nuclei", diameter=6.0, max_epochs=1, random_state=0).fit(X, y)
+
+    assert fit(points).reduction_ < 1
+    assert fit(elsewhere).reduction_ == 1
