@@ -147,7 +147,7 @@ def check_start(start, images, columns):
 
 
 def knows(start, target):
-    """Return whether the maps that weights predict of some training images, at their working size, are like the true ones."""
+    """Return whether weights predict maps of some training images, at their working size, that are like the true ones."""
     images = target.images
     sample = np.unique(np.linspace(0, len(images) - 1, SAMPLE).round().astype(int))
     moments = np.zeros((3, 3))

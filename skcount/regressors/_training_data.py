@@ -84,8 +84,7 @@ def prepare(
         diameter = _learn_diameter(images.take(kept), target.take(kept), weights[kept], verbose)
     if start is not None:
         start, reduction = _meet(start, images.take(kept), target.take(kept), density, diameter, dtype)
-    if reduction is None:
-        reduction = reduction_for(diameter)
+    reduction = reduction_for(diameter) if reduction is None else reduction
     if density.sigma is None:
         density.set_params(sigma=_default_sigma(diameter, reduction, start))
     shown = track(kept, "read", len(kept)) if verbose == 1 else kept
