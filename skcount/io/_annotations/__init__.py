@@ -4,6 +4,7 @@ from skcount.io._annotations._contents import ImagePoints
 from skcount.io._annotations._formats import FORMATS, find_files
 from skcount.io._annotations._match import check_shapes, pair_by_name, plain_name, refuse_unpaired
 from skcount.io._annotations._read import MATCH_PARAMETERS, READ_PARAMETERS, PointReader, read_points
+from skcount.io._annotations._regions import read_regions
 from skcount.io._annotations._save import check_names, save_points
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "pair_by_name",
     "plain_name",
     "read_points",
+    "read_regions",
     "refuse_unpaired",
     "save_points",
 ]
