@@ -1,7 +1,8 @@
 """Intervals of single counts and of regions: whether they hold, and how wide they are.
 
-``python benchmarks/intervals.py`` fits once on 64 of VGG's first hundred images (its maps are kept in local/), splits the other hundred 200 times into 50 calibration images and 50 others, and prints tables of the coverage;
-then the same for generated groups.
+``python benchmarks/intervals.py`` fits once on 64 of VGG's first hundred images (its maps are kept in local/), splits the
+other hundred 200 times into 50 calibration images and 50 others, and prints tables of the coverage; then the same for
+generated groups.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from time import process_time
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from skcount import DensityMapRegressor, PointAnnotations
+from skcount import DensityMapRegressor, PointAnnotations, load
 from skcount.datasets import fetch_vgg_cells
 from skcount.evaluation import ConformalCounter, count_regions
 
@@ -90,14 +91,20 @@ def vgg():
     file, cells = FOLDER / "vgg.npy", fetch_vgg_cells()
     test = np.arange(100, 200)
     if not file.exists():
-        train = np.sort(np.random.default_rng(0).permutation(100)[:64])
-        regressor = DensityMapRegressor(random_state=0)
-        regressor.fit(cells.images[train], cells.points[train])
-        maps = regressor.predict_density(cells.images[test])
-        file.parent.mkdir(parents=True, exist_ok=True)
+        maps = vgg_regressor(cells).predict_density(cells.images[test])
         side = maps.shape[1] // BLOCK
         np.save(file, maps.reshape(len(maps), side, BLOCK, side, BLOCK).sum(axis=(2, 4)))
     return np.load(file), PointAnnotations([(p + 0.5) / BLOCK - 0.5 for p in cells.points[test]])
+
+
+def vgg_regressor(cells):
+    """Return a regressor fitted with the defaults on 64 of VGG's first hundred images, kept in local/."""
+    file = FOLDER / "vgg.skcount"
+    if not file.exists():
+        train = np.sort(np.random.default_rng(0).permutation(100)[:64])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        DensityMapRegressor(random_state=0).fit(cells.images[train], cells.points[train]).save(file)
+    return load(file)
 
 
 def cells_of(points, shape, n_cells):

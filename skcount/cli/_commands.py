@@ -16,6 +16,8 @@ from skcount.cli._look import look
 from skcount.cli._model import export, info
 from skcount.cli._outputs import printable
 from skcount.cli._predict import predict
+from skcount.cli._report import evidence
+from skcount.cli._total import total
 
 INTERRUPTED = 130
 # name='text', name=['text'], name={'field': 'value'}, name=1, or name=...
@@ -61,7 +63,7 @@ def commands():
     """Count objects in images, after training on images with one dot per object."""
 
 
-for command in (look, fit, predict, evaluate, info, export, data):
+for command in (look, fit, predict, evaluate, evidence, total, info, export, data):
     commands.add_command(command)
 
 

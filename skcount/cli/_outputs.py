@@ -21,6 +21,8 @@ OWN_TABLES = {
     "image,count": r",\d+\.\d$",
     "image,count,error": r",(\d+\.\d,$|,)",
     "image,true,count,error": r",[-+.\deE]+,\d+\.\d,-?\d+\.\d$",
+    "image,predicted,stratum,phase,order,count": r",[-+.\deE]+,\d+,[012],\d+,[-+.\deE]*$",
+    "image,predicted,group,stratum,phase,order,count": r",[-+.\deE]+,.*,\d+,[012],\d+,[-+.\deE]*$",
     "image,height,width,points,nearest,smallest,near_border,duplicates,outside": r",\d+,\d+,\d+,[\d.]*,[\d.]*,\d+,\d+,\d+$",
 }
 # Spreadsheets read cells that begin with these as formulas.

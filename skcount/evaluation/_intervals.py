@@ -84,7 +84,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     categories_ : ndarray of shape (n_calibration,) or None
         The category of each calibration image, if `fit` was given categories.
     within_correlation_ : float
-        Correlation of the errors in the quarters of an image: if it is at most 0.1, intervals of regions follow from
+        Correlation of the errors in the quarters of an image: if it is within 0.05 of 0, intervals of regions follow from
         those of images (`count_regions`). NaN without points or maps.
 
     Raises

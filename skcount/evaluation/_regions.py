@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, validate_params
 
 from skcount._check import check_pair, side_map
-from skcount.evaluation._cells import INDEPENDENT, block_scores
+from skcount.evaluation._cells import INDEPENDENT, block_scores, cells_along
 from skcount.evaluation._intervals import ConformalCounter, conformal_factor, whole_numbers
 from skcount.evaluation._table import Table
 from skcount.images import check_images
@@ -60,7 +60,7 @@ def count_regions(estimator, X, regions, *, pixel_size=None, coverage=None):
 
     Notes
     -----
-    If the errors in parts of a calibration image are independent (``estimator.within_correlation_`` is at most 0.1), an
+    If the errors in parts of a calibration image are independent (``estimator.within_correlation_`` within 0.05 of 0), an
     interval follows from the errors of whole images, as these grow like the square root of the count. If they are not, it
     follows from the errors in regions of about the same share of the area, one drawn from each calibration image.
 
@@ -136,7 +136,7 @@ def _check_pixel_size(pixel_size):
 def _intervals(counter, counts, shares, coverage):
     """Return whole numbers (n_regions, 2)."""
     scale = np.sqrt(np.maximum(counts, 0) + 1)
-    if counter.within_correlation_ <= INDEPENDENT:
+    if abs(counter.within_correlation_) <= INDEPENDENT:
         predicted, true = (cells.sum(axis=(1, 2)) for cells in counter._cells)
         half = conformal_factor((true - predicted) / np.sqrt(predicted + 1), coverage) * scale
     else:
@@ -198,7 +198,7 @@ def _check_polygon(name, rings):
 
 def _grid(shape, rows, cols):
     """Return the number of the cell of each pixel, from 1, row by row."""
-    row, col = (np.arange(side) * n // side for side, n in zip(shape, (rows, cols), strict=True))
+    row, col = (cells_along(side, n) for side, n in zip(shape, (rows, cols), strict=True))
     return 1 + row[:, None] * cols + col
 
 

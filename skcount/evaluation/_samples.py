@@ -1,6 +1,6 @@
 """Draw the images to count by hand such that the total of all images can be estimated from them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skcount._check import check_groups
+from skcount.evaluation._table import Table
 
 # Strata: at most one for so many images to count, and so many of them.
 PER_STRATUM, FEWEST, MOST = 4, 2, 5
@@ -35,6 +36,10 @@ class ImageSample:
         The drawn units, in the order in which they were drawn.
     n_phases : int
         1, and one more for each `extend`.
+    seed : int
+        Seed of the images that `extend` draws.
+    n_extended : int
+        How many of the drawn units `extend` has drawn.
     """
 
     predicted: np.ndarray
@@ -43,7 +48,8 @@ class ImageSample:
     strata: np.ndarray
     drawn: np.ndarray
     n_phases: int = 1
-    random_state: object = field(default=None, compare=False)
+    seed: int = 0
+    n_extended: int = 0
 
     @property
     def indices(self):
@@ -79,6 +85,75 @@ class ImageSample:
         """
         return np.bincount(self.units, weights=values, minlength=len(self.strata))
 
+    def to_table(self):
+        """Return the design as a table, to be kept in a file until the images are counted.
+
+        Returns
+        -------
+        Table
+            A row per image: `image`, its index; `predicted`; `group`, if there are groups; `stratum`; `phase`, 1 for
+            images to count, 2 for those of the second batch, and 0 for all others; and `order`, the place in `indices`,
+            from 1, or 0.
+        """
+        order, phase = np.zeros((2, len(self.predicted)), dtype=int)
+        order[self.indices] = np.arange(1, len(self) + 1)
+        first = np.isin(self.units, self.drawn[: len(self.drawn) - self.n_extended])
+        phase[self.indices] = np.where(first[self.indices], 1, 2)
+        columns = {"image": np.arange(len(order)), "predicted": self.predicted}
+        columns |= {} if self.groups is None else {"group": self.groups}
+        return Table(columns | {"stratum": self.strata[self.units], "phase": phase, "order": order})
+
+    @classmethod
+    def from_table(cls, table, seed=0):
+        """Return the sample of a table.
+
+        Parameters
+        ----------
+        table : mapping of str to array-like
+            The columns of `to_table`, such as a Table or a frame of pandas.
+        seed : int, default=0
+            Seed of the images that `extend` draws.
+
+        Returns
+        -------
+        ImageSample
+            The design, without changes.
+
+        Raises
+        ------
+        ValueError
+            If columns are missing, or do not describe a sample.
+        """
+        missing = [name for name in ("predicted", "stratum", "phase", "order") if name not in table]
+        if missing:
+            raise ValueError(
+                f"The table of a sample must have the columns predicted, stratum, phase and order; {missing[0]} is missing."
+            )
+        predicted = _check_predicted(table["predicted"])
+        stratum, phase, order = (
+            _check_column(table[name], name, len(predicted)) for name in ("stratum", "phase", "order")
+        )
+        groups = None if "group" not in table else check_groups(table["group"], len(predicted))
+        units = np.arange(len(predicted)) if groups is None else np.unique(groups, return_inverse=True)[1]
+        chosen = np.flatnonzero(order)
+        if not len(chosen) or not np.array_equal(np.sort(order[chosen]), np.arange(1, len(chosen) + 1)):
+            raise ValueError(
+                "The column order must have 1, 2, 3 and so on for the images to count, and 0 for all others."
+            )
+        if np.any((phase > 0) != (order > 0)) or not np.isin(phase, (0, 1, 2)).all():
+            raise ValueError("The column phase must be 1 or 2 for the images to count, and 0 for all others.")
+        strata = _per_unit(np.unique(stratum, return_inverse=True)[1], units, "stratum")
+        phases = _per_unit(phase, units, "phase")
+        in_order = units[chosen[np.argsort(order[chosen])]]
+        drawn = in_order[np.sort(np.unique(in_order, return_index=True)[1])]
+        n_extended = int(np.count_nonzero(phases[drawn] == 2))
+        sample = cls(predicted, groups, units, strata, drawn, 1 + bool(n_extended), seed, n_extended)
+        if not np.array_equal(sample.indices, chosen[np.argsort(order[chosen])]):
+            raise ValueError(
+                "The column order must have the images of a group one after the other, in the order of the table."
+            )
+        return sample
+
     def extend(self, n):
         """Return a sample with a second batch of images, drawn from those that are left.
 
@@ -113,9 +188,10 @@ class ImageSample:
             raise ValueError(f"`n` must be at most {n_left}, the number that is left; got {n}.")
         have = np.bincount(self.strata[self.drawn], minlength=self.strata.max() + 1)
         want = _allocate(self.unit_sums(self.predicted), self.strata, len(self.drawn) + n, least=have)
-        rng = check_random_state(self.random_state)
-        more = _draw(rng, self.strata, want - have, without=self.drawn)
-        return replace(self, drawn=np.concatenate([self.drawn, more]), n_phases=self.n_phases + 1)
+        more = _draw(check_random_state(self.seed), self.strata, want - have, without=self.drawn)
+        return replace(
+            self, drawn=np.concatenate([self.drawn, more]), n_phases=self.n_phases + 1, n_extended=int(n)
+        )
 
 
 @validate_params(
@@ -205,7 +281,7 @@ def sample_images(predicted, n, strata="auto", groups=None, random_state=0):
         labels = _check_strata(strata, units, n)
     rng = check_random_state(random_state)
     drawn = _draw(rng, labels, _allocate(sums, labels, n, np.minimum(LEAST, np.bincount(labels))))
-    return ImageSample(predicted, groups, units, labels, drawn, random_state=rng)
+    return ImageSample(predicted, groups, units, labels, drawn, seed=int(rng.randint(np.iinfo(np.int32).max)))
 
 
 def _check_predicted(predicted):
@@ -225,15 +301,28 @@ def _check_strata(strata, units, n):
     strata = np.asarray(strata)
     if strata.shape != units.shape:
         raise ValueError(f"`strata` must have one label per image, {len(units)}; got shape {strata.shape}.")
-    codes = np.unique(strata, return_inverse=True)[1]
-    labels = np.zeros(units.max() + 1, dtype=int)
-    labels[units] = codes
-    if np.any(labels[units] != codes):
-        raise ValueError("`strata` must be the same for all images of a group.")
+    labels = _per_unit(np.unique(strata, return_inverse=True)[1], units, "strata")
     needed = np.minimum(LEAST, np.bincount(labels)).sum()
     if n < needed:
         raise ValueError(f"`n` must be at least {needed}, {LEAST} for each stratum; got {n}.")
     return labels
+
+
+def _check_column(values, name, n_images):
+    """Return a column of whole numbers."""
+    values = np.asarray(values)
+    if values.shape != (n_images,) or values.dtype.kind not in "iu":
+        raise ValueError(f"The column {name} must be whole numbers, one per image.")
+    return values.astype(int)
+
+
+def _per_unit(values, units, name):
+    """Return a value per unit from one per image."""
+    found = np.zeros(units.max() + 1, dtype=int)
+    found[units] = values
+    if np.any(found[units] != values):
+        raise ValueError(f"`{name}` must be the same for all images of a group.")
+    return found
 
 
 def _make_strata(sums, n_strata):

@@ -1,7 +1,12 @@
-"""Splitters of scikit-learn that see what an `ImageSet` carries."""
+"""Splitters for images that belong together: in groups, or as neighbours in a sequence."""
 
+from numbers import Integral
+
+import numpy as np
 from sklearn.model_selection import BaseCrossValidator, GroupKFold
-from sklearn.utils._param_validation import HasMethods, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval, validate_params
+
+from skcount._check import check_groups
 
 
 class CarriedGroups(BaseCrossValidator):
@@ -101,3 +106,105 @@ class CarriedGroups(BaseCrossValidator):
 def _carried(X, groups):
     """Return the groups that were passed, or that the images carry, or None."""
     return getattr(X, "groups", None) if groups is None else groups
+
+
+class SequenceKFold(BaseCrossValidator):
+    """K-fold cross-validation of a sequence: contiguous blocks with a gap around them.
+
+    Neighbouring frames of a film, sections of a stack or plots of a field look alike. Folds of scattered images put
+    neighbours on both sides, which makes errors look too small. Here each test set is one block of consecutive images, and
+    training images near it are left out.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of blocks, >= 2.
+    gap : int, default=0
+        Images on each side of a block that are used neither for training nor for testing, >= 0: as many as look alike, such
+        as the frames in which one pedestrian is seen.
+
+    See Also
+    --------
+    CarriedGroups : Keeps the images of a group together.
+    sklearn.model_selection.TimeSeriesSplit : Trains only on what was before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcount.evaluation import SequenceKFold
+    >>> for train, test in SequenceKFold(n_splits=3, gap=1).split(np.zeros(9)):
+    ...     print(train, test)
+    [4 5 6 7 8] [0 1 2]
+    [0 1 7 8] [3 4 5]
+    [0 1 2 3 4] [6 7 8]
+    """
+
+    __metadata_request__split = {"groups": True}
+
+    @validate_params(
+        {
+            "n_splits": [Interval(Integral, 2, None, closed="left")],
+            "gap": [Interval(Integral, 0, None, closed="left")],
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def __init__(self, n_splits=5, gap=0):
+        self.n_splits = n_splits
+        self.gap = gap
+
+    def split(self, X, y=None, groups=None):  # noqa: ARG002 - scikit-learn's signature
+        """Yield the indices of the training and of the test images of each split.
+
+        Parameters
+        ----------
+        X : sequence of n_images images
+            Images in their order.
+        y : points, counts or None, default=None
+            Not used.
+        groups : array-like of shape (n_images,) or None, default=None
+            The sequence of each image, such as its clip. If None, use those that an `ImageSet` carries, if any. The gap does
+            not reach into another sequence. To keep whole sequences together, use `CarriedGroups`.
+
+        Yields
+        ------
+        train, test : ndarray of int
+            Indices of images.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer images than blocks, or nothing is left to train on.
+        """
+        n_images = len(X)
+        if self.n_splits > n_images:
+            raise ValueError(
+                f"`n_splits` must be at most the number of images, {n_images}; got {self.n_splits}."
+            )
+        groups = _carried(X, groups)
+        labels = np.zeros(n_images) if groups is None else check_groups(groups, n_images)
+        indices = np.arange(n_images)
+        for test in np.array_split(indices, self.n_splits):
+            first, last = test[0], test[-1]
+            before = (indices < first) & ((indices < first - self.gap) | (labels != labels[first]))
+            after = (indices > last) & ((indices > last + self.gap) | (labels != labels[last]))
+            train = np.flatnonzero(before | after)
+            if not len(train):
+                raise ValueError(
+                    f"`gap`={self.gap} leaves nothing to train on. Use a smaller gap, or fewer splits."
+                )
+            yield train, test
+
+    def get_n_splits(self, X=None, y=None, groups=None):  # noqa: ARG002 - scikit-learn's signature
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Not used.
+
+        Returns
+        -------
+        n_splits : int
+            Number of pairs that `split` yields.
+        """
+        return self.n_splits

@@ -112,4 +112,6 @@ class Table(Mapping):
 
 def _shown(value):
     """Return a value as short text."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return "0" if abs(value) < 1e-12 else f"{value:.4g}"  # no rounding error

@@ -182,7 +182,7 @@ def estimate_total(sample, counts, trained_on=None, *, confidence=0.95):
             f"The predicted counts say nothing about the counts by hand (correlation {r:.2f} in {n_drawn} images), so the "
             "total is estimated from the counts by hand alone.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
         return hand
     return _estimate(design, y, x, method="regression", _hand_counts=hand, **shared)
