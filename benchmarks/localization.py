@@ -15,7 +15,11 @@ from skcount.datasets import fetch_vgg_cells
 from skcount.evaluation import localization_report
 
 RADII = (2, 3, 4, 6)
-SMOOTHINGS, WINDOWS, THRESHOLDS = (0, 1, 1.5, 2, 3), (3, 5, 7, 9), (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
+SMOOTHINGS, WINDOWS, THRESHOLDS = (
+    (0, 0.5, 1, 1.5, 2, 3),
+    (3, 5, 7, 9),
+    (0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
+)
 
 
 def main():

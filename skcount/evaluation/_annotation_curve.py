@@ -82,50 +82,50 @@ def annotation_curve(
 ):
     """Train on growing parts of the images, and tell how the error falls with the number of annotated objects.
 
-       Parameters
-       ----------
-       regressor : estimator
-           Any regressor of counts; it is cloned.
-       X : sequence of images, or array of shape (n_images, n_features)
-           Annotated images.
-       y : points, counts or density maps
-           The truth, one entry per image.
-       sizes : array-like, default=(0.25, 0.5, 1.0)
-           At least two sizes of the training: shares of the training images (float), or numbers of images (int).
-       cv : int, splitter or None, default=None
-           None draws five times 30 % of the images for the test, whole groups if there are groups.
-       groups : array-like of shape (n_images,) or None, default=None
-           A label per image. If None, use those that an `ImageSet` carries.
-       n_jobs : int or None, default=None
-           Number of processes.
-       random_state : int, RandomState or None, default=0
-           Seed of the splits.
+    Parameters
+    ----------
+    regressor : estimator
+        Any regressor of counts; it is cloned.
+    X : sequence of images, or array of shape (n_images, n_features)
+        Annotated images.
+    y : points, counts or density maps
+        The truth, one entry per image.
+    sizes : array-like, default=(0.25, 0.5, 1.0)
+        At least two sizes of the training: shares of the training images (float), or numbers of images (int).
+    cv : int, splitter or None, default=None
+        None draws five times 30 % of the images for the test, whole groups if there are groups.
+    groups : array-like of shape (n_images,) or None, default=None
+        A label per image. If None, use those that an `ImageSet` carries.
+    n_jobs : int or None, default=None
+        Number of processes.
+    random_state : int, RandomState or None, default=0
+        Seed of the splits.
 
-       Returns
-       -------
-       AnnotationCurve
-           Its `table` has the errors; `extrapolate` says what more dots would bring.
+    Returns
+    -------
+    AnnotationCurve
+        Its `table` has the errors; `extrapolate` says what more dots would bring.
 
-       Raises
-       ------
-       ValueError
-           If there are fewer than two sizes.
+    Raises
+    ------
+    ValueError
+        If there are fewer than two sizes.
 
-       Notes
-       -----
-       The curve is a power of the number of objects, fitted to the logarithms of the errors, and never rises. The band is a
-       bootstrap over the splits. `sklearn.model_selection.learning_curve` does the training.
+    Notes
+    -----
+    The curve is a power of the number of objects, fitted to the logarithms of the errors, and never rises. The band is a
+    bootstrap over the splits. `sklearn.model_selection.learning_curve` does the training.
 
-       Examples
-       --------
-       >>> import numpy as np
-       >>> from sklearn.linear_model import Ridge
-       >>> from skcount.evaluation import annotation_curve
-       >>> rng = np.random.default_rng(0)
-       >>> features = rng.uniform(0, 1, size=(100, 20))
-       >>> counts = rng.poisson(10 + 40 * features[:, 0])
-       >>> curve = annotation_curve(Ridge(), features, counts, sizes=[10, 20, 40, 70])
-       >>> print(curve.extrapolate([2000, 4000]))
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from skcount.evaluation import annotation_curve
+    >>> rng = np.random.default_rng(0)
+    >>> features = rng.uniform(0, 1, size=(100, 20))
+    >>> counts = rng.poisson(10 + 40 * features[:, 0])
+    >>> curve = annotation_curve(Ridge(), features, counts, sizes=[10, 20, 40, 70])
+    >>> print(curve.extrapolate([2000, 4000]))
     objects    mae    low   high
        2000  5.686  5.163  6.104
        4000  4.733  4.041  5.374
