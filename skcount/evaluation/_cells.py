@@ -22,7 +22,7 @@ def count_cells(regressor, X, y):
     images = check_images(X)
     if images.roi is not None:
         target = target.inside(images)
-    maps = regressor.iter_density(X) if hasattr(regressor, "iter_density") else regressor.predict_density(X)
+    maps = iter_maps(regressor, X)
     predicted, true = np.zeros((2, len(images), SIDE, SIDE))
     for index, density in enumerate(maps):
         predicted[index] = sum_cells(density)
@@ -33,6 +33,11 @@ def count_cells(regressor, X, y):
             rows, cols = pixels_of(points[in_region(points, (height, width))], (height, width)).T
             np.add.at(true[index], (cells_along(height, SIDE)[rows], cells_along(width, SIDE)[cols]), 1)
     return predicted, true
+
+
+def iter_maps(regressor, X):
+    """Return the density maps, one at a time if the regressor can."""
+    return regressor.iter_density(X) if hasattr(regressor, "iter_density") else regressor.predict_density(X)
 
 
 def cells_along(side, n_cells):
@@ -58,7 +63,7 @@ def within_correlation(predicted, true):
         each.reshape(-1, 2, half, 2, half).sum(axis=(2, 4)).reshape(len(each), 4)
         for each in (predicted, true)
     ]
-    errors = (quarters[1] - quarters[0]) / np.sqrt(quarters[0] + 1)
+    errors = (quarters[1] - quarters[0]) / np.sqrt(np.maximum(quarters[0], 0) + 1)
     if len(errors) < 3:
         return np.nan
     within = errors.var(axis=1, ddof=1).mean()
@@ -75,5 +80,6 @@ def block_scores(predicted, true, share, random_state):
     for index, (ours, theirs) in enumerate(zip(predicted, true, strict=True)):
         top, left = rng.integers(SIDE - side + 1, size=2)
         block = np.s_[top : top + side, left : left + side]
-        scores[index] = (theirs[block].sum() - ours[block].sum()) / np.sqrt(ours[block].sum() + 1)
+        predicted_here = ours[block].sum()
+        scores[index] = (theirs[block].sum() - predicted_here) / np.sqrt(max(predicted_here, 0) + 1)
     return scores

@@ -58,7 +58,7 @@ def thumbnails(X):
     Images that show nothing else than the others are 0.
     """
     if not isinstance(X, ImageSet):
-        if np.ndim(X[0]) < 2:
+        if getattr(X, "ndim", 3) < 3 or np.ndim(X[0]) < 2:
             return None
         X = check_images(X)
     small = np.stack([_shrink(X.read(index).mean(axis=0)) for index in range(len(X))])

@@ -28,6 +28,8 @@ __all__ = ["ConformalCounter", "ExpectedCoverage"]
 
 # Ends of the band in which the coverage of one calibration lies in 90 of 100 cases.
 BAND = 0.05, 0.95
+# Relative rounding error of an end, which must not cut off a whole number.
+ROUNDING = 1e-9
 # The coverage for which a fit says whether its images are enough.
 USUAL = 0.9
 
@@ -137,7 +139,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             None,
             Interval(Integral, 2, None, closed="left"),
             StrOptions({"prefit"}),
-            HasMethods(["split"]),
+            HasMethods(["split", "get_n_splits"]),
         ],
         "scale": [StrOptions({"sqrt"}), None],
         "random_state": ["random_state"],
@@ -311,6 +313,8 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(X))
         if tested.max() > 1:
             raise ValueError("`cv` must put each image into at most one of the test sets.")
+        if groups is not None and any(np.isin(groups[test], groups[train]).any() for train, test in splits):
+            raise ValueError("`cv` must keep the images of a group together, as GroupKFold does.")
         return splits
 
     def _predict_calibration(self, X, y, indices, numbers):
@@ -397,12 +401,18 @@ def conformal_factor(scores, coverage, known=None, new=None):
     one = np.zeros(1 if new is None else len(new))
     regressor = crepes.ConformalRegressor().fit(residuals=np.abs(scores), bins=known)
     # 0.9 * 20 is a little more than 18 in floating point, and would be rounded up to 19.
-    return regressor.predict_int(one, bins=new, confidence=coverage - 1e-9)[:, 1]
+    return regressor.predict_int(one, bins=new, confidence=coverage - ROUNDING)[:, 1]
 
 
 def whole_numbers(low, high, predicted):
     """Return the whole numbers inside of intervals, or the one nearest to the prediction if there is none."""
-    ends = np.stack([np.maximum(0, np.ceil(low)), np.floor(high)], axis=1)
+    ends = np.stack(
+        [
+            np.maximum(0, np.ceil(low - ROUNDING * (1 + np.abs(low)))),
+            np.floor(high + ROUNDING * (1 + np.abs(high))),
+        ],
+        axis=1,
+    )
     empty = ends[:, 0] > ends[:, 1]
     ends[empty] = np.maximum(0, np.round(predicted[empty]))[:, None]
     return ends.astype(np.int64)

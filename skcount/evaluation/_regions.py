@@ -5,9 +5,10 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, validate_params
+from sklearn.utils.validation import check_is_fitted
 
 from skcount._check import check_pair, side_map
-from skcount.evaluation._cells import INDEPENDENT, block_scores, cells_along
+from skcount.evaluation._cells import INDEPENDENT, block_scores, cells_along, iter_maps
 from skcount.evaluation._intervals import ConformalCounter, conformal_factor, whole_numbers
 from skcount.evaluation._table import Table
 from skcount.images import check_images
@@ -78,13 +79,12 @@ def count_regions(estimator, X, regions, *, pixel_size=None, coverage=None):
     True
     """
     images = check_images(X)
-    regressor = _check_estimator(estimator, coverage)
+    regressors = _check_estimator(estimator, coverage)
     pixel_area = 1.0 if pixel_size is None else float(np.prod(_check_pixel_size(pixel_size)))
     find = _check_regions(regions, images)
     columns = {name: [] for name in ("image", "region", "count", "area", "share")}
-    maps = regressor.iter_density(X) if hasattr(regressor, "iter_density") else regressor.predict_density(X)
-    for index, density in enumerate(maps):
-        names, counts, areas = find(index, np.asarray(density))
+    for index, maps in enumerate(zip(*(iter_maps(each, X) for each in regressors), strict=True)):
+        names, counts, areas = find(index, np.mean(maps, axis=0, dtype=np.float64))
         columns["image"] += [index] * len(names)
         columns["region"] += names
         columns["count"] += counts
@@ -101,8 +101,10 @@ def count_regions(estimator, X, regions, *, pixel_size=None, coverage=None):
 
 
 def _check_estimator(estimator, coverage):
-    """Return the regressor that predicts maps."""
+    """Return the regressors whose mean map is counted."""
     is_conformal = isinstance(estimator, ConformalCounter)
+    if is_conformal:
+        check_is_fitted(estimator)
     if coverage is not None and not is_conformal:
         raise ValueError(
             'Intervals need calibration images: pass ConformalCounter(regressor, cv="prefit").fit(X, y), or coverage=None.'
@@ -117,20 +119,20 @@ def _check_estimator(estimator, coverage):
             raise ValueError(
                 "Intervals of regions need points or density maps as `y` of ConformalCounter.fit; it had counts."
             )
-    regressor = estimator.regressors_[0] if is_conformal else estimator
-    if not hasattr(regressor, "predict_density"):
+    regressors = estimator.regressors_ if is_conformal else [estimator]
+    if not hasattr(regressors[0], "predict_density"):
         raise ValueError(
-            f"`estimator` must predict density maps; {type(regressor).__name__} has no predict_density."
+            f"`estimator` must predict density maps; {type(regressors[0]).__name__} has no predict_density."
         )
-    return regressor
+    return regressors
 
 
 def _check_pixel_size(pixel_size):
     """Return the height and the width of a pixel."""
-    size = np.broadcast_to(np.asarray(pixel_size, dtype=np.float64), 2)
-    if not np.isfinite(size).all() or size.min() <= 0:
-        raise ValueError(f"`pixel_size` must be positive; got {pixel_size!r}.")
-    return size
+    size = np.asarray(pixel_size, dtype=np.float64)
+    if size.shape not in {(), (2,)} or not np.isfinite(size).all() or size.min() <= 0:
+        raise ValueError(f"`pixel_size` must be positive, one number or (height, width); got {pixel_size!r}.")
+    return np.broadcast_to(size, 2)
 
 
 def _intervals(counter, counts, shares, coverage):
@@ -138,7 +140,7 @@ def _intervals(counter, counts, shares, coverage):
     scale = np.sqrt(np.maximum(counts, 0) + 1)
     if abs(counter.within_correlation_) <= INDEPENDENT:
         predicted, true = (cells.sum(axis=(1, 2)) for cells in counter._cells)
-        half = conformal_factor((true - predicted) / np.sqrt(predicted + 1), coverage) * scale
+        half = conformal_factor((true - predicted) / np.sqrt(np.maximum(predicted, 0) + 1), coverage) * scale
     else:
         sides, which = np.unique(np.round(np.sqrt(shares), 1), return_inverse=True)
         factors = [conformal_factor(block_scores(*counter._cells, side**2, 0), coverage)[0] for side in sides]
@@ -187,7 +189,7 @@ def _check_labels(labels, index, size):
 
 def _check_polygon(name, rings):
     """Return the rings of a polygon: itself, and its holes if there are any."""
-    rings = [rings] if np.ndim(rings[0]) == 1 else list(rings)
+    rings = [rings] if not len(rings) or np.ndim(rings[0]) < 2 else rings
     rings = [np.asarray(ring, dtype=np.float64) for ring in rings]
     if any(
         ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3 or not np.isfinite(ring).all() for ring in rings
@@ -235,6 +237,8 @@ def _rasterize(rings, shape):
     inside = np.zeros((len(rows), len(cols)), dtype=bool)
     for ring in rings:
         for (row, col), (next_row, next_col) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
+            if row > next_row:  # the same edge of two polygons has the same crossings
+                row, col, next_row, next_col = next_row, next_col, row, col
             crossed = (row > rows) != (next_row > rows)
             if crossed.any():
                 at = (next_col - col) * (rows[crossed] - row) / (next_row - row) + col

@@ -16,7 +16,7 @@ PER_STRATUM, FEWEST, MOST = 4, 2, 5
 LEAST = 2
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ImageSample:
     """The images to count by hand, and how they were drawn. `sample_images` makes it.
 
@@ -276,7 +276,7 @@ def sample_images(predicted, n, strata="auto", groups=None, random_state=0):
     if strata is None:
         labels = np.zeros(n_units, dtype=int)
     elif isinstance(strata, str):
-        labels = _make_strata(sums, int(np.clip(n // PER_STRATUM, FEWEST, MOST)))
+        labels = _make_strata(sums, int(np.clip(n // PER_STRATUM, min(FEWEST, n // LEAST), MOST)))
     else:
         labels = _check_strata(strata, units, n)
     rng = check_random_state(random_state)
@@ -285,7 +285,7 @@ def sample_images(predicted, n, strata="auto", groups=None, random_state=0):
 
 
 def _check_predicted(predicted):
-    """Return predicted counts as finite float64 numbers; small negative ones, as of linear models, are 0."""
+    """Return predicted counts as finite float64 numbers, not negative."""
     predicted = column_or_1d(np.asarray(predicted, dtype=np.float64))
     if not len(predicted) or not np.isfinite(predicted).all():
         raise ValueError("`predicted` must be finite numbers, one per image, and not empty.")

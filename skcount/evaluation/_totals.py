@@ -19,7 +19,7 @@ USELESS = 0.3
 ASSURANCE = 0.8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TotalEstimate:
     """The estimated total of a population of images. `estimate_total` makes it.
 
@@ -176,7 +176,8 @@ def estimate_total(sample, counts, trained_on=None, *, confidence=0.95):
         return hand
     if (
         not np.isfinite(r)
-        or np.tanh(np.arctanh(min(r, 0.999999)) + stats.norm.ppf(0.975) / np.sqrt(n_drawn - 3)) < USELESS
+        or np.tanh(np.arctanh(np.clip(r, -0.999999, 0.999999)) + stats.norm.ppf(0.975) / np.sqrt(n_drawn - 3))
+        < USELESS
     ):
         warnings.warn(
             f"The predicted counts say nothing about the counts by hand (correlation {r:.2f} in {n_drawn} images), so the "
@@ -326,7 +327,7 @@ def _check_counts(sample, counts):
 
 def _refuse_trained_on(sample, trained_on):
     """Refuse images of the training in the sample."""
-    if trained_on is None:
+    if trained_on is None or not len(trained_on):
         return
     trained_on = np.asarray(trained_on)
     if trained_on.ndim != 1 or not np.issubdtype(trained_on.dtype, np.integer):
@@ -347,10 +348,10 @@ def _how_many_more(sample, n_found):
     what = "images" if sample.groups is None else "groups"
     wanted = int(np.ceil(NOT_EMPTY * n_drawn / max(n_found, 0.5)))
     more = min(max(wanted - n_drawn, 1), n_units - n_drawn)
-    return (
-        f"Only {n_found} of the {n_drawn} counted {what} have an object; the total needs at least {NOT_EMPTY}. Draw about "
-        f"{more} more: sample.extend({more})."
-    )
+    start = f"Only {n_found} of the {n_drawn} counted {what} have an object; the total needs at least {NOT_EMPTY}."
+    if sample.n_phases > 1:  # which can be extended once
+        return f"{start} Draw a new sample of about {n_drawn + more}: sample_images(predicted, {n_drawn + more})."
+    return f"{start} Draw about {more} more: sample.extend({more})."
 
 
 def _correlation(x, y, weights=None):
