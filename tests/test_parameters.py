@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import InvalidParameterError, make_constrai
 from torch import nn
 
 import skcount
+from skcount.evaluation import estimate_total, sample_images
 
 API = Path(__file__).parents[1] / "docs" / "api.rst"
 
@@ -20,6 +21,16 @@ EXEMPT = {
     "OutOfDistributionWarning": "is a warning",
     "ImageSet": "takes data alone, whose own checks say more",
     "PointAnnotations": "takes data alone, and importing it must not import scikit-learn",
+    "evaluation.AnnotationCurve": "is made by annotation_curve, and takes data alone",
+    "evaluation.CountReportWarning": "is a warning",
+    "evaluation.CountingReport": "is made by counting_report",
+    "evaluation.ExpectedCoverage": "is a named tuple of numbers",
+    "evaluation.ImageSample": "is made by sample_images, and takes data alone",
+    "evaluation.SequenceKFold.get_n_splits": "takes data alone, and does not look at it",
+    "evaluation.SequenceKFold.set_split_request": "is made by scikit-learn",
+    "evaluation.SequenceKFold.split": "takes data alone",
+    "evaluation.Table": "takes data alone, whose lengths it checks",
+    "evaluation.TotalEstimate": "is made by estimate_total",
     "evaluation.CarriedGroups.split": "takes data alone, which the splitter of scikit-learn checks",
     "evaluation.CarriedGroups.get_n_splits": "takes data alone, which the splitter of scikit-learn checks",
     "evaluation.CarriedGroups.set_split_request": "is made by scikit-learn",
@@ -28,8 +39,10 @@ EXEMPT = {
     "networks.upsample_conv": "takes tensors alone, in every forward pass",
 }
 
+SAMPLE = sample_images(np.ones(8), 6)
 # What is passed for a required parameter while another one is wrong: the first that satisfies its constraints.
 VALUES = [None, "text", "nuclei", 1, [], np.zeros((4, 4)), nn.Identity(), Mock()]
+VALUES += [2, SAMPLE, estimate_total(SAMPLE, np.ones(6))]
 VALUES += [skcount.ImageSet(np.zeros((1, 4, 4))), skcount.PointAnnotations([[]])]
 
 

@@ -23,18 +23,29 @@ STEEPEST = 1.0
 class AnnotationCurve:
     """The error of a regressor by the number of annotated objects. `annotation_curve` makes it.
 
-    Attributes
+    Parameters
     ----------
     table : Table
         A row per number of training images: `images`, `objects` (on average), `mae`, and `standard_deviation` of the MAE
         over the splits, in objects per image.
     errors : ndarray of shape (n_sizes, n_splits)
         The MAE of each split.
+    powers : ndarray of shape (n_draws, 2)
+        The curves of resampled splits: the logarithm of the MAE of one object, and the power with which it falls.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from skcount.evaluation import annotation_curve
+    >>> features = np.random.default_rng(0).uniform(0, 1, size=(60, 3))
+    >>> annotation_curve(Ridge(), features, 10 + 40 * features[:, 0], sizes=[10, 20, 40])
+    <AnnotationCurve: 3 sizes, 5 splits>
     """
 
     table: Table
     errors: np.ndarray
-    _draws: np.ndarray
+    powers: np.ndarray
 
     def extrapolate(self, n_objects):
         """Return the error to be expected with so many annotated objects.
@@ -53,7 +64,7 @@ class AnnotationCurve:
         n_objects = np.atleast_1d(np.asarray(n_objects, dtype=np.float64))
         if not np.isfinite(n_objects).all() or n_objects.min() <= 0:
             raise ValueError("`n_objects` must be positive numbers.")
-        curves = np.exp(self._draws[:, :1] - self._draws[:, 1:] * np.log(n_objects))
+        curves = np.exp(self.powers[:, :1] - self.powers[:, 1:] * np.log(n_objects))
         low, high = np.quantile(curves, BAND, axis=0)
         return Table({"objects": n_objects, "mae": np.median(curves, axis=0), "low": low, "high": high})
 

@@ -37,7 +37,7 @@ USUAL = 0.9
 class ExpectedCoverage(NamedTuple):
     """The coverage to be expected of intervals. `ConformalCounter.expected_coverage` returns it.
 
-    Attributes
+    Parameters
     ----------
     guaranteed : float
         Lower bound of the mean coverage over calibrations, in [0, 1].
@@ -45,6 +45,11 @@ class ExpectedCoverage(NamedTuple):
         In 90 of 100 calibrations, the coverage of the images to come lies between them; NaN if that is not known.
     n : int
         Number of calibration images, or of their groups.
+
+    Examples
+    --------
+    >>> from skcount.evaluation import ExpectedCoverage
+    >>> guaranteed, low, high, n = ExpectedCoverage(guaranteed=0.9, low=0.82, high=0.96, n=49)
     """
 
     guaranteed: float

@@ -35,14 +35,21 @@ LEAK = 0.1
 
 
 class CountReportWarning(UserWarning):
-    """A check of `counting_report` found something that makes its errors look too good, or the regressor useless."""
+    """A check of `counting_report` found something that makes its errors look too good, or the regressor useless.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skcount.evaluation import CountReportWarning
+    >>> warnings.simplefilter("ignore", CountReportWarning)  # the report still has the texts
+    """
 
 
 @dataclass(frozen=True, repr=False)
 class CountingReport:
     """The evidence about a regressor. `counting_report` makes it.
 
-    Attributes
+    Parameters
     ----------
     table : Table
         A row per score, with the value of the regressor and of each baseline that looks at no image.
@@ -59,6 +66,16 @@ class CountingReport:
         Mean absolute difference of the counts of each pair of raters, and of each rater and the regressor.
     warnings : list of str
         What the checks found.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from skcount.evaluation import counting_report
+    >>> brightness = np.arange(30.0)[:, None]
+    >>> report = counting_report(LinearRegression(), brightness, 2 * brightness[:, 0], cv=3)
+    >>> report.to_html().startswith("<!DOCTYPE html>")
+    True
     """
 
     table: Table
@@ -155,16 +172,16 @@ def counting_report(estimator, X, y, cv=None, groups=None, raters=None):
     CountingReport
         Print it, or see its `table`, `to_frame` and `to_html`.
 
+    Raises
+    ------
+    ValueError
+        If lengths differ, or an image is tested twice.
+
     Warns
     -----
     CountReportWarning
         If a baseline that looks at no image is at least as good; if a group, or nearly the same image, is on both sides of a
         split; if the bias grows with the count; if the training error is far below the test error.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, or an image is tested twice.
 
     Notes
     -----

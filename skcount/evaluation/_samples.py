@@ -20,10 +20,8 @@ LEAST = 2
 class ImageSample:
     """The images to count by hand, and how they were drawn. `sample_images` makes it.
 
-    Attributes
+    Parameters
     ----------
-    indices : ndarray of shape (n_sampled,), int
-        The images to count, in the order in which `estimate_total` expects their counts.
     predicted : ndarray of shape (n_images,), float
         Predicted counts of all images.
     groups : ndarray of shape (n_images,) or None
@@ -40,6 +38,26 @@ class ImageSample:
         Seed of the images that `extend` draws.
     n_extended : int
         How many of the drawn units `extend` has drawn.
+
+    Attributes
+    ----------
+    indices : ndarray of shape (n_sampled,), int
+        The images to count, in the order in which `estimate_total` expects their counts.
+
+    Examples
+    --------
+    >>> from skcount.evaluation import sample_images
+    >>> sample = sample_images([4, 8, 15, 16, 23, 42], 3)
+    >>> sample.indices
+    array([1, 5, 2])
+    >>> print(sample.to_table())
+    image  predicted  stratum  phase  order
+        0          4        0      0      0
+        1          8        0      1      1
+        2         15        0      1      3
+        3         16        0      0      0
+        4         23        0      0      0
+        5         42        0      1      2
     """
 
     predicted: np.ndarray

@@ -23,7 +23,7 @@ ASSURANCE = 0.8
 class TotalEstimate:
     """The estimated total of a population of images. `estimate_total` makes it.
 
-    Attributes
+    Parameters
     ----------
     total : float
         Estimated number of objects in all images.
@@ -42,10 +42,18 @@ class TotalEstimate:
         Of predicted counts and counts by hand, weighted by the design; NaN if one of them does not vary.
     n_counted, n_images : int
         Number of images that were counted, and of all.
-    hand_counts : TotalEstimate
-        The estimate that uses only the counts by hand, from the same sample.
     sample : ImageSample
         The design of the sample.
+    hand_counts : TotalEstimate
+        The estimate that uses only the counts by hand, from the same sample.
+
+    Examples
+    --------
+    >>> from skcount.evaluation import estimate_total, sample_images
+    >>> sample = sample_images([12, 14, 15, 19, 26, 35], 5)
+    >>> estimate = estimate_total(sample, [15, 30, 12, 22, 33])
+    >>> estimate.method
+    'expansion'
     """
 
     total: float
@@ -58,12 +66,11 @@ class TotalEstimate:
     n_counted: int
     n_images: int
     sample: ImageSample = field(repr=False)
-    _hand_counts: object = field(default=None, repr=False)
+    hand_counts: "TotalEstimate" = field(default=None, repr=False)
 
-    @property
-    def hand_counts(self):
-        """Return the estimate that uses only the counts by hand."""
-        return self if self._hand_counts is None else self._hand_counts
+    def __post_init__(self):
+        if self.hand_counts is None:
+            object.__setattr__(self, "hand_counts", self)
 
     def __str__(self):
         low, high = self.interval
@@ -105,16 +112,16 @@ def estimate_total(sample, counts, trained_on=None, *, confidence=0.95):
     TotalEstimate
         The `total`, its `standard_error` and `interval`, and `hand_counts`: the same without predictions.
 
-    Warns
-    -----
-    UserWarning
-        If the predictions are worth nothing, so that the estimate without predictions is returned.
-
     Raises
     ------
     ValueError
         If counts are missing, negative or not finite, if images of the training were counted, or if fewer than five of
         the counted images have an object: then the error says how many more to draw.
+
+    Warns
+    -----
+    UserWarning
+        If the predictions are worth nothing, so that the estimate without predictions is returned.
 
     Notes
     -----
@@ -186,7 +193,7 @@ def estimate_total(sample, counts, trained_on=None, *, confidence=0.95):
             stacklevel=3,
         )
         return hand
-    return _estimate(design, y, x, method="regression", _hand_counts=hand, **shared)
+    return _estimate(design, y, x, method="regression", hand_counts=hand, **shared)
 
 
 @validate_params(
