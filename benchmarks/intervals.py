@@ -54,6 +54,8 @@ def main():
     print(
         f"VGG, 100 test images: MAE {np.abs(true - predicted).mean():.2f}, {N_SPLITS} splits of {N_CALIBRATION}"
     )
+    thirds_of("count", maps, points, predicted)
+    thirds_of(None, maps, points, predicted)
     covered, widths, thirds, parts = [], [], [], {2: [], 4: []}
     correlations, seconds = [], 0.0
     for seed in range(N_SPLITS):
@@ -84,6 +86,25 @@ def main():
         print(f"regions {n_cells} x {n_cells}: coverage {np.mean(values):.3f}")
     groups()
     cost()
+
+
+def thirds_of(scale, maps, points, predicted):
+    """Print the coverage by thirds of the predicted count with another scale."""
+    found, widths = [], []
+    for seed in range(N_SPLITS):
+        order = np.random.default_rng(seed).permutation(len(maps))
+        known, new = order[:N_CALIBRATION], order[N_CALIBRATION:]
+        counter = ConformalCounter(Predicted(), cv="prefit", scale=scale, random_state=seed)
+        counter.fit(predicted[known, None], points[known].counts, groups=np.arange(len(known)))
+        low, high = counter.predict_interval(predicted[new, None], COVERAGE).T
+        holds = (low <= points[new].counts) & (points[new].counts <= high)
+        rank = np.argsort(np.argsort(predicted[new])) * 3 // len(new)
+        found.append([holds[rank == third].mean() for third in range(3)])
+        widths.append((high - low).mean())
+    low, middle, high = np.mean(found, axis=0)
+    print(
+        f"scale={scale}: by thirds {low:.3f} {middle:.3f} {high:.3f}, mean width {np.mean(widths):.1f} objects"
+    )
 
 
 def vgg():

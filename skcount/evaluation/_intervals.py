@@ -26,6 +26,8 @@ from skcount.evaluation._data import (
 
 __all__ = ["ConformalCounter", "ExpectedCoverage"]
 
+# Errors are divided by a power of the predicted count plus 1.
+SCALES = {"sqrt": 0.5, "count": 1}
 # Ends of the band in which the coverage of one calibration lies in 90 of 100 cases.
 BAND = 0.05, 0.95
 # Relative rounding error of an end, which must not cut off a whole number.
@@ -72,9 +74,10 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         An int or a splitter: CV+ [2]_, which trains on each of the folds, calibrates on all images, and predicts the
         mean of its regressors; whole groups are kept together. "prefit": the regressor is fitted, and all images of
         `fit` are for calibration; it must not have seen them.
-    scale : {"sqrt", None}, default="sqrt"
-        "sqrt" divides errors by the square root of the predicted count plus 1, as errors of large counts are larger.
-        None does not: all intervals are equally wide.
+    scale : {"sqrt", "count", None}, default="sqrt"
+        What errors are divided by, as errors of large counts are larger. "sqrt": the square root of the predicted count plus
+        1, which suits objects that are missed one by one. "count": the predicted count plus 1, which suits errors in
+        percent. None: all intervals are equally wide.
     random_state : int, RandomState or None, default=0
         Seed of the split, and of the image that stands for a group.
 
@@ -90,6 +93,9 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         Number of calibration images, or of groups: of each group, one image is drawn.
     categories_ : ndarray of shape (n_calibration,) or None
         The category of each calibration image, if `fit` was given categories.
+    expected_coverage_ : ExpectedCoverage or None
+        The coverage to be expected of intervals with a coverage of 0.9, from `expected_coverage`; None if there are too few
+        calibration images for them.
     within_correlation_ : float
         Correlation of the errors in the quarters of an image: if it is within 0.05 of 0, intervals of regions follow from
         those of images (`count_regions`). NaN without points or maps.
@@ -146,7 +152,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             StrOptions({"prefit"}),
             HasMethods(["split", "get_n_splits"]),
         ],
-        "scale": [StrOptions({"sqrt"}), None],
+        "scale": [StrOptions(set(SCALES)), None],
         "random_state": ["random_state"],
     }
 
@@ -209,6 +215,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         self.categories_ = None if categories is None else categories[indices[kept]]
         self.n_calibration_ = len(kept)
         needed = self._needed(USUAL)
+        self.expected_coverage_ = None
         smallest = min(self._numbers().values())
         if smallest < needed:
             warnings.warn(
@@ -217,6 +224,8 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=2,
             )
+        else:
+            self.expected_coverage_ = self.expected_coverage(USUAL)
         return self
 
     def predict(self, X):
@@ -340,7 +349,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _scale_of(self, predicted):
         """Return what errors of predicted counts are divided by."""
-        return np.sqrt(np.maximum(predicted, 0) + 1) if self.scale else np.ones_like(predicted)
+        return (np.maximum(predicted, 0) + 1) ** SCALES.get(self.scale, 0)
 
     def _bounds(self, predicted, coverage, categories):
         """Return low and high ends for the counts (n_regressors, n_images) that each regressor predicts."""

@@ -94,7 +94,9 @@ def test_an_image_set_and_a_list_have_the_thumbnails_of_the_array():
     expected = thumbnails(X)
     assert_array_equal(thumbnails(ImageSet(X)), expected)
     assert_array_equal(thumbnails(list(X)), expected)
-    assert_array_equal(thumbnails(ImageSet(X, groups=list("aabbcc"))[[3, 1, 5, 0, 2, 4]]), expected[[3, 1, 5, 0, 2, 4]])
+    assert_array_equal(
+        thumbnails(ImageSet(X, groups=list("aabbcc"))[[3, 1, 5, 0, 2, 4]]), expected[[3, 1, 5, 0, 2, 4]]
+    )
 
 
 def test_images_may_have_different_sizes():
@@ -142,7 +144,9 @@ def test_there_is_one_truth_per_image():
         true_counts([1, 2], np.zeros((3, 4)))
 
 
-@pytest.mark.parametrize("value", [[1, 2.5, 3], np.array([[1], [2.5], [3]]), np.array([1, 2.5, 3], dtype=np.float32)])
+@pytest.mark.parametrize(
+    "value", [[1, 2.5, 3], np.array([[1], [2.5], [3]]), np.array([1, 2.5, 3], dtype=np.float32)]
+)
 def test_predicted_counts_become_plain_numbers(value):
     counts = predict_counts(Returns(value), np.zeros((3, 2)))
     assert counts.dtype == np.float64
@@ -151,7 +155,7 @@ def test_predicted_counts_become_plain_numbers(value):
 
 @pytest.mark.parametrize("value", [[1.0, 2.0], [1.0, 2.0, np.nan], [1.0, 2.0, np.inf]])
 def test_a_regressor_that_predicts_no_counts_is_refused(value):
-    with pytest.raises(ValueError, match="Returns.predict must return one finite count per image, 3"):
+    with pytest.raises(ValueError, match=r"Returns\.predict must return one finite count per image, 3"):
         predict_counts(Returns(value), np.zeros((3, 2)))
 
 
@@ -178,7 +182,9 @@ def test_each_image_of_a_group_has_its_chance():
     assert set(drawn) == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("values", [list("abcd"), np.arange(4), PointAnnotations([[(k, k)] for k in range(4)])])
+@pytest.mark.parametrize(
+    "values", [list("abcd"), np.arange(4), PointAnnotations([[(k, k)] for k in range(4)])]
+)
 def test_entries_are_taken_in_the_order_of_the_indices(values):
     taken = take(values, np.array([3, 0]))
     assert len(taken) == 2

@@ -174,7 +174,16 @@ def test_it_is_a_table_of_plain_numbers():
     report = localization_report(true, true)
     assert isinstance(report, Table)
     assert report["radius"].tolist() == [2, 4, 8]
-    assert [type(value) for value in next(report.rows())] == [float, int, int, int, float, float, float, float]
+    assert [type(value) for value in next(report.rows())] == [
+        float,
+        int,
+        int,
+        int,
+        float,
+        float,
+        float,
+        float,
+    ]
 
 
 # What is refused.
