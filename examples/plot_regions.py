@@ -7,8 +7,8 @@ label image or in polygons, with densities per unit of area and an interval for 
 """
 
 # %%
-# The network is trained on 24 small images. All others are larger: 39 to calibrate the intervals, and one, the section,
-# whose regions are counted.
+# Simulated sections of tissue with dense and with empty parts. Eight of them train a network, 39 calibrate the
+# intervals, and the first one is new: its regions are counted.
 
 import numpy as np
 
@@ -16,16 +16,19 @@ from skcount import UNetRegressor
 from skcount.datasets import make_cells
 from skcount.evaluation import ConformalCounter, count_regions
 
-X, points = make_cells(24, image_shape=(64, 64), n_cells=(2, 25), random_state=0, return_X_y=True)
-regressor = UNetRegressor(filters=8, max_epochs=30, batch_size=4, random_state=0).fit(X, points)
-
 height, width = 192, 256
-larger, larger_points = make_cells(
-    40,
-    image_shape=(height, width), n_cells=(60, 240), cluster_probability=0.7, cluster_std=25.0, random_state=3, return_X_y=True
+X, points = make_cells(
+    48,
+    image_shape=(height, width),
+    n_cells=(60, 240),
+    cluster_probability=0.7,
+    cluster_std=25.0,
+    random_state=3,
+    return_X_y=True,
 )
-section, section_points = larger[:1], larger_points[:1]
-counter = ConformalCounter(regressor, cv="prefit").fit(larger[1:], larger_points[1:])
+section, section_points = X[:1], points[:1]
+regressor = UNetRegressor(filters=8, max_epochs=50, batch_size=4, random_state=0).fit(X[-8:], points[-8:])
+counter = ConformalCounter(regressor, cv="prefit").fit(X[1:-8], points[1:-8])
 
 # %%
 # A grid of three rows and four columns. With the size of a pixel, here 0.5 micrometres, areas and densities are in

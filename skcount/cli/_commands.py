@@ -87,6 +87,8 @@ def _show(message, category, filename, lineno, file=None, line=None):  # noqa: A
 def in_one_line(message):
     """Join the lines of a message, and write Python arguments in it as options."""
     text = " ".join(str(message).split())
+    text = re.sub(r"\bsample\.extend\((\d+)\)", r"--extend \1", text)
+    text = re.sub(r"\bsample_images\(predicted, (\d+)\)", r"--sample \1", text)
     return printable(_ARGUMENT.sub(_as_option, text))
 
 

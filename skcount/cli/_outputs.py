@@ -21,11 +21,12 @@ OWN_TABLES = {
     "image,count": r",\d+\.\d$",
     "image,count,error": r",(\d+\.\d,$|,)",
     "image,true,count,error": r",[-+.\deE]+,\d+\.\d,-?\d+\.\d$",
-    "image,predicted,stratum,phase,order,count": r",[-+.\deE]+,\d+,[012],\d+,[-+.\deE]*$",
-    "image,predicted,group,stratum,phase,order,count": r",[-+.\deE]+,.*,\d+,[012],\d+,[-+.\deE]*$",
+    "image,predicted,stratum,phase,order,count": r",[-+.\deE]+,\d+,[012],\d+,$",
+    "image,predicted,group,stratum,phase,order,count": r",[-+.\deE]+,.*,\d+,[012],\d+,$",
     "image,height,width,points,nearest,smallest,near_border,duplicates,outside": r",\d+,\d+,\d+,[\d.]*,[\d.]*,\d+,\d+,\d+$",
 }
 # Spreadsheets read cells that begin with these as formulas.
+PAGE = "<title>skcount report</title>"
 FORMULA = re.compile(r"(^|[,;\t])(?=[=+\-@\t\r])")
 
 
@@ -91,6 +92,8 @@ def _is_own(path):
         return b"Software\0" + SOFTWARE.encode() in start[:1000]
     if start.startswith(b"\x89HDF") or b"__metadata__" in start[:100]:  # HDF5 or safetensors
         return SOFTWARE.encode() in start
+    if start.startswith(b"<!DOCTYPE html>"):
+        return PAGE.encode() in start[:400]
     header, *rows = start.decode("utf-8-sig", errors="replace").splitlines() or [""]
     columns = OWN_TABLES.get(header)
     if columns is None:

@@ -1,5 +1,7 @@
 """`skcount report`: a page with the evidence about a model."""
 
+from math import isfinite
+
 import click
 
 from skcount._files import check_target
@@ -40,9 +42,10 @@ def evidence(paths, model, diameter, out, force, as_json, **reading):
 
     found = counting_report(open_model(model, diameter), data.images, data.points.inside(data.images))
     found.to_html(out)
+    names = list(found.table)[1:]
     rows = {
-        name: dict(zip(found.table, row, strict=True))
-        for name, row in zip(found.table["score"], found.table.rows(), strict=True)
+        score: {name: value if isfinite(value) else None for name, value in zip(names, values, strict=True)}
+        for score, *values in found.table.rows()
     }
     result = {"scores": rows, "warnings": found.warnings, "out": out}
     report(as_json, result, f"{found.table}\nPage: {out}")

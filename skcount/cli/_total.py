@@ -98,9 +98,9 @@ def _read(table):
     path = Path(table).expanduser()
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        rows = list(reader)
+        rows, columns = list(reader), reader.fieldnames or ()
     for name in ("image", "count"):
-        if name not in (reader.fieldnames or ()):
+        if name not in columns:
             raise ValueError(f"{table} must have the columns image and count; {name} is missing.")
     if not rows:
         raise ValueError(f"{table} has no images.")
@@ -134,7 +134,7 @@ def _sample(rows, seed=0):
             f"The table has no column {missing[0]}, so it is not a sample. Draw one with --sample 20 --out sample.csv."
         )
     columns = {"predicted": [_number(row, "predicted") for row in rows]}
-    columns |= {name: np.array([int(_number(row, name)) for row in rows]) for name in COLUMNS[1:]}
+    columns |= {name: np.array([_whole(row, name) for row in rows]) for name in COLUMNS[1:]}
     if "group" in rows[0]:
         columns["group"] = [row["group"] for row in rows]
     return ImageSample.from_table(columns, seed)
@@ -176,11 +176,12 @@ def _estimate(rows, confidence, half_width, as_json):
     if half_width is not None:
         plan = plan_sample(result, half_width)
         more = plan - len(sample.drawn)
-        text.append(
-            f"For +- {half_width:g} objects, draw {more} more: --extend {more}."
-            if more
-            else "The interval is narrow enough."
-        )
+        if not more:
+            text.append("The interval is narrow enough.")
+        elif sample.n_phases == 1:
+            text.append(f"For +- {half_width:g} objects, draw {more} more: --extend {more}.")
+        else:
+            text.append(f"For +- {half_width:g} objects, draw a new sample: --sample {plan}.")
     values = {
         "total": result.total,
         "standard_error": result.standard_error,
@@ -204,6 +205,14 @@ def _write(out, rows, sample, counted):
         for index, values in enumerate(zip(*(table[name].tolist() for name in names), strict=True))
     ]
     write_csv(out, to_csv(["image", *names, "count"], lines))
+
+
+def _whole(row, name):
+    """Return a whole number of a row."""
+    value = _number(row, name)
+    if not value.is_integer():
+        raise ValueError(f"The column {name} must have whole numbers; {row['image']} has {row[name]!r}.")
+    return int(value)
 
 
 def _number(row, name):

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, learning_curve
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit, learning_curve
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 from skcount.evaluation._data import groups_of, true_counts
 from skcount.evaluation._table import Table
+from skcount.metrics import count_mae_scorer
 
 # Splits if none are given, and their share of test images.
 N_SPLITS, TEST_SIZE = 5, 0.3
@@ -151,6 +152,8 @@ def annotation_curve(
         cv = (ShuffleSplit if groups is None else GroupShuffleSplit)(
             N_SPLITS, test_size=TEST_SIZE, random_state=seed
         )
+    elif isinstance(cv, Integral) and groups is not None:
+        cv = GroupKFold(cv)
     n_images, _, scores = learning_curve(
         regressor,
         X,
@@ -158,12 +161,14 @@ def annotation_curve(
         groups=groups,
         train_sizes=sizes,
         cv=cv,
-        scoring="neg_mean_absolute_error",
+        scoring=count_mae_scorer,
         shuffle=True,
         random_state=seed,
         n_jobs=n_jobs,
         error_score="raise",
     )
+    if len(n_images) < 2:
+        raise ValueError("`sizes` must be at least two different numbers of images.")
     errors = -scores
     objects = n_images * true_counts(y, X).mean()
     table = Table(

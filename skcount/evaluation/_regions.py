@@ -13,6 +13,7 @@ from skcount.evaluation._intervals import ConformalCounter, conformal_factor, wh
 from skcount.evaluation._table import Table
 from skcount.images import check_images
 from skcount.io import read_regions
+from skcount.points import rasterize
 
 
 @validate_params(
@@ -218,29 +219,8 @@ def _of_polygons(named, density):
     """Return the names, counts and areas of polygons."""
     counts, areas = [], []
     for rings in named.values():
-        mask, top, left = _rasterize(rings, density.shape)
+        mask, top, left = rasterize(rings, density.shape)
         part = density[top : top + mask.shape[0], left : left + mask.shape[1]]
         counts.append(float(part.sum(dtype=np.float64, where=mask)))
         areas.append(int(mask.sum()))
     return list(named), counts, areas
-
-
-def _rasterize(rings, shape):
-    """Return the pixels whose centre lies inside, by the even-odd rule, and the row and column of the first one.
-
-    A centre exactly on an edge that two polygons share belongs to one of them.
-    """
-    corners = np.concatenate(rings)
-    top, left = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, shape)
-    bottom, right = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, 0, shape)
-    rows, cols = np.arange(top, max(top, bottom)), np.arange(left, max(left, right))
-    inside = np.zeros((len(rows), len(cols)), dtype=bool)
-    for ring in rings:
-        for (row, col), (next_row, next_col) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
-            if row > next_row:  # the same edge of two polygons has the same crossings
-                row, col, next_row, next_col = next_row, next_col, row, col
-            crossed = (row > rows) != (next_row > rows)
-            if crossed.any():
-                at = (next_col - col) * (rows[crossed] - row) / (next_row - row) + col
-                inside[crossed] ^= cols < at[:, None]
-    return inside, top, left

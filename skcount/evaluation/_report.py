@@ -240,7 +240,7 @@ def counting_report(estimator, X, y, cv=None, groups=None, raters=None):
     for text in texts:
         warnings.warn(text, CountReportWarning, stacklevel=3)
     raters = None if not raters else _compare_raters(raters, X, tested, truth, predicted, name)
-    localization = _localize(found, take(y, tested), estimator)
+    localization = _localize(found, [each for fold in found for each in fold["places"]])
     return CountingReport(table, counts, _by_count(predicted, truth), agreement, localization, raters, texts)
 
 
@@ -262,13 +262,16 @@ def _test_fold(estimator, X, y, true, groups, train, test):
     fitted = estimator if train is None else clone(estimator).fit(take(X, train), take(y, train))
     cells = count_cells(fitted, images, truth)
     predicted = predict_counts(fitted, images) if cells is None else cells[0].sum(axis=(1, 2))
-    found = {"predicted": predicted, "cells": cells, "train_error": None, "points": None}
+    found = {"predicted": predicted, "cells": cells, "train_error": None, "points": None, "places": ()}
     found["baselines"] = _baselines(fitted, true, groups, train, test)
     if train is not None:
         seen = train[np.unique(np.linspace(0, len(train) - 1, SEEN).astype(int))]
         found["train_error"] = float(np.abs(predict_counts(fitted, take(X, seen)) - true[seen]).mean())
     if hasattr(fitted, "predict_points") and check_target(truth).kind == "points":
         found["points"] = fitted.predict_points(images)
+        places = check_target(truth)
+        found["places"] = (places if getattr(images, "roi", None) is None else places.inside(images)).values
+        found["diameter"] = getattr(fitted, "diameter_", None)
     return found
 
 
@@ -417,6 +420,9 @@ def _near_identical(X, splits):
 
 def _compare_raters(raters, X, tested, truth, predicted, name):
     """Return the mean absolute difference of each pair of people, and of each and the regressor."""
+    used = {"y", name} & set(raters)
+    if used:
+        raise ValueError(f"`raters` must have names other than 'y' and {name!r}.")
     everyone = {"y": truth} | {rater: true_counts(counts, X)[tested] for rater, counts in raters.items()}
     pairs = [*combinations(everyone, 2), *((rater, name) for rater in everyone)]
     everyone[name] = predicted
@@ -432,13 +438,13 @@ def _compare_raters(raters, X, tested, truth, predicted, name):
     )
 
 
-def _localize(found, truth, estimator):
+def _localize(found, truth):
     """Return precision, recall and F1 of the predicted points, or None if there are none."""
     if any(fold["points"] is None for fold in found):
         return None
     points = [each for fold in found for each in fold["points"]]
-    diameter = getattr(estimator, "diameter_", None)
-    return localization_report(truth, points, [RADIUS if diameter is None else diameter / 2])
+    diameters = [fold["diameter"] for fold in found if fold["diameter"] is not None]
+    return localization_report(truth, points, np.median(diameters) / 2 if diameters else RADIUS)
 
 
 def _name_of(estimator):

@@ -51,7 +51,7 @@ def _page(report):
         body.append(_table(report.raters, "Differences between raters, in objects per image"))
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Counting report</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>skcount report</title>'
         f"<style>{STYLE}</style></head><body>{''.join(body)}</body></html>"
     )
 

@@ -184,10 +184,13 @@ class SequenceKFold(BaseCrossValidator):
         labels = np.zeros(n_images) if groups is None else check_groups(groups, n_images)
         indices = np.arange(n_images)
         for test in np.array_split(indices, self.n_splits):
-            first, last = test[0], test[-1]
-            before = (indices < first) & ((indices < first - self.gap) | (labels != labels[first]))
-            after = (indices > last) & ((indices > last + self.gap) | (labels != labels[last]))
-            train = np.flatnonzero(before | after)
+            left_out = np.zeros(n_images, dtype=bool)
+            left_out[test] = True
+            for label in np.unique(labels[test]):
+                mine = test[labels[test] == label]
+                near = (indices >= mine[0] - self.gap) & (indices <= mine[-1] + self.gap)
+                left_out |= near & (labels == label)
+            train = np.flatnonzero(~left_out)
             if not len(train):
                 raise ValueError(
                     f"`gap`={self.gap} leaves nothing to train on. Use a smaller gap, or fewer splits."

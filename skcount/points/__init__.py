@@ -9,6 +9,7 @@ from skcount.points._annotations import (
     is_on_image,
     pixels_of,
 )
+from skcount.points._polygons import polygon_mask, rasterize
 from skcount.points._target import Target, check_maps, check_target, weighted_mean
 
 __all__ = [
@@ -22,5 +23,7 @@ __all__ = [
     "is_inside",
     "is_on_image",
     "pixels_of",
+    "polygon_mask",
+    "rasterize",
     "weighted_mean",
 ]
