@@ -43,7 +43,9 @@ for count, first, last in list(zip(counts, low, high, strict=True))[:5]:
 
 true = points[test].counts
 inside = (low <= true) & (true <= high)
-print(f"{inside.mean():.1%} of {n_test} test images, target 90 %; width {np.mean(high - low):.1f} cells on average")
+print(
+    f"{inside.mean():.1%} of {n_test} test images, target 90 %; width {np.mean(high - low):.1f} cells on average"
+)
 
 # %%
 # The guarantee is an average over all draws of calibration and test images: 90 % or more. One set of calibration
@@ -52,7 +54,9 @@ print(f"{inside.mean():.1%} of {n_test} test images, target 90 %; width {np.mean
 
 numbers = [9, 19, 49, 99]
 expected = [
-    ConformalCounter(regressor, cv="prefit").fit(X[calibration][:n], points[calibration][:n]).expected_coverage()
+    ConformalCounter(regressor, cv="prefit")
+    .fit(X[calibration][:n], points[calibration][:n])
+    .expected_coverage()
     for n in numbers
 ]
 for each in expected:

@@ -63,7 +63,10 @@ def match(true, found):
     return rows[near], cols[near]
 
 
-worst = max(range(20), key=lambda i: len(points_test[i]) + len(predicted[i]) - 2 * len(match(points_test[i], predicted[i])[0]))
+worst = max(
+    range(20),
+    key=lambda i: len(points_test[i]) + len(predicted[i]) - 2 * len(match(points_test[i], predicted[i])[0]),
+)
 true, found = points_test[worst], predicted[worst]
 rows, cols = match(true, found)
 assert len(rows) == localization_report([true], [found], radii=RADIUS)["n_matched"][0]
@@ -85,9 +88,13 @@ for values, marker, color, label in [
     (extra, "x", "#F0E442", "point without a cell"),
 ]:
     hollow = {"facecolors": "none", "edgecolors": color} if marker == "o" else {"color": color}
-    left.scatter(values[:, 1], values[:, 0], s=70 if marker != "." else 25, marker=marker, label=label, **hollow)
+    left.scatter(
+        values[:, 1], values[:, 0], s=70 if marker != "." else 25, marker=marker, label=label, **hollow
+    )
 left.set(xticks=[], yticks=[], title=f"{len(true)} cells, {len(found)} points, {len(rows)} matched")
-figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize="small", facecolor="0.6")
+figure.legend(
+    *left.get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize="small", facecolor="0.6"
+)
 right.plot(radii, report["precision"], "o-", color="#56B4E9", label="precision")
 right.plot(radii, report["recall"], "s--", color="#D55E00", label="recall")
 right.plot(radii, by_chance["f1"], ":", color="0.45", label="F1 of points anywhere")

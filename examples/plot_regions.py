@@ -85,7 +85,12 @@ figure, axes = plt.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
 top = 1000 * max(table["density"].max() for table in tables)
 style = {"cmap": "viridis", "vmin": 0, "vmax": top}
 colors = plt.get_cmap("viridis")
-label_style = {"ha": "center", "va": "center", "fontsize": 8, "bbox": {"color": "white", "alpha": 0.75, "pad": 1.5}}
+label_style = {
+    "ha": "center",
+    "va": "center",
+    "fontsize": 8,
+    "bbox": {"color": "white", "alpha": 0.75, "pad": 1.5},
+}
 
 
 def write(ax, table, index, row, col):

@@ -91,7 +91,9 @@ left.set_yticks(range(4), [*rows, "sum of the\npredictions"])
 left.set(xlabel="cells in all images", ylim=(3.5, -0.5))
 for y, (interval, inside) in enumerate(zip(intervals[:40], holds, strict=False)):
     right.plot(interval, [y, y], color="#56B4E9" if inside else "#D55E00", linewidth=2)
-right.set(xlabel="cells in all images", ylabel="draw", title=f"{holds.mean():.1%} of {len(draws)} intervals hold")
+right.set(
+    xlabel="cells in all images", ylabel="draw", title=f"{holds.mean():.1%} of {len(draws)} intervals hold"
+)
 for ax in (left, right):
     ax.axvline(true.sum(), color="0.45", linestyle="--", label="true total")
 left.legend(loc="lower right")
