@@ -141,8 +141,8 @@ bars = [
     (learnt, "network", "#D55E00"),
 ]
 for shift, (errors, label, color) in zip((-0.27, 0, 0.27), bars, strict=True):
-    shown = [(x, errors[name]) for x, name in zip(positions, splits, strict=True) if name in errors]
-    drawn = ax.bar(*np.array(shown).T + [[shift], [0]], width=0.25, color=color, label=label)
+    where = [x for x, name in zip(positions, splits, strict=True) if name in errors]
+    drawn = ax.bar(np.add(where, shift), list(errors.values()), width=0.25, color=color, label=label)
     ax.bar_label(drawn, fmt="%.1f", padding=2)
 ax.set_xticks(positions, splits)
 ax.set(ylabel="MAE, cells per image", ylim=(0, 1.15 * max(memory.values())))
