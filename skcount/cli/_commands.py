@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import click
 
 import skcount
+from skcount.cli._annotate import annotate
 from skcount.cli._data import data
 from skcount.cli._evaluate import evaluate
 from skcount.cli._fit import fit
@@ -63,7 +64,7 @@ def commands():
     """Count objects in images, after training on images with one dot per object."""
 
 
-for command in (look, fit, predict, evaluate, evidence, total, info, export, data):
+for command in (look, annotate, fit, predict, evaluate, evidence, total, info, export, data):
     commands.add_command(command)
 
 

@@ -1,0 +1,344 @@
+"""What all tabs of the page share: pictures, dots, model, sample, and the process that trains."""
+
+import asyncio
+import csv
+import os
+import secrets
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from time import monotonic
+
+import numpy as np
+
+from skcount.annotate._journal import Journal
+from skcount.annotate._tiles import Tiles
+from skcount.annotate._work import follow, predict, train
+from skcount.evaluation import ImageSample, Table, estimate_total, sample_images
+from skcount.points import PointAnnotations
+
+MODEL, SAMPLE, COUNTS = "model.skcount", "sample.csv", "counts.csv"
+# Density maps of larger pictures are not kept for the overlay, in pixels.
+MOST_OVERLAY = 2**24
+# So many pictures are predicted at once: counts appear while others are still predicted.
+BATCH = 8
+# With so many new dots, a finished picture starts a training by itself, if that is wanted.
+NEW_DOTS = 10
+
+
+class Desk:
+    """Pictures with their names, and the folder for dots and model; `n_total` pictures are counted for the total.
+
+    Raises ValueError if the folder is open in another process, or its journal is damaged.
+    """
+
+    def __init__(self, images, names, folder, model=None, n_total=None):
+        self.images, self.names = images, list(map(str, names))
+        self.journal = Journal(folder, dict(zip(self.names, images.sizes, strict=True)))
+        self.folder, self.n_total = self.journal.folder, n_total
+        self.tiles = Tiles(images)
+        self.start = "objects" if model is None else str(model)
+        saved = str(self.folder / MODEL)
+        self.model = saved if (self.folder / MODEL).exists() else model and str(model)
+        self.diameter, self.counts, self.places = "auto", {}, {}
+        self.status, self.views, self.busy, self.began, self.trains_itself = "", [], None, 0.0, False
+        self.n_dots_trained = 0
+        self.pool = ProcessPoolExecutor(1, get_context("spawn"), follow, (os.getpid(),))
+        self.sample = self._load_sample()
+
+    # Pictures.
+
+    def picture(self, number):
+        """Return what is known of a picture."""
+        return self.journal.pictures[self.names[number]]
+
+    def dots(self, number):
+        """Return the dots of a picture as [id, row, col, author]."""
+        return [[key, *dot] for key, dot in self.picture(number).dots.items()]
+
+    def points(self):
+        """Return the dots of all pictures."""
+        return PointAnnotations(
+            [[dot[:2] for dot in self.picture(number).dots.values()] for number in range(len(self.names))]
+        )
+
+    def state(self, number):
+        """Return the state of a picture, in a word or two."""
+        picture = self.picture(number)
+        if picture.mark == "done":
+            return "done"
+        authors = {author for *_, author in picture.dots.values()}
+        if not authors:
+            return "not marked"
+        return {("hand",): "by hand", ("model",): "predicted"}.get(tuple(authors), "corrected")
+
+    def add(self, points):
+        """Add the points of a file, unless they were added before."""
+        keys = [
+            (number, place, f"file-{number}-{k}")
+            for number, each in enumerate(points)
+            for k, place in enumerate(each.tolist())
+        ]
+        self.apply(
+            [
+                {
+                    "kind": "add",
+                    "image": self.names[number],
+                    "key": key,
+                    "id": key,
+                    "row": row,
+                    "col": col,
+                    "by": "hand",
+                }
+                for number, (row, col), key in keys
+            ]
+        )
+
+    def apply(self, operations, view=None):
+        """Write operations, and show them in all other tabs."""
+        new = self.journal.apply(operations)
+        for other in self.views:
+            if new and other is not view:
+                other.show(new)
+        return new
+
+    def do(self, number, kind, **fields):
+        """Write one operation of the server."""
+        return self.apply(
+            [{"kind": kind, "image": self.names[number], "key": secrets.token_hex(8), **fields}]
+        )
+
+    def finish(self, number):
+        """Mark a picture as complete, or open it again; keep how far the model was off, if it has not seen the picture."""
+        if self.picture(number).mark == "done":
+            return self.do(number, "mark", mark="open")
+        self.do(number, "mark", mark="done")
+        if number in self.counts and self.picture(number).trained is False:
+            predicted, n_dots = self.counts[number], len(self.picture(number).dots)
+            self.do(number, "check", predicted=predicted, counted=n_dots, blind=number not in self.places)
+        self.journal.fold()
+        return None
+
+    def errors(self):
+        """Return a sentence about the pictures that were predicted before they were marked and trained on."""
+        found = [check for picture in self.journal.pictures.values() for check in [picture.check] if check]
+        if not found:
+            return ""
+        off = np.array([predicted - counted for predicted, counted, _ in found])
+        n_blind = sum(blind for *_, blind in found)
+        return (
+            f"Pictures that the model had not seen: off by {np.abs(off).mean():.1f} objects on average, bias "
+            f"{off.mean():+.1f}, {len(off)} pictures, {n_blind} of them marked without seeing predicted dots."
+        )
+
+    # The model.
+
+    async def fit(self):
+        """Train on the marked pictures, then predict the counts of all."""
+        marked = [
+            (
+                number,
+                [dot[:2] for dot in picture.dots.values()],
+                list(picture.regions.values()),
+                picture.mark == "done",
+            )
+            for number, picture in ((number, self.picture(number)) for number in range(len(self.names)))
+            if picture.mark == "done" or any(use == "count" for use, _ in picture.regions.values())
+        ]
+        if not sum(len(dots) for _, dots, *_ in marked):
+            return self.tell(
+                "Mark all objects of a picture and press D (done), or all objects in a region (R). Then train."
+            )
+        return await self._work(f"Training on {len(marked)} pictures", self._fit, marked)
+
+    async def _fit(self, marked):
+        out = str(self.folder / MODEL)
+        found = await self._in_process(train, self.images, marked, self.start, self.diameter, out)
+        self.model, self.n_dots_trained = out, found["n_dots"]
+        for number in found["trained_on"]:
+            if not self.picture(number).trained:
+                self.do(number, "trained")
+        self.places.clear()
+        about = f"Trained on {found['n_dots']} dots of {len(marked)} pictures, {found['diameter']:.3g} pixels wide."
+        if found["warnings"]:
+            about += f" {found['warnings'][0]}"
+        self.busy = f"{about} Counting"
+        return f"{about} {await self._predict_all()}"
+
+    async def predict_all(self):
+        """Predict the counts of all pictures."""
+        if self.model is None:
+            return self.tell("Train a model first, or start with --model.")
+        return await self._work("Counting", self._predict_all)
+
+    async def _predict_all(self):
+        shown = [view.number for view in self.views if view.number is not None]
+        order = list(dict.fromkeys([*shown, *range(len(self.names))]))
+        self.tiles.densities.clear()
+        for begin in range(0, len(order), BATCH) if len(shown) < 2 else [0]:
+            batch = order[begin : begin + BATCH] if len(shown) < 2 else order
+            counts, *_ = await self._in_process(predict, self.images, self.model, batch)
+            self.counts |= counts
+            self.refresh()
+        return f"{sum(self.counts.values()):.0f} objects in {len(self.counts)} pictures, by the model."
+
+    async def place(self, number, view):
+        """Put dots where the model sees objects in a picture, for a person to correct."""
+        if self.model is None:
+            return self.tell("Train a model first, or start with --model.")
+        if self.picture(number).dots:
+            return self.tell("This picture has dots already. Remove them to see those of the model.")
+        if number in self.blind():
+            return self.tell(
+                "Mark this picture of the sample without seeing predicted dots: corrected dots lean towards predicted "
+                "ones, and such pictures tell by how much."
+            )
+        return await self._work("Looking for objects", self._place, number, view)
+
+    async def _place(self, number, view):
+        counts, places, maps = await self._in_process(predict, self.images, self.model, [number], True)
+        self.counts[number], self.places[number] = counts[number], len(places[number])
+        if maps[number].size <= MOST_OVERLAY:
+            self.tiles.densities[number] = maps[number]
+        name, keys = self.names[number], [secrets.token_hex(8) for _ in places[number]]
+        self.apply(
+            [
+                {"kind": "add", "image": name, "key": key, "id": key, "row": row, "col": col, "by": "model"}
+                for key, (row, col) in zip(keys, places[number], strict=True)
+            ]
+        )
+        view.overlay(number)
+        return f"{counts[number]:.1f} objects. Correct the dots, then press D (done)."
+
+    async def train_itself(self):
+        """Train if that is wanted and there are enough new dots."""
+        n_dots = sum(
+            len(picture.dots) for picture in self.journal.pictures.values() if picture.mark == "done"
+        )
+        if self.trains_itself and not self.busy and n_dots >= self.n_dots_trained + NEW_DOTS:
+            await self.fit()
+
+    async def _in_process(self, work, *arguments):
+        """Run a function in the other process."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, work, *arguments)
+
+    async def _work(self, text, work, *arguments):
+        """Do one thing at a time, and tell all tabs what is done and what came of it."""
+        if self.busy:
+            return self.tell(f"{self.busy}. Wait until it is finished.")
+        self.busy, self.began = text, monotonic()
+        self.refresh()
+        try:
+            result = await work(*arguments)
+        except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
+            result = f"{type(error).__name__}: {error}"
+        finally:
+            self.busy = None
+        return self.tell(result)
+
+    def tell(self, text):
+        """Show a text in all tabs."""
+        self.status = text
+        self.refresh()
+
+    def refresh(self):
+        """Show states and counts in all tabs."""
+        for view in self.views:
+            view.refresh()
+
+    def news(self):
+        """Return what is being done and for how long, or what was told last."""
+        return f"{self.busy} ... {monotonic() - self.began:.0f} s" if self.busy else self.status
+
+    # The total.
+
+    def draw(self, n):
+        """Draw the pictures to count for the total, once."""
+        if self.sample is not None:
+            return self.tell("The sample has been drawn: its pictures have a star. Finish them.")
+        if len(self.counts) < len(self.names):
+            return self.tell("Let the model count all pictures first.")
+        others = [number for number in range(len(self.names)) if not self.picture(number).trained]
+        try:
+            sample = sample_images([self.counts[number] for number in others], min(n, len(others)))
+        except ValueError as error:
+            return self.tell(str(error))
+        table = sample.to_table()
+        columns = {name: table[name] for name in table if name != "image"}
+        Table({"name": [self.names[number] for number in others], **columns}).to_csv(self.folder / SAMPLE)
+        self.sample = self._load_sample()
+        return self.tell(f"{len(sample)} pictures to count have a star in the list.")
+
+    def _load_sample(self):
+        """Return the sample and the numbers of its population, or None."""
+        path = self.folder / SAMPLE
+        if not path.exists():
+            return None
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        gone = {row["name"] for row in rows} - set(self.names)
+        if gone:
+            raise ValueError(
+                f"{path} names pictures that are not there ({min(gone)}). Restore them, or move the file away."
+            )
+        columns = {"predicted": [float(row["predicted"]) for row in rows]}
+        columns |= {
+            name: np.array([int(row[name]) for row in rows]) for name in ("stratum", "phase", "order")
+        }
+        return ImageSample.from_table(columns), [self.names.index(row["name"]) for row in rows]
+
+    def to_count(self):
+        """Return the numbers of the pictures of the sample, in their order."""
+        if self.sample is None:
+            return []
+        sample, population = self.sample
+        return [population[index] for index in sample.indices]
+
+    def blind(self):
+        """Return the pictures that are marked without seeing predicted dots: every second one of the sample."""
+        return self.to_count()[::2]
+
+    def total(self):
+        """Return a sentence about the total, or an empty text."""
+        chosen = self.to_count()
+        if not chosen:
+            return ""
+        n_done = sum(self.picture(number).mark == "done" for number in chosen)
+        if n_done < len(chosen):
+            return f"Counted {n_done} of {len(chosen)} pictures of the sample (stars). The total comes with the last one."
+        sample, population = self.sample
+        known = sum(
+            len(self.picture(number).dots) for number in set(range(len(self.names))) - set(population)
+        )
+        try:
+            found = estimate_total(sample, [len(self.picture(number).dots) for number in chosen])
+        except ValueError as error:
+            return str(error)
+        low, high = (known + value for value in found.interval)
+        return f"{known + found.total:.0f} objects in all {len(self.names)} pictures; 95 % interval {low:.0f} to {high:.0f}."
+
+    # The end.
+
+    def export(self):
+        """Write dots and counts, and return what was written."""
+        path = self.journal.fold()
+        numbers = range(len(self.names))
+        done = [
+            len(self.picture(number).dots) if self.picture(number).mark == "done" else ""
+            for number in numbers
+        ]
+        columns = {
+            "image": self.names,
+            "by hand": done,
+            "model": [self.counts.get(number, "") for number in numbers],
+        }
+        Table({name: np.array(values, dtype=object) for name, values in columns.items()}).to_csv(
+            self.folder / COUNTS
+        )
+        model = f", model: {self.model}" if self.model else ""
+        return f"Dots: {path}, counts: {self.folder / COUNTS}{model}"
+
+    def close(self):
+        """Write the CSV, and end the other process."""
+        self.journal.fold()
+        self.journal.close()
+        self.pool.shutdown(wait=False, cancel_futures=True)
