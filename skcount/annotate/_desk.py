@@ -4,12 +4,15 @@ import asyncio
 import csv
 import os
 import secrets
-from concurrent.futures import ProcessPoolExecutor
+from collections import Counter
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from hashlib import sha256
 from multiprocessing import get_context
 from time import monotonic
 
 import numpy as np
 
+from skcount._check import check_length
 from skcount.annotate._journal import Journal
 from skcount.annotate._tiles import Tiles
 from skcount.annotate._work import follow, predict, train
@@ -39,11 +42,15 @@ class Desk:
         self.start = "objects" if model is None else str(model)
         saved = str(self.folder / MODEL)
         self.model = saved if (self.folder / MODEL).exists() else model and str(model)
-        self.diameter, self.counts, self.places = "auto", {}, {}
+        self.diameter, self.counts = "auto", {}
         self.status, self.views, self.busy, self.began, self.trains_itself = "", [], None, 0.0, False
         self.n_dots_trained = 0
-        self.pool = ProcessPoolExecutor(1, get_context("spawn"), follow, (os.getpid(),))
-        self.sample = self._load_sample()
+        self.pool = _new_pool()
+        try:
+            self.sample = self._load_sample()
+        except BaseException:
+            self.journal.close()
+            raise
 
     # Pictures.
 
@@ -73,25 +80,20 @@ class Desk:
 
     def add(self, points):
         """Add the points of a file, unless they were added before."""
-        keys = [
-            (number, place, f"file-{number}-{k}")
-            for number, each in enumerate(points)
-            for k, place in enumerate(each.tolist())
-        ]
-        self.apply(
-            [
-                {
-                    "kind": "add",
-                    "image": self.names[number],
-                    "key": key,
-                    "id": key,
-                    "row": row,
-                    "col": col,
-                    "by": "hand",
-                }
-                for number, (row, col), key in keys
-            ]
-        )
+        check_length(len(self.names), len(points), "points")
+        operations, times = [], Counter()
+        for name, each in zip(self.names, points, strict=True):
+            for row, col in each.tolist():
+                # The name, because the number changes with the pictures of the folder; several dots may be at one place.
+                place = repr((name, row, col))
+                times[place] += 1
+                key = (
+                    "file-"
+                    + sha256(f"{place} {times[place]}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+                )
+                dot = {"row": row, "col": col, "by": "hand"}
+                operations.append({"kind": "add", "image": name, "key": key, "id": key, **dot})
+        self.apply(operations)
 
     def apply(self, operations, view=None):
         """Write operations, and show them in all other tabs."""
@@ -114,7 +116,9 @@ class Desk:
         self.do(number, "mark", mark="done")
         if number in self.counts and self.picture(number).trained is False:
             predicted, n_dots = self.counts[number], len(self.picture(number).dots)
-            self.do(number, "check", predicted=predicted, counted=n_dots, blind=number not in self.places)
+            self.do(
+                number, "check", predicted=predicted, counted=n_dots, blind=not self.picture(number).predicted
+            )
         self.journal.fold()
         return None
 
@@ -152,12 +156,12 @@ class Desk:
 
     async def _fit(self, marked):
         out = str(self.folder / MODEL)
+        n_dots = self._n_dots_done()
         found = await self._in_process(train, self.images, marked, self.start, self.diameter, out)
-        self.model, self.n_dots_trained = out, found["n_dots"]
+        self.model, self.n_dots_trained = out, n_dots
         for number in found["trained_on"]:
             if not self.picture(number).trained:
                 self.do(number, "trained")
-        self.places.clear()
         about = f"Trained on {found['n_dots']} dots of {len(marked)} pictures, {found['diameter']:.3g} pixels wide."
         if found["warnings"]:
             about += f" {found['warnings'][0]}"
@@ -196,7 +200,7 @@ class Desk:
 
     async def _place(self, number, view):
         counts, places, maps = await self._in_process(predict, self.images, self.model, [number], True)
-        self.counts[number], self.places[number] = counts[number], len(places[number])
+        self.counts[number] = counts[number]
         if maps[number].size <= MOST_OVERLAY:
             self.tiles.densities[number] = maps[number]
         name, keys = self.names[number], [secrets.token_hex(8) for _ in places[number]]
@@ -211,15 +215,23 @@ class Desk:
 
     async def train_itself(self):
         """Train if that is wanted and there are enough new dots."""
-        n_dots = sum(
-            len(picture.dots) for picture in self.journal.pictures.values() if picture.mark == "done"
-        )
-        if self.trains_itself and not self.busy and n_dots >= self.n_dots_trained + NEW_DOTS:
+        enough = self._n_dots_done() >= self.n_dots_trained + NEW_DOTS
+        if self.trains_itself and not self.busy and enough:
             await self.fit()
+
+    def _n_dots_done(self):
+        """Return the number of dots of the finished pictures of the folder."""
+        pictures = map(self.picture, range(len(self.names)))
+        return sum(len(picture.dots) for picture in pictures if picture.mark == "done")
 
     async def _in_process(self, work, *arguments):
         """Run a function in the other process."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, work, *arguments)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.pool, work, *arguments)
+        except BrokenExecutor:  # it was killed, perhaps for want of memory
+            self.pool.shutdown(wait=False)
+            self.pool = _new_pool()
+            raise
 
     async def _work(self, text, work, *arguments):
         """Do one thing at a time, and tell all tabs what is done and what came of it."""
@@ -229,7 +241,7 @@ class Desk:
         self.refresh()
         try:
             result = await work(*arguments)
-        except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
+        except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError, ImportError) as error:
             result = f"{type(error).__name__}: {error}"
         finally:
             self.busy = None
@@ -306,9 +318,11 @@ class Desk:
         if n_done < len(chosen):
             return f"Counted {n_done} of {len(chosen)} pictures of the sample (stars). The total comes with the last one."
         sample, population = self.sample
-        known = sum(
-            len(self.picture(number).dots) for number in set(range(len(self.names))) - set(population)
-        )
+        others = set(range(len(self.names))) - set(population)
+        n_open = sum(self.picture(number).mark != "done" for number in others)
+        if n_open:
+            return f"Finish {n_open} pictures that came later, or in which only a region was marked. Then the total comes."
+        known = sum(len(self.picture(number).dots) for number in others)
         try:
             found = estimate_total(sample, [len(self.picture(number).dots) for number in chosen])
         except ValueError as error:
@@ -342,3 +356,8 @@ class Desk:
         self.journal.fold()
         self.journal.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _new_pool():
+    """Return another process, which begins with its first work."""
+    return ProcessPoolExecutor(1, get_context("spawn"), follow, (os.getpid(),))

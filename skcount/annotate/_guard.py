@@ -29,6 +29,8 @@ class Guard:
     def __init__(self, app, token, port, headers=HEADERS):
         self.app, self.token, self.headers = app, token, headers
         self.session = secrets.token_urlsafe(32)
+        # Browsers send the cookies of a machine to all of its ports: each page has a name of its own.
+        self.cookie = f"{COOKIE}-{port}"
         self.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self.origins = {f"http://{host}" for host in self.hosts}
 
@@ -55,7 +57,7 @@ class Guard:
             return 403
         if scope["type"] == "websocket" and "origin" not in headers:
             return 403
-        length = headers.get("content-length", "" if "transfer-encoding" in headers else "0")
+        length = "" if "transfer-encoding" in headers else headers.get("content-length", "0")
         if not re.fullmatch(r"\d{1,9}", length, re.ASCII) or int(length) > LARGEST:
             return 413
         if hmac.compare_digest(self._session_of(headers).encode(), self.session.encode()):
@@ -70,14 +72,14 @@ class Guard:
     def _session_of(self, headers):
         """Return the session in the cookie, or an empty text."""
         try:
-            found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
         except CookieError:
             return ""
         return found.value if found else ""
 
     def _cookie(self):
         """Return the cookie."""
-        return f"{COOKIE}={self.session}; HttpOnly; SameSite=Strict; Path=/"
+        return f"{self.cookie}={self.session}; HttpOnly; SameSite=Strict; Path=/"
 
 
 def _with_headers(send, headers):

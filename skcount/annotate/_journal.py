@@ -37,7 +37,7 @@ class Picture:
     """What is known of a picture: its dots as number -> (row, col, author), its regions, and its mark.
 
     `check` has the predicted count, the number of dots and whether predicted dots were not shown, from before the picture
-    was `trained` on.
+    was `trained` on. It was `predicted` if dots of a model were ever shown in it.
     """
 
     dots: dict = field(default_factory=dict)
@@ -45,6 +45,7 @@ class Picture:
     mark: str = "open"
     check: tuple | None = None
     trained: bool = False
+    predicted: bool = False
 
 
 class Journal:
@@ -78,6 +79,8 @@ class Journal:
         if not isinstance(operations, list):
             raise ValueError("The operations must be a list.")
         with self.lock:
+            if self._closed.is_set():  # the number of the file may be that of another one by now
+                raise ValueError("The journal is closed.")
             seen, new = set(), []
             for operation in operations:
                 checked = check_operation(operation, self.sizes)
@@ -111,12 +114,14 @@ class Journal:
 
     def close(self):
         """Bring everything to the disk, and let others have the folder."""
-        if not self._closed.is_set():
+        with self.lock:
+            if self._closed.is_set():
+                return
             self._closed.set()
-            self._dirty.set()
-            self._syncer.join()
-            os.fsync(self._file)
-            os.close(self._file)
+        self._dirty.set()
+        self._syncer.join()
+        os.fsync(self._file)
+        os.close(self._file)
 
     def _hold(self):
         """Take the lock of the file, which ends with the process."""
@@ -153,6 +158,7 @@ class Journal:
         kind, number = operation["kind"], operation.get("id")
         if kind == "add" or (kind == "move" and number in picture.dots):
             picture.dots[number] = operation["row"], operation["col"], operation["by"]
+            picture.predicted |= operation["by"] == "model"
         elif kind == "remove":
             picture.dots.pop(number, None)
         elif kind == "region":

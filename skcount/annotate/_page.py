@@ -264,8 +264,12 @@ def annotate(X, points=None, *, out="annotations.dots", model=None):
     """
     images = check_images(X)
     desk = Desk(images, [f"image{number}" for number in range(len(images))], out, model)
-    if points is not None:
-        desk.add(PointAnnotations(points))
+    try:
+        if points is not None:
+            desk.add(PointAnnotations(points))
+    except ValueError:
+        desk.close()
+        raise
     return Page(desk)
 
 

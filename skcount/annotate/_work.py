@@ -39,9 +39,11 @@ def train(images, marked, weights, diameter, out):
     from skcount import DensityMapRegressor
 
     numbers = [number for number, *_ in marked]
-    masks = [region_mask(images.sizes[number], regions, whole) for number, _, regions, whole in marked]
     points = PointAnnotations([np.reshape(dots, (-1, 2)) for _, dots, *_ in marked])
-    chosen = images.take(numbers)
+    chosen, masks = images.take(numbers), []
+    for position, (number, _, regions, whole) in enumerate(marked):
+        mask, own = region_mask(images.sizes[number], regions, whole), chosen.side_data(position)["roi"]
+        masks.append(mask if own is None else mask & own)
     chosen = ImageSet(chosen, roi=None if all(mask.all() for mask in masks) else masks)
     points = points.inside(chosen)
     regressor = DensityMapRegressor(weights=weights, diameter=diameter, random_state=0)

@@ -28,6 +28,8 @@ _ORIENTATION = 0x0112  # the tag of EXIF and TIFF; 1 is upright
 _TURNS = (None, None, "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM")
 _TURNS += ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")  # these swap height and width
 _MAX_PAGES, _MAX_ENTRIES = 10_000, 4096  # of a TIFF
+# A picture that is read in windows may have so many times the pixels of one that is read whole.
+_IN_WINDOWS = 100
 _TRUST = "If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS. Or cut the picture into tiles."
 _STACK = "Save each picture as a file, or read them with tifffile.imread and use the array."
 # pillow's modes -> number of channels (0: no channel axis) without transparency.
@@ -260,15 +262,16 @@ def _read_tiff(tiff, is_raw, decode, alpha="raise", axis=None, index=0, count=Fa
     height, width = lengths[axes.index("Y")], lengths[axes.index("X")]
     channel_axis = 3 - axes.index("Y") - axes.index("X")
     channels = lengths[channel_axis] if len(axes) == 3 else 1
-    _check_size(height, width, channels)
     has_alpha = channels > 1 and series.keyframe.extrasamples in {(1,), (2,)} and "S" in axes
     n_kept = channels - has_alpha
     dtype = np.dtype(np.uint8) if series.dtype == bool else series.dtype.newbyteorder("=")
     if dtype.kind not in "uif":
         raise _RefusedError(f"holds pixels of type {dtype}; expected integers or real floats.")
+    shape = (height, width, n_kept) if n_kept > 1 else (height, width)
+    header = Header(shape, dtype, read_geo_tags(series.keyframe.tags))
+    _check_size(height, width, channels, in_windows=not decode and open_windows(tiff, header) is not None)
     if not decode:
-        shape = (height, width, n_kept) if n_kept > 1 else (height, width)
-        return Header(shape, dtype, read_geo_tags(series.keyframe.tags))
+        return header
     pixels = _decode_slice(tiff, series, axis, index).reshape(lengths)
     if pixels.dtype == bool:
         pixels = pixels * np.uint8(255)
@@ -295,8 +298,10 @@ def _decode_slice(tiff, series, axis, index):
     return tiff.asarray(key=numbers, series=0)
 
 
-def _check_size(height, width, channels):
+def _check_size(height, width, channels, in_windows=False):
+    """Reject a picture that declares more pixels than fit in memory; one that is read in windows may have more."""
     limit = import_optional("PIL.Image", "Reading pictures").MAX_IMAGE_PIXELS
+    limit = limit and limit * (_IN_WINDOWS if in_windows else 1)
     if limit is not None and height * width * max(channels / 4, 1) > 2 * limit:
         raise _RefusedError(
             f"declares {height} x {width} pixels of {channels} channels, more than {2 * limit} of four. {_TRUST}"

@@ -220,9 +220,24 @@ def test_a_truncated_picture_is_an_error(tmp_path, kind, kept):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_a_picture_that_declares_too_many_pixels_is_refused_unread(tmp_path, monkeypatch, suffix):
     path = Path(tmp_path / f"a.{suffix}")
-    save(path, GREY) if suffix == "png" else write_tiff(path, GREY)
+    if suffix == "png":
+        save(path, GREY)
+    else:  # not in a layout whose windows are read
+        write_tiff(path, np.stack([GREY] * 3), photometric="rgb", planarconfig="separate")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 17)
     with pytest.raises(ValueError, match=rf"a.{suffix} .* 34.*raise PIL.Image.MAX_IMAGE_PIXELS"):
         read_header(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert read_header(path).shape[:2] == (5, 7)
+
+
+def test_a_picture_that_is_read_in_windows_may_be_larger(tmp_path, monkeypatch):
+    path = Path(tmp_path / "a.tif")
+    write_tiff(path, GREY)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 17)
     assert read_header(path).shape == (5, 7)
+    with pytest.raises(ValueError, match=r"raise PIL\.Image\.MAX_IMAGE_PIXELS"):
+        read_picture(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 0.17)
+    with pytest.raises(ValueError, match=r"raise PIL\.Image\.MAX_IMAGE_PIXELS"):
+        read_header(path)

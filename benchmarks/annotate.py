@@ -1,0 +1,205 @@
+"""The page of `skcount annotate` in Chromium: how fast it is, and how long it takes from a bare folder to a total.
+
+``python benchmarks/annotate.py latency`` clicks on a picture with 5,000 dots, ``large`` opens and pans a picture of
+20,000 x 20,000 pixels, and ``hour`` goes from 60 generated photos of 3000 x 4000 pixels, with no dot, to a total with an
+interval, with one click per second at most. Needs Playwright and Chromium.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from skcount.annotate import Desk
+from skcount.datasets import make_cells
+from skcount.io import load_folder
+
+BROWSER = "/usr/lib/chromium/chromium"
+WATCH = """() => {
+  window.seen = []; let pressed = 0;
+  addEventListener("pointerup", (e) => (pressed = e.timeStamp), true);
+  const draw = CanvasRenderingContext2D.prototype.drawImage;
+  CanvasRenderingContext2D.prototype.drawImage = function (image, ...rest) {
+    draw.call(this, image, ...rest);
+    if (pressed && image instanceof HTMLCanvasElement) { const t = pressed; pressed = 0;
+      requestAnimationFrame(() => window.seen.push(performance.now() - t)); }
+  };
+}"""
+
+
+def main():
+    """Run the benchmark from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["latency", "large", "hour"])
+    parser.add_argument("--photos", type=int, default=60, help="number of photos of `hour` (default: 60)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        (folder / "pictures").mkdir()
+        {"latency": latency, "large": large, "hour": lambda at: hour(at, options.photos)}[options.what](
+            folder
+        )
+
+
+@contextmanager
+def page_of(folder, *options):
+    """Serve the pictures, and yield the process and the page."""
+    command = [sys.executable, "-m", "skcount", "annotate", "pictures", "--no-browser", *options]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    try:
+        address = server.stdout.readline().strip()
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.goto(address)
+            page.wait_for_selector("button.open")
+            page.wait_for_timeout(1000)
+            yield server, page
+            browser.close()
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def latency(folder):
+    """Print the time from a click to the dot, with 5,000 dots on the picture."""
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (1000, 1400), dtype=np.uint8)).save(folder / "pictures" / "a.png")
+    data = load_folder(folder / "pictures")
+    desk = Desk(data.images, data.names, folder / "pictures.dots")
+    desk.add([rng.uniform(0, (999, 1399), size=(5000, 2))])
+    desk.close()
+    with page_of(folder) as (_, page):
+        page.evaluate(WATCH)
+        box = page.locator(".dots").bounding_box()
+        for _ in range(200):
+            x, y = rng.uniform(0.1, 0.9, 2) * (box["width"], box["height"])
+            page.mouse.click(box["x"] + x, box["y"] + y)
+            page.wait_for_timeout(40)
+        times = page.evaluate("window.seen")
+    print(f"{len(times)} clicks: median {np.median(times):.0f} ms, 95 % {np.quantile(times, 0.95):.0f} ms")
+
+
+def large(folder):
+    """Print how long a picture of 20,000 x 20,000 pixels takes to open and to pan, and the memory of the server."""
+    import tifffile
+
+    rng = np.random.default_rng(0)
+    block = rng.integers(0, 255, (1000, 1000), dtype=np.uint8)
+    picture = folder / "pictures" / "z_large.tif"
+    tifffile.imwrite(picture, np.tile(block, (20, 20)), tile=(512, 512), bigtiff=False)
+    Image.fromarray(block).save(folder / "pictures" / "small.png")
+    with page_of(folder) as (server, page):
+        page.evaluate("() => { window.loaded = []; }")
+        page.on(
+            "response", lambda response: times.append(time.monotonic()) if "/tile/" in response.url else None
+        )
+        times = []
+        row = page.locator("button", has_text="small.png")
+        row.click()
+        page.wait_for_timeout(1500)
+        times.clear()
+        began = time.monotonic()
+        page.locator("button", has_text="z_large.tif").click()
+        while not times:
+            page.wait_for_timeout(20)
+        print(f"opened: {time.monotonic() - began:.2f} s to the first tile")
+        box = page.locator(".dots").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        for _ in range(14):
+            page.mouse.wheel(0, -120)
+        page.wait_for_timeout(3000)
+        pans = []
+        for _ in range(10):
+            times.clear()
+            began = time.monotonic()
+            page.mouse.down()
+            page.mouse.move(x - 300, y - 150, steps=3)
+            page.mouse.up()
+            page.mouse.move(x, y)
+            page.wait_for_timeout(900)
+            pans.append(max(times) - began if times else 0)
+        print(f"a pan until its last tile: median {np.median(pans):.2f} s, largest {max(pans):.2f} s")
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        print(
+            "largest memory of the server:",
+            next(line for line in status.splitlines() if line.startswith("VmHWM")),
+        )
+
+
+def hour(folder, n_photos):
+    """Go from a bare folder of photos to a total with an interval."""
+    X, points = make_cells(
+        n_photos,
+        image_shape=(3000, 4000),
+        n_cells=(10, 50),
+        radius=60,
+        overlap=0.1,
+        random_state=0,
+        return_X_y=True,
+    )
+    for number, photo in enumerate(X):
+        Image.fromarray(photo).save(folder / "pictures" / f"photo{number:02}.jpg", quality=92)
+    del X
+    true, n_clicks, began = points.counts.sum(), 0, time.monotonic()
+    print(f"{n_photos} photos, {true:.0f} objects", flush=True)
+
+    with page_of(folder, "--total", "8") as (_, page):
+
+        def number():
+            return int(page.locator("button.open").inner_text().removeprefix("\u2605 ")[5:7])
+
+        def mark():
+            nonlocal n_clicks
+            box = page.locator(".dots").bounding_box()
+            scale = min(box["width"] / 4000, box["height"] / 3000)
+            left = box["x"] + (box["width"] - 4000 * scale) / 2
+            top = box["y"] + (box["height"] - 3000 * scale) / 2
+            for row, col in points[number()]:
+                page.mouse.click(left + (col + 0.5) * scale, top + (row + 0.5) * scale)
+                page.wait_for_timeout(1000)
+                n_clicks += 1
+            page.keyboard.press("d")
+            page.wait_for_timeout(500)
+
+        def wait(text):
+            page.get_by_text(text).first.wait_for(timeout=1_800_000)
+            print(
+                f"{time.monotonic() - began:.0f} s: {page.locator('[role=status]').inner_text()}", flush=True
+            )
+
+        for _ in range(2):
+            mark()
+            page.keyboard.press("n")
+            page.wait_for_timeout(1500)
+        page.keyboard.press("t")
+        wait("by the model.")
+        page.get_by_role("button", name="Draw the sample").click()
+        wait("have a star in the list")
+        starred = page.locator("button", has_text="\u2605")
+        for k in range(starred.count()):
+            starred.nth(k).click()
+            page.wait_for_timeout(1500)
+            mark()
+        page.get_by_text("95 % interval").wait_for(timeout=60_000)
+        print(page.get_by_text("95 % interval").inner_text())
+        print(page.get_by_text("Pictures that the model had not seen").inner_text())
+    print(
+        f"true {true:.0f}; {time.monotonic() - began:.0f} s, {n_clicks} clicks in {2 + 8} photos", flush=True
+    )
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
