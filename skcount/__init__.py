@@ -27,6 +27,7 @@ __all__ = [
     "OutOfDistributionWarning",
     "PointAnnotations",
     "UNetRegressor",
+    "annotate",
     "datasets",
     "density",
     "evaluation",

@@ -21,6 +21,7 @@ EXEMPT = {
     "OutOfDistributionWarning": "is a warning",
     "ImageSet": "takes data alone, whose own checks say more",
     "PointAnnotations": "takes data alone, and importing it must not import scikit-learn",
+    "annotate.Page": "is made by annotate",
     "evaluation.AnnotationCurve": "is made by annotation_curve, and takes data alone",
     "evaluation.CountReportWarning": "is a warning",
     "evaluation.CountingReport": "is made by counting_report",

@@ -2,9 +2,11 @@
 
 import secrets
 import socket
+from os import PathLike
 from threading import Event, Thread
 
 import numpy as np
+from sklearn.utils._param_validation import validate_params
 
 from skcount._optional import import_optional
 from skcount.annotate._desk import Desk
@@ -201,7 +203,26 @@ class View:
 
 
 class Page:
-    """The page of a notebook: `address`, the `points` that were set, and `close`."""
+    """The page of a notebook. `annotate` makes it.
+
+    Parameters
+    ----------
+    desk : object
+        What the page shows.
+
+    Attributes
+    ----------
+    address : str
+        Its address, which works once, in a browser on this machine.
+    points : PointAnnotations
+        The dots of all images as they are now.
+
+    Examples
+    --------
+    >>> from skcount.annotate import annotate
+    >>> page = annotate(X, out="my_dots")  # doctest: +SKIP
+    >>> page.points.counts  # doctest: +SKIP
+    """
 
     def __init__(self, desk):
         self.desk, self.address, ready = desk, None, Event()
@@ -230,6 +251,15 @@ class Page:
         return f'<iframe src="{self.address}" style="width: 100%; height: 48rem; border: 0"></iframe>'
 
 
+@validate_params(
+    {
+        "X": "no_validation",
+        "points": "no_validation",
+        "out": [str, PathLike],
+        "model": [str, PathLike, None],
+    },
+    prefer_skip_nested_validation=True,
+)
 def annotate(X, points=None, *, out="annotations.dots", model=None):
     """Show images in a page to set dots on them, in a notebook.
 
