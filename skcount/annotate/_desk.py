@@ -45,6 +45,7 @@ class Desk:
         self.diameter, self.counts = "auto", {}
         self.status, self.views, self.busy, self.began, self.trains_itself = "", [], None, 0.0, False
         self.n_dots_trained = 0
+        self.pace = self.expected = None
         self.pool = _new_pool()
         try:
             self.sample = self._load_sample()
@@ -152,12 +153,15 @@ class Desk:
             return self.tell(
                 "Mark all objects of a picture and press D (done), or all objects in a region (R). Then train."
             )
+        self.expected = self.pace and self.pace * max(1.0, np.sqrt(len(marked) / 4))
         return await self._work(f"Training on {len(marked)} pictures", self._fit, marked)
 
     async def _fit(self, marked):
         out = str(self.folder / MODEL)
         n_dots = self._n_dots_done()
         found = await self._in_process(train, self.images, marked, self.start, self.diameter, out)
+        # The steps of a training grow with the square root of the number of pictures, from four on.
+        self.pace, self.expected = (monotonic() - self.began) / max(1.0, np.sqrt(len(marked) / 4)), None
         self.model, self.n_dots_trained = out, n_dots
         for number in found["trained_on"]:
             if not self.picture(number).trained:
@@ -244,7 +248,7 @@ class Desk:
         except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError, ImportError) as error:
             result = f"{type(error).__name__}: {error}"
         finally:
-            self.busy = None
+            self.busy = self.expected = None
         return self.tell(result)
 
     def tell(self, text):
@@ -259,14 +263,17 @@ class Desk:
 
     def news(self):
         """Return what is being done and for how long, or what was told last."""
-        return f"{self.busy} ... {monotonic() - self.began:.0f} s" if self.busy else self.status
+        if not self.busy:
+            return self.status
+        expected = f" of about {self.expected:.0f} s" if self.expected else " s"
+        return f"{self.busy} ... {monotonic() - self.began:.0f}{expected}"
 
     # The total.
 
     def draw(self, n):
         """Draw the pictures to count for the total, once."""
         if self.sample is not None:
-            return self.tell("The sample has been drawn: its pictures have a star. Finish them.")
+            return self._extend(n)
         if len(self.counts) < len(self.names):
             return self.tell("Let the model count all pictures first.")
         others = [number for number in range(len(self.names)) if not self.picture(number).trained]
@@ -274,11 +281,26 @@ class Desk:
             sample = sample_images([self.counts[number] for number in others], min(n, len(others)))
         except ValueError as error:
             return self.tell(str(error))
+        self._keep(sample, others)
+        return self.tell(f"{len(sample)} pictures to count have a star in the list.")
+
+    def _extend(self, n):
+        """Draw a second batch, once, after the first is finished."""
+        sample, population = self.sample
+        if any(self.picture(number).mark != "done" for number in self.to_count()):
+            return self.tell("The sample has been drawn: its pictures have a star. Finish them.")
+        try:
+            self._keep(sample.extend(min(n, len(population) - len(sample))), population)
+        except ValueError as error:
+            return self.tell(str(error))
+        return self.tell(f"{n} more pictures to count have a star in the list.")
+
+    def _keep(self, sample, population):
+        """Write the sample, and read it back."""
         table = sample.to_table()
         columns = {name: table[name] for name in table if name != "image"}
-        Table({"name": [self.names[number] for number in others], **columns}).to_csv(self.folder / SAMPLE)
+        Table({"name": [self.names[number] for number in population], **columns}).to_csv(self.folder / SAMPLE)
         self.sample = self._load_sample()
-        return self.tell(f"{len(sample)} pictures to count have a star in the list.")
 
     def _load_sample(self):
         """Return the sample and the numbers of its population, or None."""

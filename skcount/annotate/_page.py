@@ -88,7 +88,14 @@ class View:
             ui.switch(
                 "Train by itself", on_change=lambda event: setattr(desk, "trains_itself", event.value)
             ).props("dense")
-            ui.label("Contrast")
+            if desk.images.n_channels > 1:
+                channels = {-1: "all channels"} | {
+                    number: f"channel {number}" for number in range(desk.images.n_channels)
+                }
+                self.channel = ui.select(channels, value=-1, on_change=self.set_channel).props(
+                    'dense aria-label="Channel"'
+                )
+            ui.label("Contrast").style("margin-right: 0.6rem")
             self.contrast = ui.range(
                 min=0, max=1, step=0.005, value={"min": 0, "max": 1}, on_change=self.set_contrast
             )
@@ -172,6 +179,10 @@ class View:
         low, high = self.range
         ends = [low + (high - low) * float(event.value[end]) for end in ("min", "max")]
         self.picture.run_method("contrast", *ends)
+
+    def set_channel(self, event):
+        """Show one channel, or all."""
+        self.picture.run_method("show", event.value)
 
     def overlay(self, number):
         """Show the density over the picture."""
@@ -313,10 +324,12 @@ def serve(desk, port=0, announce=print, in_frame=False, keep=None):
         """A picture with dots."""
 
     @app.get("/tile/{number}/{level}/{i}/{j}")
-    def tile(number: int, level: int, i: int, j: int, low: float, high: float, density: int = 0):
+    def tile(
+        number: int, level: int, i: int, j: int, low: float, high: float, density: int = 0, channel: int = -1
+    ):
         if not desk.tiles.is_tile(number, level, i, j) or not np.isfinite([low, high]).all():
             return fastapi.Response(status_code=404)
-        content = desk.tiles.jpeg(number, level, i, j, low, high, bool(density))
+        content = desk.tiles.jpeg(number, level, i, j, low, high, bool(density), channel)
         return fastapi.Response(content, media_type="image/jpeg")
 
     def page():

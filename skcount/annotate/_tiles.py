@@ -33,10 +33,10 @@ class Tiles:
         low, high = np.percentile(pixels, (DARK, BRIGHT)) if pixels.size else (0.0, 1.0)
         return float(low), float(high) if high > low else float(low) + 1.0
 
-    def jpeg(self, number, level, i, j, low, high, density=False):
-        """Return a tile as JPEG."""
+    def jpeg(self, number, level, i, j, low, high, density=False, channel=-1):
+        """Return a tile as JPEG: of one channel, or of the first three."""
         image = import_optional("PIL.Image", "The page")
-        pixels = self._reduced(number, level, i, j)
+        pixels = _shown(self._reduced(number, level, i, j), channel)
         pixels = np.nan_to_num(np.clip((pixels - low) / max(high - low, 1e-12), 0, 1), nan=0.0)
         if density and number in self.densities:
             pixels = self._blend(pixels, number, level, i, j)
@@ -61,7 +61,7 @@ class Tiles:
         return top, left, min(side, height - top), min(side, width - left)
 
     def _read(self, number, level, i, j):
-        """Return the pixels of a tile, (height, width, 3): grey, or the first three channels."""
+        """Return the pixels of a tile, (height, width, n_channels)."""
         top, left, height, width = self._window(number, level, i, j)
         step = 2**level
         rows = max(1, STRIP // (width * self.images.n_channels) // step) * step
@@ -70,8 +70,7 @@ class Tiles:
             window = (top + start, left, min(rows, height - start), width)
             parts.append(_reduce(self.images.read(number, window), step))
         pixels = np.concatenate(parts, axis=1)
-        shown = pixels[:3] if len(pixels) >= 3 else pixels[:1].repeat(3, axis=0)
-        return np.ascontiguousarray(shown.transpose(1, 2, 0))
+        return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
     def _blend(self, pixels, number, level, i, j):
         """Return the pixels with the density in orange over them."""
@@ -80,6 +79,13 @@ class Tiles:
         part = _reduce(density[None, top : top + height, left : left + width], 2**level)[0]
         strength = 0.75 * np.clip(part / (density.max() or 1), 0, 1)[..., None]
         return (1 - strength) * pixels + strength * np.array([1.0, 0.55, 0.1])
+
+
+def _shown(pixels, channel):
+    """Return the channels to show, (height, width, 3)."""
+    if 0 <= channel < pixels.shape[2] or pixels.shape[2] < 3:
+        return pixels[..., [max(channel, 0) % pixels.shape[2]]].repeat(3, axis=2)
+    return pixels[..., :3]
 
 
 def _reduce(pixels, step):

@@ -46,6 +46,11 @@ export default {
       this.tiles.clear();
       this.drawBack();
     },
+    show(channel) {
+      this.picture.channel = channel;
+      this.tiles.clear();
+      this.drawBack();
+    },
     overlay(version) {
       this.picture.density = version;
       this.tiles.clear();
@@ -61,6 +66,7 @@ export default {
       const { width, height } = this.picture, w = this.$el.clientWidth, h = this.$el.clientHeight;
       const s = Math.min(w / width, h / height) || 1;
       this.view = { s, x: (w - width * s) / 2, y: (h - height * s) / 2 };
+      this.fitted = true;
       this.draw();
     },
     // Changes: each has an inverse, for undo.
@@ -138,6 +144,7 @@ export default {
         return this.drawFront();
       }
       this.view = { ...held.view, x: held.view.x + dx, y: held.view.y + dy };
+      this.fitted = false;
       this.draw();
     },
     release(e) {
@@ -178,6 +185,7 @@ export default {
     zoom(factor, x = this.$el.clientWidth / 2, y = this.$el.clientHeight / 2) {
       const s = Math.min(64, Math.max(0.002, this.view.s * factor)), f = s / this.view.s;
       this.view = { s, x: x - (x - this.view.x) * f, y: y - (y - this.view.y) * f };
+      this.fitted = false;
       this.draw();
     },
     key(e) {
@@ -203,6 +211,7 @@ export default {
     pan(dx, dy) {
       this.view.x += dx;
       this.view.y += dy;
+      this.fitted = false;
       this.draw();
     },
     hide() {
@@ -237,7 +246,8 @@ export default {
         canvas.height = this.$el.clientHeight * ratio;
         canvas.getContext("2d").scale(ratio, ratio);
       }
-      this.draw();
+      if (this.fitted) this.fit();
+      else this.draw();
     },
     draw() {
       this.drawBack();
@@ -255,16 +265,22 @@ export default {
       const { s, x, y } = this.view, side = TILE * 2 ** level * s, step = 2 ** level;
       const rows = Math.ceil(this.picture.height / step / TILE), cols = Math.ceil(this.picture.width / step / TILE);
       const top = Math.max(0, Math.floor(-y / side)), left = Math.max(0, Math.floor(-x / side));
-      for (let i = top; i < Math.min(rows, Math.ceil((h - y) / side)); i++)
-        for (let j = left; j < Math.min(cols, Math.ceil((w - x) / side)); j++) {
+      const bottom = Math.min(rows, Math.ceil((h - y) / side)), right = Math.min(cols, Math.ceil((w - x) / side));
+      for (let i = top; i < bottom; i++)
+        for (let j = left; j < right; j++) {
           const image = this.tile(level, i, j);
           if (image.complete && image.naturalWidth)
             g.drawImage(image, x + j * side, y + i * side, image.naturalWidth * step * s, image.naturalHeight * step * s);
         }
+      // One ring around is fetched ahead, when nothing that is seen is missing.
+      if ([...this.tiles.values()].every((image) => image.complete))
+        for (let i = Math.max(0, top - 1); i < Math.min(rows, bottom + 1); i++)
+          for (let j = Math.max(0, left - 1); j < Math.min(cols, right + 1); j++) this.tile(level, i, j);
     },
     tile(level, i, j) {
-      const { number, density } = this.picture, [low, high] = this.range;
-      const address = `/tile/${number}/${level}/${i}/${j}?low=${low}&high=${high}&density=${density || 0}`;
+      const { number, density, channel } = this.picture, [low, high] = this.range;
+      const query = `low=${low}&high=${high}&density=${density || 0}&channel=${channel ?? -1}`;
+      const address = `/tile/${number}/${level}/${i}/${j}?${query}`;
       let image = this.tiles.get(address);
       if (!image) {
         image = new Image();

@@ -579,3 +579,22 @@ def test_closing_writes_the_dots_and_lets_go_of_the_folder(start):
     desk.close()
     assert read_points(desk.folder / "dots.csv", names=NAMES, missing="empty").points == POINTS
     assert start().points() == POINTS
+
+
+def test_a_second_batch_is_drawn_once(tmp_path):
+    X, points = make_cells(10, image_shape=(64, 64), n_cells=(3, 9), random_state=0, return_X_y=True)
+    desk = Desk(ImageSet(X), [f"a{number}" for number in range(10)], tmp_path / "dots", n_total=5)
+    desk.counts = dict(enumerate((points.counts + 1).tolist()))
+    desk.draw(5)
+    first = desk.to_count()
+    desk.draw(3)
+    assert desk.to_count() == first
+    assert "Finish them" in desk.status
+    for number in first:
+        desk.add([each if index == number else np.empty((0, 2)) for index, each in enumerate(points)])
+        desk.finish(number)
+    assert "interval" in desk.total()
+    desk.draw(3)
+    assert desk.to_count()[:5] == first
+    assert len(desk.to_count()) == 8
+    desk.close()

@@ -1,13 +1,12 @@
 """The page as a person uses it, in Chromium."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +56,12 @@ def folder(tmp_path):
 def serving(folder, *options):
     """Run the command, and yield the process and the address of the page."""
     command = [sys.executable, "-m", "skcount", "annotate", "pictures", "--no-browser", *options]
-    server = subprocess.Popen(  # noqa: S603 - our own command
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
-    )
+    # A pipe that nobody reads would stop the server when it is full.
+    with open(folder / "errors.txt", "w") as errors:
+        server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True)  # noqa: S603
     try:
         address = server.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:"), server.stderr.read()
+        assert address.startswith("http://127.0.0.1:"), (folder / "errors.txt").read_text()
         yield server, address
     finally:
         server.kill()
@@ -255,3 +254,35 @@ def test_names_with_markup_are_text(browser, tmp_path):
     with serving(tmp_path) as (_, address), tab(browser, address) as page:
         assert name in shown(page)
         assert not page.locator("img[src=x]").count()
+
+
+def test_malformed_messages_do_no_harm(browser, folder):
+    websockets, exceptions = map(pytest.importorskip, ("websockets.sync.client", "websockets.exceptions"))
+    folder, _ = folder
+    rng = np.random.default_rng(0)
+    with serving(folder) as (_, address), tab(browser, address) as page:
+        host = address.split("/")[2]
+        cookie = "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies())
+        url = f"ws://{host}/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+        with pytest.raises(Exception, match="403"):
+            websockets.connect(url, additional_headers={"Cookie": cookie}, origin="http://example.org")
+        with pytest.raises(Exception, match="403"):
+            websockets.connect(url, origin=f"http://{host}")
+        sent = 0
+        while sent < 1000:
+            with (
+                suppress(ConnectionError, exceptions.ConnectionClosed),
+                websockets.connect(
+                    url, additional_headers={"Cookie": cookie}, origin=f"http://{host}"
+                ) as socket,
+            ):
+                for _ in range(50):
+                    sent += 1
+                    socket.send(
+                        rng.bytes(rng.integers(1, 200)) if sent % 2 else f"42[{'[' * int(rng.integers(200))}"
+                    )
+        for number in (-1, 99, "x"):
+            answer = page.request.get(f"http://{host}/tile/{number}/0/0/0?low=0&high=1")
+            assert answer.status in {404, 422}
+        page.mouse.click(*place_of(page, 30, 30))
+        wait_until(lambda: "1 dots" in shown(page))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcount.annotate import _tiles
-from skcount.annotate._tiles import Tiles
+from skcount.annotate._tiles import Tiles, _shown
 from skcount.images import ImageSet
 
 law = settings(max_examples=60, deadline=None)
@@ -120,15 +120,23 @@ def test_means_of_constant_blocks_are_the_constant(height, width, level):
 )
 def test_grey_pictures_are_grey_in_the_units_of_the_images(picture, expected):
     (pixels,) = [make(picture)._read(0, 0, 0, 0)]
-    assert_allclose(pixels, np.repeat(np.array(expected)[..., None], 3, axis=2), rtol=1e-6)
+    assert_allclose(pixels, np.array(expected)[..., None], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("n_channels", "shown"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (4, [0, 1, 2])]
+    ("n_channels", "channel", "kept"),
+    [
+        (1, -1, [0, 0, 0]),
+        (2, -1, [0, 0, 0]),
+        (2, 1, [1, 1, 1]),
+        (3, -1, [0, 1, 2]),
+        (4, -1, [0, 1, 2]),
+        (4, 3, [3, 3, 3]),
+    ],
 )
-def test_the_channels_that_are_shown(n_channels, shown):
+def test_the_channels_that_are_shown(n_channels, channel, kept):
     picture = noise(10, 12, n_channels)
-    assert_array_equal(make(picture)._read(0, 0, 0, 0), picture[..., shown])
+    assert_array_equal(_shown(make(picture)._read(0, 0, 0, 0), channel), picture[..., kept])
 
 
 def test_pictures_of_several_sizes(small):
