@@ -126,7 +126,9 @@ def annotation_curve(
     Notes
     -----
     The curve is a power of the number of objects, fitted to the logarithms of the errors, and never rises. The band is a
-    bootstrap over the splits. `sklearn.model_selection.learning_curve` does the training.
+    bootstrap over the splits. All trainings should have about as many steps, as with ``max_epochs="auto"``: with a fixed
+    number of epochs, small trainings are short, and the curve is too steep. `sklearn.model_selection.learning_curve` does
+    the training.
 
     Examples
     --------

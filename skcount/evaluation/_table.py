@@ -1,6 +1,7 @@
 """A table of columns, which becomes a frame of pandas, a CSV file or HTML."""
 
 import csv
+import math
 from collections.abc import Mapping
 from html import escape
 
@@ -114,4 +115,6 @@ def _shown(value):
     """Return a value as short text."""
     if not isinstance(value, float):
         return str(value)
+    if math.isnan(value):
+        return "-"
     return "0" if abs(value) < 1e-12 else f"{value:.4g}"  # no rounding error
