@@ -10,6 +10,8 @@ from skcount._optional import import_optional
 TILE = 512
 # At most so many pixels are read at once.
 STRIP = 2**24
+# So many pixels to each side of a block make its mean.
+FINE = 8
 # What is shown at first: the darkest and the brightest pixels but these shares, in percent.
 DARK, BRIGHT = 0.5, 99.8
 
@@ -64,7 +66,11 @@ class Tiles:
         """Return the pixels of a tile, (height, width, n_channels)."""
         top, left, height, width = self._window(number, level, i, j)
         step = 2**level
-        rows = max(1, STRIP // (width * self.images.n_channels) // step) * step
+        # Strips begin where the tiles of most files do, so that none is decoded twice.
+        unit = max(step, TILE)
+        rows = max(1, STRIP // (width * self.images.n_channels) // unit) * unit
+        if rows * width * self.images.n_channels > STRIP:
+            rows = max(1, STRIP // (width * self.images.n_channels) // step) * step
         parts = []
         for start in range(0, height, rows):
             window = (top + start, left, min(rows, height - start), width)
@@ -89,7 +95,9 @@ def _shown(pixels, channel):
 
 
 def _reduce(pixels, step):
-    """Return means of blocks of step x step pixels; those at the border may be smaller."""
+    """Return means of blocks of step x step pixels; those at the border may be smaller. Of large blocks, 8 x 8 are taken."""
+    skip = max(1, step // FINE)
+    pixels, step = pixels[:, ::skip, ::skip], step // skip
     if step == 1:
         return pixels
     for axis in (1, 2):

@@ -71,7 +71,7 @@ def test_the_tiles_put_together_are_the_picture(small, shape):
     assert_array_equal(assemble(make(picture), 0, 0), picture)
 
 
-@pytest.mark.parametrize("shape", [(40, 56, 3), (41, 57, 3), (7, 30, 3), (65, 3, 3)])
+@pytest.mark.parametrize("shape", [(40, 56, 3), (41, 57, 3), (7, 30, 3), (60, 3, 3)])
 def test_a_level_has_the_means_of_blocks(small, shape):
     picture = noise(*shape)
     tiles = make(picture)

