@@ -4,6 +4,7 @@ import asyncio
 import csv
 import os
 import secrets
+import warnings
 from collections import Counter
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from hashlib import sha256
@@ -13,13 +14,23 @@ from time import monotonic
 import numpy as np
 
 from skcount._check import check_length
+from skcount._files import check_target, replacing
 from skcount.annotate._journal import Journal
 from skcount.annotate._tiles import Tiles
 from skcount.annotate._work import follow, predict, train
-from skcount.evaluation import ImageSample, Table, estimate_total, sample_images
+from skcount.evaluation import (
+    CountReportWarning,
+    ImageSample,
+    Table,
+    counting_report,
+    estimate_total,
+    plan_sample,
+    sample_images,
+)
 from skcount.points import PointAnnotations
 
 MODEL, SAMPLE, COUNTS = "model.skcount", "sample.csv", "counts.csv"
+OVERLAYS, REPORT = "overlays", "report.html"
 # Density maps of larger pictures are not kept for the overlay, in pixels.
 MOST_OVERLAY = 2**24
 # So many pictures are predicted at once: counts appear while others are still predicted.
@@ -350,28 +361,50 @@ class Desk:
         except ValueError as error:
             return str(error)
         low, high = (known + value for value in found.interval)
-        return f"{known + found.total:.0f} objects in all {len(self.names)} pictures; 95 % interval {low:.0f} to {high:.0f}."
+        more = (
+            plan_sample(found, (high - low) / 4) - len(sample.drawn)
+            if sample.n_phases == 1 and low < high
+            else 0
+        )
+        plan = f" Half as wide: about {more} pictures more." if more else ""
+        text = f"{known + found.total:.0f} objects in all {len(self.names)} pictures; 95 % interval {low:.0f} to {high:.0f}."
+        return text + plan
 
     # The end.
 
     def export(self):
-        """Write dots and counts, and return what was written."""
+        """Write dots, counts, pictures with their dots, and a report of the model; return what was written."""
         path = self.journal.fold()
         numbers = range(len(self.names))
-        done = [
-            len(self.picture(number).dots) if self.picture(number).mark == "done" else ""
-            for number in numbers
-        ]
+        is_done = [self.picture(number).mark == "done" for number in numbers]
         columns = {
             "image": self.names,
-            "by hand": done,
+            "by hand": [
+                len(self.picture(number).dots) if done else "" for number, done in enumerate(is_done)
+            ],
             "model": [self.counts.get(number, "") for number in numbers],
         }
         Table({name: np.array(values, dtype=object) for name, values in columns.items()}).to_csv(
             self.folder / COUNTS
         )
-        model = f", model: {self.model}" if self.model else ""
-        return f"Dots: {path}, counts: {self.folder / COUNTS}{model}"
+        overlays = self.folder / OVERLAYS
+        overlays.mkdir(exist_ok=True)
+        for number in numbers:
+            if self.picture(number).dots:
+                name = f"{number:04}_{self.names[number].replace('/', '_')[-80:]}.jpg"
+                with replacing(check_target(overlays / name)) as temporary:
+                    temporary.write_bytes(
+                        self.tiles.overlay(number, [dot[:2] for dot in self.picture(number).dots.values()])
+                    )
+        written = [f"Dots: {path}", f"counts: {self.folder / COUNTS}", f"pictures with dots: {overlays}"]
+        checks = [picture.check for picture in self.journal.pictures.values() if picture.check]
+        if checks:
+            predicted, counted, _ = np.array(checks, dtype=float).T
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CountReportWarning)  # the page has them
+                counting_report(predicted, predicted, counted).to_html(self.folder / REPORT)
+            written.append(f"report: {self.folder / REPORT}")
+        return ", ".join([*written, *([f"model: {self.model}"] if self.model else [])])
 
     def close(self):
         """Write the CSV, and end the other process."""

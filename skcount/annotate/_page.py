@@ -16,9 +16,9 @@ from skcount.images import check_images
 from skcount.points import PointAnnotations
 
 HELP = (
-    "Click: a dot. Drag a dot: move it. Right click, Delete: remove it. Drag beside dots, arrows: pan. Wheel, +, -: zoom. "
-    "0: all. Ctrl Z, Ctrl Y: undo, redo. N, P: next, previous picture. D: done. T: train. R: region to count in, I: region "
-    "to ignore, Enter closes it. M: ruler. H: hide the dots. Space: a dot at the pointer."
+    "Click, Space: a dot. Drag a dot: move it. Right click, Delete: remove it. Drag beside dots, arrows: pan. Wheel, +, -: "
+    "zoom. 0: all. Ctrl Z, Ctrl Y: undo, redo. N, P: next, previous. D: done. T: train. V: predict. C: count all. R: region "
+    "to count in, I: to ignore, Enter closes it. M: ruler. H: hide dots. S: draw the sample. E: export."
 )
 CSS = """
 .nicegui-content { padding: 0 }
@@ -144,10 +144,18 @@ class View:
 
     async def key(self, event):
         """Do what a key of the page asks for."""
-        actions = {"n": lambda: self.step(1), "p": lambda: self.step(-1), "d": self.done, "t": self.desk.fit}
-        actions |= {
-            key: lambda key=key: self.tool({"r": "count", "i": "ignore", "m": "ruler"}[key]) for key in "rim"
+        desk = self.desk
+        actions = {
+            "n": lambda: self.step(1),
+            "p": lambda: self.step(-1),
+            "d": self.done,
+            "t": desk.fit,
+            "c": desk.predict_all,
         }
+        actions |= {"v": lambda: desk.place(self.number, self), "e": lambda: desk.tell(desk.export())}
+        actions |= {"s": lambda: desk.draw(desk.n_total)} if desk.n_total else {}
+        tools = {"r": "count", "i": "ignore", "m": "ruler"}
+        actions |= {key: lambda tool=tool: self.tool(tool) for key, tool in tools.items()}
         if isinstance(event.args, str) and event.args in actions:
             result = actions[event.args]()
             if result is not None:

@@ -46,6 +46,25 @@ class Tiles:
         image.fromarray((255 * pixels + 0.5).astype(np.uint8)).save(content, "JPEG", quality=90)
         return content.getvalue()
 
+    def overlay(self, number, dots):
+        """Return a picture with its dots as JPEG, reduced to about two tiles to each side."""
+        image, draw = (import_optional(f"PIL.{name}", "The page") for name in ("Image", "ImageDraw"))
+        level = max(0, self.levels(number) - 2)
+        low, high = self.range(number)
+        height, width = (-(-side // 2**level) for side in self.images.sizes[number])
+        picture = image.new("RGB", (width, height))
+        for i in range(-(-height // TILE)):
+            for j in range(-(-width // TILE)):
+                part = image.open(BytesIO(self.jpeg(number, level, i, j, low, high)))
+                picture.paste(part, (j * TILE, i * TILE))
+        pen = draw.Draw(picture)
+        for row, col in dots:
+            x, y = ((place + 0.5) / 2**level for place in (col, row))
+            pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=(230, 159, 0), outline=(0, 0, 0))
+        content = BytesIO()
+        picture.save(content, "JPEG", quality=90)
+        return content.getvalue()
+
     def is_tile(self, number, level, i, j):
         """Return whether there is such a tile."""
         if not 0 <= number < len(self.images) or not 0 <= level < self.levels(number):

@@ -204,7 +204,7 @@ export default {
       else if (["Delete", "Backspace", "x"].includes(e.key)) this.removeHere();
       else if (e.key === "Enter" && this.outline) this.close();
       else if (e.key === "Escape") this.tool("dot");
-      else if (["n", "p", "t", "d", "r", "i", "m"].includes(e.key)) this.$emit("key", e.key);
+      else if (["n", "p", "t", "d", "r", "i", "m", "v", "c", "e", "s"].includes(e.key)) this.$emit("key", e.key);
       else return;
       e.preventDefault();
     },

@@ -20,6 +20,7 @@ model in FOLDER/model.skcount. The folder of pictures is never changed. Ctrl C e
 
 @click.command(epilog=EPILOG, short_help="Set dots, train and correct in the browser.")
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGES [POINTS]")
+@click.option("--points", metavar="POINTS", help="Dots that you have already; the same as a second argument.")
 @click.option(
     "--out", metavar="FOLDER", help="Folder for dots and model.  [default: the name of IMAGES with .dots]"
 )
@@ -35,11 +36,12 @@ model in FOLDER/model.skcount. The folder of pictures is never changed. Ctrl C e
 )
 @click.option("--browser/--no-browser", default=True, help="Open the page, or only print its address.")
 @reading_options
-def annotate(paths, out, model, total, port, browser, **reading):
+def annotate(paths, points, out, model, total, port, browser, **reading):
     """Set dots on pictures in the browser, train a model on them, let it predict, and correct what it predicts."""
     from skcount.annotate import Desk, serve
     from skcount.cli._inputs import open_data
 
+    paths = (*paths, points) if points else paths
     data = open_data(paths, reading, with_points=len(paths) > 1)
     folder = Path(out or f"{str(paths[0]).rstrip('/')}.dots").expanduser()
     desk = Desk(data.images, data.names, folder, model=model, n_total=total)

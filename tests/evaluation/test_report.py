@@ -724,3 +724,12 @@ def test_what_predicts_nothing_is_refused():
 def test_counts_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="one finite count per image"):
         report_of([1, np.nan], [1, 2])
+
+
+def test_predicted_counts_are_enough():
+    counts, predicted = np.arange(12.0), np.arange(12.0) + 1
+    report = counting_report(predicted, np.zeros((12, 1)), counts)
+    assert list(report.table)[1] == "predicted"
+    assert report.table["predicted"][0] == 1
+    with pytest.raises(ValueError, match="`cv` must be None for predicted counts"):
+        counting_report(predicted, np.zeros((12, 1)), counts, cv=3)
