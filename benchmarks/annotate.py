@@ -1,11 +1,13 @@
 """The page of `skcount annotate` in Chromium: how fast it is, and how long it takes from a bare folder to a total.
 
 ``python benchmarks/annotate.py latency`` clicks on a picture with 5,000 dots, ``large`` opens and pans a picture of
-20,000 x 20,000 pixels, and ``hour`` goes from 60 generated photos of 3000 x 4000 pixels, with no dot, to a total with an
-interval, with one click per second at most. Needs Playwright and Chromium.
+20,000 x 20,000 pixels, ``retrain`` trains after ten new dots, ``kills`` kills the server a hundred times, and ``hour`` goes
+from 60 generated photos of 3000 x 4000 pixels, with no dot, to a total with an interval, with one click per second at most.
+Needs Playwright and Chromium.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -40,15 +42,15 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["latency", "large", "hour"])
+    parser.add_argument("what", choices=["latency", "large", "retrain", "kills", "hour"])
     parser.add_argument("--photos", type=int, default=60, help="number of photos of `hour` (default: 60)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "pictures").mkdir()
-        {"latency": latency, "large": large, "hour": lambda at: hour(at, options.photos)}[options.what](
-            folder
-        )
+        jobs = {"latency": latency, "large": large, "retrain": retrain, "kills": kills}
+        jobs["hour"] = lambda at: hour(at, options.photos)
+        jobs[options.what](folder)
 
 
 @contextmanager
@@ -136,6 +138,70 @@ def large(folder):
             "largest memory of the server:",
             next(line for line in status.splitlines() if line.startswith("VmHWM")),
         )
+
+
+def retrain(folder):
+    """Print how long a training takes after ten new dots, until the open picture and until all have new counts."""
+    X, points = make_cells(
+        24, image_shape=(512, 512), n_cells=(30, 60), radius=8, random_state=0, return_X_y=True
+    )
+    for number, image in enumerate(X):
+        Image.fromarray(image).save(folder / "pictures" / f"p{number:02}.png")
+    data = load_folder(folder / "pictures")
+    desk = Desk(data.images, data.names, folder / "pictures.dots")
+    desk.add([each if number < 3 else np.empty((0, 2)) for number, each in enumerate(points)])
+    for number in range(3):
+        desk.finish(number)
+    desk.close()
+    with page_of(folder) as (_, page):
+        for run in range(2):  # the second one after ten new dots
+            page.locator("button", has_text="p05.png").click()
+            page.wait_for_timeout(500)
+            before = page.locator("button.open").inner_text()
+            began = time.monotonic()
+            page.keyboard.press("t")
+            while page.locator("button.open").inner_text() == before:
+                page.wait_for_timeout(50)
+            first = time.monotonic() - began
+            page.get_by_text("by the model.").first.wait_for(timeout=600_000)
+            print(
+                f"training {run + 1}: open picture after {first:.1f} s, all 24 after {time.monotonic() - began:.1f} s"
+            )
+            page.locator("button", has_text="p03.png").click()
+            page.wait_for_timeout(500)
+            box = page.locator(".dots").bounding_box()
+            scale = min(box["width"], box["height"]) / 512
+            left, top = (box[a] + (box[b] - 512 * scale) / 2 for a, b in (("x", "width"), ("y", "height")))
+            for row, col in points[3][:10]:
+                page.mouse.click(left + (col + 0.5) * scale, top + (row + 0.5) * scale)
+            page.keyboard.press("d")
+            page.wait_for_timeout(500)
+
+
+def kills(folder, n_kills=100):
+    """Kill the server at random moments while clicks come in, and count dots that were shown as written and are lost."""
+    rng = np.random.default_rng(0)
+    Image.new("L", (900, 700)).save(folder / "pictures" / "a.png")
+    acknowledged = lost = clicks = 0
+    for _ in range(n_kills):
+        with page_of(folder) as (server, page):
+            kept = int(page.locator("output").inner_text())
+            lost += max(0, acknowledged - kept)
+            box = page.locator(".dots").bounding_box()
+            end = time.monotonic() + rng.uniform(0.05, 1.5)
+            acknowledged = kept
+            while time.monotonic() < end:
+                x, y = rng.uniform(0.3, 0.7, 2)
+                page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+                clicks += 1
+                text = page.locator("button.open").inner_text()
+                acknowledged = max(acknowledged, int(text.partition(", ")[2].split()[0]))
+            server.kill()
+    lines = (folder / "pictures.dots" / "journal.jsonl").read_text().splitlines()
+    keys = [json.loads(line)["key"] for line in lines]
+    print(
+        f"{n_kills} kills, {clicks} clicks: {lost} written dots lost, {len(keys) - len(set(keys))} doubled, {len(keys)} kept"
+    )
 
 
 def hour(folder, n_photos):

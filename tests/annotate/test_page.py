@@ -286,3 +286,41 @@ def test_malformed_messages_do_no_harm(browser, folder):
             assert answer.status in {404, 422}
         page.mouse.click(*place_of(page, 30, 30))
         wait_until(lambda: "1 dots" in shown(page))
+
+
+NOTEBOOK = """
+import sys
+
+from skcount.annotate import annotate
+from skcount.datasets import make_cells
+
+if __name__ == "__main__":
+    X, points = make_cells(2, image_shape=(200, 260), n_cells=5, random_state=0, return_X_y=True)
+    page = annotate(X, points, out="dots")
+    print(page._repr_html_(), flush=True)
+    sys.stdin.readline()
+    print(page.points.counts.tolist(), flush=True)
+    page.close()
+"""
+
+
+def test_images_of_a_notebook_are_shown_and_their_dots_given_back(browser, tmp_path):
+    (tmp_path / "notebook.py").write_text(NOTEBOOK)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with open(tmp_path / "errors.txt", "w") as errors:
+        kernel = subprocess.Popen(
+            [sys.executable, "notebook.py"], cwd=tmp_path, stderr=errors, text=True, **pipes
+        )
+    try:
+        frame = kernel.stdout.readline()
+        assert frame.startswith('<iframe src="http://localhost:'), (tmp_path / "errors.txt").read_text()
+        address = frame.split('"')[1].replace("localhost", "127.0.0.1")
+        with tab(browser, address) as page:
+            assert page.locator("output").inner_text() == "5"
+            page.mouse.click(*place_of(page, 3, 3))
+            wait_until(lambda: "6 dots" in shown(page))
+        answer, _ = kernel.communicate("\n", timeout=60)
+        assert answer.strip() == "[6.0, 5.0]"
+    finally:
+        kernel.kill()
+        kernel.communicate()
