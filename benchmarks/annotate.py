@@ -24,6 +24,7 @@ from skcount.annotate import Desk
 from skcount.datasets import make_cells
 from skcount.io import load_folder
 
+SCREENSHOT = Path(__file__).parents[1] / "local" / "annotate.png"
 BROWSER = "/usr/lib/chromium/chromium"
 WATCH = """() => {
   window.seen = []; let pressed = 0;
@@ -43,13 +44,17 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=["latency", "large", "retrain", "kills", "hour"])
+    parser.add_argument(
+        "--pace", type=float, default=1.0, help="seconds between two clicks of `hour` (default: 1)"
+    )
+    parser.add_argument("--total", type=int, default=8, help="photos of the sample of `hour` (default: 8)")
     parser.add_argument("--photos", type=int, default=60, help="number of photos of `hour` (default: 60)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "pictures").mkdir()
         jobs = {"latency": latency, "large": large, "retrain": retrain, "kills": kills}
-        jobs["hour"] = lambda at: hour(at, options.photos)
+        jobs["hour"] = lambda at: hour(at, options.photos, options.pace, options.total)
         jobs[options.what](folder)
 
 
@@ -204,7 +209,7 @@ def kills(folder, n_kills=100):
     )
 
 
-def hour(folder, n_photos):
+def hour(folder, n_photos, pace, n_total):
     """Go from a bare folder of photos to a total with an interval."""
     X, points = make_cells(
         n_photos,
@@ -221,7 +226,7 @@ def hour(folder, n_photos):
     true, n_clicks, began = points.counts.sum(), 0, time.monotonic()
     print(f"{n_photos} photos, {true:.0f} objects", flush=True)
 
-    with page_of(folder, "--total", "8") as (_, page):
+    with page_of(folder, "--total", str(n_total)) as (_, page):
 
         def number():
             return int(page.locator("button.open").inner_text().removeprefix("\u2605 ")[5:7])
@@ -234,7 +239,7 @@ def hour(folder, n_photos):
             top = box["y"] + (box["height"] - 3000 * scale) / 2
             for row, col in points[number()]:
                 page.mouse.click(left + (col + 0.5) * scale, top + (row + 0.5) * scale)
-                page.wait_for_timeout(1000)
+                page.wait_for_timeout(1000 * pace)
                 n_clicks += 1
             page.keyboard.press("d")
             page.wait_for_timeout(500)
@@ -261,8 +266,10 @@ def hour(folder, n_photos):
         page.get_by_text("95 % interval").wait_for(timeout=60_000)
         print(page.get_by_text("95 % interval").inner_text())
         print(page.get_by_text("Pictures that the model had not seen").inner_text())
+        page.screenshot(path=SCREENSHOT)
     print(
-        f"true {true:.0f}; {time.monotonic() - began:.0f} s, {n_clicks} clicks in {2 + 8} photos", flush=True
+        f"true {true:.0f}; {time.monotonic() - began:.0f} s, {n_clicks} clicks in {2 + n_total} photos",
+        flush=True,
     )
 
 

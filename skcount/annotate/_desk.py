@@ -56,7 +56,7 @@ class Desk:
         self.diameter, self.counts = "auto", {}
         self.status, self.views, self.busy, self.began, self.trains_itself = "", [], None, 0.0, False
         self.n_dots_trained = 0
-        self.pace = self.expected = None
+        self.pace, self.expected, self.looking = None, None, False
         self.pool = _new_pool()
         try:
             self.sample = self._load_sample()
@@ -211,7 +211,13 @@ class Desk:
                 "Mark this picture of the sample without seeing predicted dots: corrected dots lean towards predicted "
                 "ones, and such pictures tell by how much."
             )
-        return await self._work("Looking for objects", self._place, number, view)
+        if self.looking:
+            return self.tell("Looking for objects in a picture. Wait until they are there.")
+        self.looking = True  # beside a training: the model before it answers
+        try:
+            return self.tell(await self._attempt(self._place, number, view))
+        finally:
+            self.looking = False
 
     async def _place(self, number, view):
         counts, places, maps = await self._in_process(predict, self.images, self.model, [number], True)
@@ -255,12 +261,17 @@ class Desk:
         self.busy, self.began = text, monotonic()
         self.refresh()
         try:
-            result = await work(*arguments)
-        except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError, ImportError) as error:
-            result = f"{type(error).__name__}: {error}"
+            result = await self._attempt(work, *arguments)
         finally:
             self.busy = self.expected = None
         return self.tell(result)
+
+    async def _attempt(self, work, *arguments):
+        """Return what came of a job, or the error as a text."""
+        try:
+            return await work(*arguments)
+        except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError, ImportError) as error:
+            return f"{type(error).__name__}: {error}"
 
     def tell(self, text):
         """Show a text in all tabs."""
@@ -415,4 +426,4 @@ class Desk:
 
 def _new_pool():
     """Return another process, which begins with its first work."""
-    return ProcessPoolExecutor(1, get_context("spawn"), follow, (os.getpid(),))
+    return ProcessPoolExecutor(2, get_context("spawn"), follow, (os.getpid(),))

@@ -199,7 +199,7 @@ export default {
       else if (e.key === "+" || e.key === "=") this.zoom(1.3);
       else if (e.key === "-") this.zoom(1 / 1.3);
       else if (e.key === "0") this.fit();
-      else if (e.key === "h") this.hide();
+      else if (e.key === "h") (this.shown = !this.shown), this.drawFront();
       else if (e.key === " " && this.cursor) this.click(this.toPicture(...this.cursor));
       else if (["Delete", "Backspace", "x"].includes(e.key)) this.removeHere();
       else if (e.key === "Enter" && this.outline) this.close();
@@ -214,21 +214,14 @@ export default {
       this.fitted = false;
       this.draw();
     },
-    hide() {
-      this.shown = !this.shown;
-      this.drawFront();
-    },
     removeHere() {
       const id = this.cursor && this.near(...this.cursor);
       if (id) this.edit({ kind: "remove", id });
       else if (this.cursor) {
         const at = this.toPicture(...this.cursor);
-        for (const [id, { corners }] of this.regions) if (holds(corners, at)) return this.drop(id);
+        const hit = [...this.regions].find(([, { corners }]) => holds(corners, at));
+        if (hit) this.edit({ kind: "unregion", id: hit[0] });
       }
-      this.drawFront();
-    },
-    drop(id) {
-      this.edit({ kind: "unregion", id });
       this.drawFront();
     },
     close() {

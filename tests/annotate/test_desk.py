@@ -298,6 +298,15 @@ def test_the_model_puts_dots_where_it_sees_objects(start):
     assert "0 of them marked without seeing predicted dots" in desk.errors()
 
 
+def test_the_model_before_a_training_answers_while_it_lasts(start):
+    desk = start(model="model")
+    answer(desk)
+    desk.busy = "Training"
+    asyncio.run(desk.place(0, View()))
+    assert len(desk.dots(0)) == len(POINTS[0])
+    assert desk.news().startswith("Training ...")
+
+
 def test_the_model_leaves_pictures_with_dots_alone(start):
     desk = start(model="model")
     asked = answer(desk)
