@@ -223,7 +223,7 @@ class Desk:
         counts, places, maps = await self._in_process(predict, self.images, self.model, [number], True)
         self.counts[number] = counts[number]
         if maps[number].size <= MOST_OVERLAY:
-            self.tiles.densities[number] = maps[number]
+            self.tiles.densities = {number: maps[number]}  # one is enough: they are as large as the pictures
         name, keys = self.names[number], [secrets.token_hex(8) for _ in places[number]]
         self.apply(
             [
