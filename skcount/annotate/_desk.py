@@ -1,4 +1,4 @@
-"""What all tabs of the page share: pictures, dots, model, sample, and the process that trains."""
+"""State of the page that is common to all tabs: pictures, dots, model and sample; and the processes that compute."""
 
 import asyncio
 import csv
@@ -56,7 +56,7 @@ class Desk:
         self.diameter, self.counts = "auto", {}
         self.status, self.views, self.busy, self.began, self.trains_itself = "", [], None, 0.0, False
         self.n_dots_trained = 0
-        self.pace, self.expected, self.looking = None, None, False
+        self.pace, self.expected, self.looking, self.last_total = None, None, False, (None, "")
         self.pool = _new_pool()
         try:
             self.sample = self._load_sample()
@@ -70,20 +70,22 @@ class Desk:
         """Return what is known of a picture."""
         return self.journal.pictures[self.names[number]]
 
+    def pictures(self):
+        """Return what is known of each picture, in the order of the names."""
+        return [self.journal.pictures[name] for name in self.names]
+
     def dots(self, number):
         """Return the dots of a picture as [id, row, col, author]."""
         return [[key, *dot] for key, dot in self.picture(number).dots.items()]
 
     def points(self):
         """Return the dots of all pictures."""
-        return PointAnnotations(
-            [[dot[:2] for dot in self.picture(number).dots.values()] for number in range(len(self.names))]
-        )
+        return PointAnnotations([picture.places for picture in self.pictures()])
 
     def state(self, number):
         """Return the state of a picture, in a word or two."""
         picture = self.picture(number)
-        if picture.mark == "done":
+        if picture.is_done:
             return "done"
         authors = {author for *_, author in picture.dots.values()}
         if not authors:
@@ -123,14 +125,17 @@ class Desk:
 
     def finish(self, number):
         """Mark a picture as complete, or open it again; keep how far the model was off, if it has not seen the picture."""
-        if self.picture(number).mark == "done":
+        picture = self.picture(number)
+        if picture.is_done:
             return self.do(number, "mark", mark="open")
         self.do(number, "mark", mark="done")
-        if number in self.counts and self.picture(number).trained is False:
-            predicted, n_dots = self.counts[number], len(self.picture(number).dots)
-            self.do(
-                number, "check", predicted=predicted, counted=n_dots, blind=not self.picture(number).predicted
-            )
+        if number in self.counts and not picture.trained:
+            off = {
+                "predicted": self.counts[number],
+                "counted": len(picture.dots),
+                "blind": not picture.predicted,
+            }
+            self.do(number, "check", **off)
         self.journal.fold()
         return None
 
@@ -151,14 +156,9 @@ class Desk:
     async def fit(self):
         """Train on the marked pictures, then predict the counts of all."""
         marked = [
-            (
-                number,
-                [dot[:2] for dot in picture.dots.values()],
-                list(picture.regions.values()),
-                picture.mark == "done",
-            )
-            for number, picture in ((number, self.picture(number)) for number in range(len(self.names)))
-            if picture.mark == "done" or any(use == "count" for use, _ in picture.regions.values())
+            (number, picture.places, list(picture.regions.values()), picture.is_done)
+            for number, picture in enumerate(self.pictures())
+            if picture.is_done or any(use == "count" for use, _ in picture.regions.values())
         ]
         if not sum(len(dots) for _, dots, *_ in marked):
             return self.tell(
@@ -193,15 +193,15 @@ class Desk:
         shown = [view.number for view in self.views if view.number is not None]
         order = list(dict.fromkeys([*shown, *range(len(self.names))]))
         self.tiles.densities.clear()
-        for begin in range(0, len(order), BATCH) if len(shown) < 2 else [0]:
-            batch = order[begin : begin + BATCH] if len(shown) < 2 else order
+        for begin in range(0, len(order), BATCH):
+            batch = order[begin : begin + BATCH]
             counts, *_ = await self._in_process(predict, self.images, self.model, batch)
             self.counts |= counts
             self.refresh()
         return f"{sum(self.counts.values()):.0f} objects in {len(self.counts)} pictures, by the model."
 
     async def place(self, number, view):
-        """Put dots where the model sees objects in a picture, for a person to correct."""
+        """Add the predicted points of a picture as dots, to be corrected."""
         if self.model is None:
             return self.tell("Train a model first, or start with --model.")
         if self.picture(number).dots:
@@ -242,8 +242,7 @@ class Desk:
 
     def _n_dots_done(self):
         """Return the number of dots of the finished pictures of the folder."""
-        pictures = map(self.picture, range(len(self.names)))
-        return sum(len(picture.dots) for picture in pictures if picture.mark == "done")
+        return sum(len(picture.dots) for picture in self.pictures() if picture.is_done)
 
     async def _in_process(self, work, *arguments):
         """Run a function in the other process."""
@@ -309,13 +308,14 @@ class Desk:
     def _extend(self, n):
         """Draw a second batch, once, after the first is finished."""
         sample, population = self.sample
-        if any(self.picture(number).mark != "done" for number in self.to_count()):
+        if not all(self.picture(number).is_done for number in self.to_count()):
             return self.tell("The sample has been drawn: its pictures have a star. Finish them.")
+        more = min(n, len(population) - len(sample))
         try:
-            self._keep(sample.extend(min(n, len(population) - len(sample))), population)
+            self._keep(sample.extend(more), population)
         except ValueError as error:
             return self.tell(str(error))
-        return self.tell(f"{n} more pictures to count have a star in the list.")
+        return self.tell(f"{more} more pictures to count have a star in the list.")
 
     def _keep(self, sample, population):
         """Write the sample, and read it back."""
@@ -358,17 +358,24 @@ class Desk:
         chosen = self.to_count()
         if not chosen:
             return ""
-        n_done = sum(self.picture(number).mark == "done" for number in chosen)
+        n_done = sum(self.picture(number).is_done for number in chosen)
         if n_done < len(chosen):
             return f"Counted {n_done} of {len(chosen)} pictures of the sample (stars). The total comes with the last one."
         sample, population = self.sample
         others = set(range(len(self.names))) - set(population)
-        n_open = sum(self.picture(number).mark != "done" for number in others)
+        n_open = sum(not self.picture(number).is_done for number in others)
         if n_open:
             return f"Finish {n_open} pictures that came later, or in which only a region was marked. Then the total comes."
         known = sum(len(self.picture(number).dots) for number in others)
+        counts = [len(self.picture(number).dots) for number in chosen]
+        if self.last_total[0] != (counts, known):  # the plan takes long, and each click asks for the total
+            self.last_total = (counts, known), self._estimate(sample, counts, known)
+        return self.last_total[1]
+
+    def _estimate(self, sample, counts, known):
+        """Return a sentence about the total of the sampled pictures and of the known others."""
         try:
-            found = estimate_total(sample, [len(self.picture(number).dots) for number in chosen])
+            found = estimate_total(sample, counts)
         except ValueError as error:
             return str(error)
         low, high = (known + value for value in found.interval)
@@ -386,27 +393,22 @@ class Desk:
     def export(self):
         """Write dots, counts, pictures with their dots, and a report of the model; return what was written."""
         path = self.journal.fold()
-        numbers = range(len(self.names))
-        is_done = [self.picture(number).mark == "done" for number in numbers]
+        pictures = self.pictures()
         columns = {
             "image": self.names,
-            "by hand": [
-                len(self.picture(number).dots) if done else "" for number, done in enumerate(is_done)
-            ],
-            "model": [self.counts.get(number, "") for number in numbers],
+            "by hand": [len(picture.dots) if picture.is_done else "" for picture in pictures],
+            "model": [self.counts.get(number, "") for number in range(len(pictures))],
         }
         Table({name: np.array(values, dtype=object) for name, values in columns.items()}).to_csv(
             self.folder / COUNTS
         )
         overlays = self.folder / OVERLAYS
         overlays.mkdir(exist_ok=True)
-        for number in numbers:
-            if self.picture(number).dots:
+        for number, picture in enumerate(pictures):
+            if picture.dots:
                 name = f"{number:04}_{self.names[number].replace('/', '_')[-80:]}.jpg"
                 with replacing(check_target(overlays / name)) as temporary:
-                    temporary.write_bytes(
-                        self.tiles.overlay(number, [dot[:2] for dot in self.picture(number).dots.values()])
-                    )
+                    temporary.write_bytes(self.tiles.overlay(number, picture.places))
         written = [f"Dots: {path}", f"counts: {self.folder / COUNTS}", f"pictures with dots: {overlays}"]
         checks = [picture.check for picture in self.journal.pictures.values() if picture.check]
         if checks:

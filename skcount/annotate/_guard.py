@@ -21,7 +21,7 @@ HEADERS = {
 
 
 class Guard:
-    """ASGI middleware: refuses foreign hosts and origins, and whoever has neither the token nor the cookie.
+    """ASGI middleware that refuses foreign hosts and origins, and requests without the token or the cookie.
 
     The token of the address works once, and becomes a cookie that scripts cannot read and other sites do not send.
     """

@@ -34,7 +34,7 @@ LARGEST = 1e9
 
 @dataclass
 class Picture:
-    """What is known of a picture: its dots as number -> (row, col, author), its regions, and its mark.
+    """The dots (number -> row, column, author), regions and mark of a picture.
 
     `check` has the predicted count, the number of dots and whether predicted dots were not shown, from before the picture
     was `trained` on. It was `predicted` if dots of a model were ever shown in it.
@@ -46,6 +46,16 @@ class Picture:
     check: tuple | None = None
     trained: bool = False
     predicted: bool = False
+
+    @property
+    def is_done(self):
+        """Return whether all objects have a dot."""
+        return self.mark == "done"
+
+    @property
+    def places(self):
+        """Return (row, col) of each dot."""
+        return [(row, col) for row, col, _ in self.dots.values()]
 
 
 class Journal:
@@ -102,9 +112,7 @@ class Journal:
         path = check_target(self.folder / CSV)
         with self.lock:
             rows = [
-                (name, col, row)
-                for name, picture in self.pictures.items()
-                for row, col, _ in picture.dots.values()
+                (name, col, row) for name, picture in self.pictures.items() for row, col in picture.places
             ]
         with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -38,6 +38,7 @@ class View:
 
     def __init__(self, desk, ui, element):
         self.desk, self.ui, self.number, self.range = desk, ui, None, (0.0, 1.0)
+        self.actions = self._actions()
         with ui.row().classes("w-full no-wrap").style("height: 100vh; gap: 0"):
             with ui.column().style(
                 "width: 19rem; height: 100vh; overflow-y: auto; padding: 0.4rem; gap: 0; flex: none"
@@ -65,25 +66,29 @@ class View:
         button = self.ui.button(on_click=lambda: self.open(number)).props("flat dense no-caps align=left")
         return button.classes("w-full").style("font-weight: 400")
 
+    def _actions(self):
+        """Return the label and the action of each key, in the order of the buttons."""
+        desk = self.desk
+        actions = {
+            "p": ("Previous", lambda: self.step(-1)),
+            "n": ("Next", lambda: self.step(1)),
+            "d": ("Done", self.done),
+            "t": ("Train", desk.fit),
+            "v": ("Predict", lambda: desk.place(self.number, self)),
+            "c": ("Count all", desk.predict_all),
+            "r": ("Region", lambda: self.tool("count")),
+            "i": ("Ignore", lambda: self.tool("ignore")),
+            "m": ("Ruler", lambda: self.tool("ruler")),
+            "e": ("Export", lambda: desk.tell(desk.export())),
+            "s": ("Draw the sample", lambda: desk.draw(desk.n_total)),
+        }
+        return {key: action for key, action in actions.items() if key != "s" or desk.n_total}
+
     def _toolbar(self):
         """Add the buttons."""
         ui, desk = self.ui, self.desk
-        actions = {
-            "Previous": lambda: self.step(-1),
-            "Next": lambda: self.step(1),
-            "Done": self.done,
-            "Train": desk.fit,
-            "Predict": lambda: desk.place(self.number, self),
-            "Count all": desk.predict_all,
-            "Region": lambda: self.tool("count"),
-            "Ignore": lambda: self.tool("ignore"),
-            "Ruler": lambda: self.tool("ruler"),
-            "Export": lambda: desk.tell(desk.export()),
-        }
-        if desk.n_total:
-            actions["Draw the sample"] = lambda: desk.draw(desk.n_total)
         with ui.row().classes("items-center").style("padding: 0.4rem 0.6rem; gap: 0.4rem"):
-            for label, action in actions.items():
+            for label, action in self.actions.values():
                 ui.button(label, on_click=action).props("dense outline no-caps")
             ui.switch(
                 "Train by itself", on_change=lambda event: setattr(desk, "trains_itself", event.value)
@@ -127,13 +132,11 @@ class View:
         """Show the next picture, or the one before: of the sample, if there is one."""
         order = self.desk.to_count()
         if self.number in order and by > 0:
-            order = [
-                number
-                for number in order
-                if self.desk.picture(number).mark != "done" and number != self.number
+            left = [
+                number for number in order if not self.desk.picture(number).is_done and number != self.number
             ]
-            if order:
-                return self.open(order[0])
+            if left:
+                return self.open(left[0])
         return self.open((self.number + by) % len(self.desk.names))
 
     async def done(self):
@@ -144,20 +147,8 @@ class View:
 
     async def key(self, event):
         """Do what a key of the page asks for."""
-        desk = self.desk
-        actions = {
-            "n": lambda: self.step(1),
-            "p": lambda: self.step(-1),
-            "d": self.done,
-            "t": desk.fit,
-            "c": desk.predict_all,
-        }
-        actions |= {"v": lambda: desk.place(self.number, self), "e": lambda: desk.tell(desk.export())}
-        actions |= {"s": lambda: desk.draw(desk.n_total)} if desk.n_total else {}
-        tools = {"r": "count", "i": "ignore", "m": "ruler"}
-        actions |= {key: lambda tool=tool: self.tool(tool) for key, tool in tools.items()}
-        if isinstance(event.args, str) and event.args in actions:
-            result = actions[event.args]()
+        if isinstance(event.args, str) and event.args in self.actions:
+            result = self.actions[event.args][1]()
             if result is not None:
                 await result
 
@@ -186,21 +177,22 @@ class View:
         """Show other values as black and white."""
         low, high = self.range
         ends = [low + (high - low) * float(event.value[end]) for end in ("min", "max")]
-        self.picture.run_method("contrast", *ends)
+        self.picture.run_method("look", {"range": ends})
 
     def set_channel(self, event):
         """Show one channel, or all."""
-        self.picture.run_method("show", event.value)
+        self.picture.run_method("look", {"channel": event.value})
 
     def overlay(self, number):
         """Show the density over the picture."""
         if number == self.number:
-            self.picture.run_method("overlay", int(number in self.desk.tiles.densities))
+            self.picture.run_method("look", {"density": int(number in self.desk.tiles.densities)})
 
     def show(self, operations):
         """Show what another tab has done."""
         self.picture.run_method("apply", operations)
-        self.refresh()
+        for name in {operation["image"] for operation in operations}:
+            self.refresh(only=self.desk.names.index(name))
 
     def refresh(self, only=None):
         """Show states, counts and texts as they are now."""

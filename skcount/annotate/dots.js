@@ -1,6 +1,7 @@
 // The picture with its dots: pan, zoom, click, drag, undo. Pixels are (row, col), and whole numbers are the centres of pixels.
 // Within REACH, a dot is dragged or removed; a click that is not within SAME of one adds one. In pixels of the screen.
 const TILE = 512, REACH = 9, SAME = 3, DRAG = 4, MOST_TILES = 400;
+const TOOLS = { r: "count", i: "ignore", m: "ruler" };
 const COLOURS = { hand: "#E69F00", model: "#56B4E9" };
 const fresh = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("");
 
@@ -11,7 +12,7 @@ export default {
     [this.back, this.front] = this.$el.querySelectorAll("canvas");
     this.sprites = Object.fromEntries(Object.keys(COLOURS).map((by) => [by, sprite(COLOURS[by])]));
     Object.assign(this, { picture: null, dots: new Map(), regions: new Map(), past: [], future: [], outline: null });
-    Object.assign(this, { tiles: new Map(), view: { s: 1, x: 0, y: 0 }, range: [0, 1], ruler: null, shown: true });
+    Object.assign(this, { tiles: new Map(), view: { s: 1, x: 0, y: 0 }, ruler: null, shown: true });
     const el = this.$el;
     el.addEventListener("pointerdown", (e) => this.press(e));
     el.addEventListener("pointermove", (e) => this.move(e));
@@ -33,7 +34,6 @@ export default {
       this.future = [];
       this.outline = this.ruler = this.held = null;
       this.tiles.clear();
-      this.range = picture.range;
       this.fit();
       this.$el.focus();
     },
@@ -41,18 +41,9 @@ export default {
       for (const one of operations) if (this.picture && one.image === this.picture.name) this.put(one);
       this.drawFront();
     },
-    contrast(low, high) {
-      this.range = [low, high];
-      this.tiles.clear();
-      this.drawBack();
-    },
-    show(channel) {
-      this.picture.channel = channel;
-      this.tiles.clear();
-      this.drawBack();
-    },
-    overlay(version) {
-      this.picture.density = version;
+    look(changes) {
+      if (!this.picture) return;
+      Object.assign(this.picture, changes);
       this.tiles.clear();
       this.drawBack();
     },
@@ -204,7 +195,8 @@ export default {
       else if (["Delete", "Backspace", "x"].includes(e.key)) this.removeHere();
       else if (e.key === "Enter" && this.outline) this.close();
       else if (e.key === "Escape") this.tool("dot");
-      else if (["n", "p", "t", "d", "r", "i", "m", "v", "c", "e", "s"].includes(e.key)) this.$emit("key", e.key);
+      else if (e.key in TOOLS) this.tool(TOOLS[e.key]); // here, so that the next click is already one of the tool
+      else if (["n", "p", "t", "d", "v", "c", "e", "s"].includes(e.key)) this.$emit("key", e.key);
       else return;
       e.preventDefault();
     },
@@ -228,7 +220,6 @@ export default {
       const { use, corners } = this.outline;
       this.outline = null;
       if (corners.length >= 3) this.edit({ kind: "region", id: fresh(), use, corners });
-      this.$emit("key", "done");
       this.drawFront();
     },
     // Drawing.
@@ -271,7 +262,7 @@ export default {
           for (let j = Math.max(0, left - 1); j < Math.min(cols, right + 1); j++) this.tile(level, i, j);
     },
     tile(level, i, j) {
-      const { number, density, channel } = this.picture, [low, high] = this.range;
+      const { number, density, channel, range } = this.picture, [low, high] = range;
       const query = `low=${low}&high=${high}&density=${density || 0}&channel=${channel ?? -1}`;
       const address = `/tile/${number}/${level}/${i}/${j}?${query}`;
       let image = this.tiles.get(address);
