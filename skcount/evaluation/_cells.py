@@ -3,7 +3,8 @@
 import numpy as np
 
 from skcount.images import check_images
-from skcount.points import check_target
+from skcount.metrics import cell_counts
+from skcount.points import Target, check_target
 
 # Cells along each side of an image.
 SIDE = 8
@@ -22,16 +23,10 @@ def count_cells(regressor, X, y):
     images = check_images(X)
     if images.roi is not None:
         target = target.inside(images)
-    maps = iter_maps(regressor, X)
     predicted, true = np.zeros((2, len(images), SIDE, SIDE))
-    for index, density in enumerate(maps):
-        predicted[index] = sum_cells(density)
-        if target.kind == "maps":
-            true[index] = sum_cells(target.values[index])
-        else:
-            points, (height, width) = target.values[index], images.sizes[index]
-            rows, cols = np.clip(np.floor(points + 0.5), 0, (height - 1, width - 1)).astype(np.intp).T
-            np.add.at(true[index], (cells_along(height, SIDE)[rows], cells_along(width, SIDE)[cols]), 1)
+    for index, (density, size) in enumerate(zip(iter_maps(regressor, X), images.sizes, strict=True)):
+        predicted[index] = cell_counts(Target("maps", [density]), 0, size, (SIDE, SIDE))
+        true[index] = cell_counts(target, index, size, (SIDE, SIDE))
     return predicted, true
 
 
@@ -40,20 +35,9 @@ def iter_maps(regressor, X):
     return regressor.iter_density(X) if hasattr(regressor, "iter_density") else regressor.predict_density(X)
 
 
-def cells_along(side, n_cells):
-    """Return the cell of each pixel along one axis, as for GAME: a pixel belongs to the cell of its centre."""
-    return np.floor((np.arange(side) + 0.5) * n_cells / side).astype(np.intp)
-
-
-def sum_cells(values):
-    """Return the sums of an array over SIDE x SIDE cells; a pixel belongs to one cell."""
-    values = np.asarray(values, dtype=np.float64)
-    for axis in (0, 1):
-        cells = cells_along(values.shape[axis], SIDE)
-        sums = np.zeros((SIDE, *np.moveaxis(values, axis, 0).shape[1:]))
-        np.add.at(sums, cells, np.moveaxis(values, axis, 0))
-        values = np.moveaxis(sums, 0, axis)
-    return values
+def count_scale(predicted, power=0.5):
+    """Return what errors of counts are divided by: a power of the predicted count plus 1."""
+    return (np.maximum(predicted, 0) + 1) ** power
 
 
 def within_correlation(predicted, true):
@@ -63,7 +47,7 @@ def within_correlation(predicted, true):
         each.reshape(-1, 2, half, 2, half).sum(axis=(2, 4)).reshape(len(each), 4)
         for each in (predicted, true)
     ]
-    errors = (quarters[1] - quarters[0]) / np.sqrt(np.maximum(quarters[0], 0) + 1)
+    errors = (quarters[1] - quarters[0]) / count_scale(quarters[0])
     if len(errors) < 3:
         return np.nan
     within = errors.var(axis=1, ddof=1).mean()
@@ -81,5 +65,5 @@ def block_scores(predicted, true, share, random_state):
         top, left = rng.integers(SIDE - side + 1, size=2)
         block = np.s_[top : top + side, left : left + side]
         predicted_here = ours[block].sum()
-        scores[index] = (theirs[block].sum() - predicted_here) / np.sqrt(max(predicted_here, 0) + 1)
+        scores[index] = (theirs[block].sum() - predicted_here) / count_scale(predicted_here)
     return scores

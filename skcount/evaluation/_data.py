@@ -1,4 +1,4 @@
-"""What the evaluations need of images, truth and estimators of any kind."""
+"""Helpers of all evaluations: true and predicted counts, groups, splits, and images that look alike."""
 
 import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
@@ -38,6 +38,13 @@ def predict_counts(estimator, X):
 def take(values, indices):
     """Return the images or the truth at indices."""
     return _safe_indexing(values, indices)
+
+
+def refuse_repeated(splits):
+    """Refuse splits (train, test) that test an image twice, before anything is trained."""
+    tested = np.concatenate([test for _, test in splits])
+    if len(np.unique(tested)) < len(tested):
+        raise ValueError("`cv` must put each image into at most one of the test sets.")
 
 
 def groups_of(X, groups):

@@ -13,12 +13,13 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skcount._optional import import_optional
-from skcount.evaluation._cells import count_cells, within_correlation
+from skcount.evaluation._cells import count_cells, count_scale, within_correlation
 from skcount.evaluation._data import (
     ALIKE,
     groups_of,
     one_per_group,
     predict_counts,
+    refuse_repeated,
     take,
     thumbnails,
     true_counts,
@@ -214,7 +215,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         self.scales_ = self._scale_of(predicted)
         self.categories_ = None if categories is None else categories[indices[kept]]
         self.n_calibration_ = len(kept)
-        needed = self._needed(USUAL)
+        needed = _needed(USUAL)
         self.expected_coverage_ = None
         smallest = min(self._numbers().values())
         if smallest < needed:
@@ -302,7 +303,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         n = min(self._numbers().values())
         if self._is_cv_plus:
             return ExpectedCoverage(max(0.0, 2 * coverage - 1), np.nan, np.nan, n)
-        rank = int(np.ceil(round(coverage * (n + 1), 9)))
+        rank = _rank(coverage, n)
         low, high = stats.beta.ppf(BAND, rank, n + 1 - rank)
         return ExpectedCoverage(coverage, float(low), float(high), n)
 
@@ -324,9 +325,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         else:
             cv = self.cv
         splits = list(cv.split(everything, groups=groups))
-        tested = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(X))
-        if tested.max() > 1:
-            raise ValueError("`cv` must put each image into at most one of the test sets.")
+        refuse_repeated(splits)
         if groups is not None and any(np.isin(groups[test], groups[train]).any() for train, test in splits):
             raise ValueError("`cv` must keep the images of a group together, as GroupKFold does.")
         return splits
@@ -349,7 +348,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _scale_of(self, predicted):
         """Return what errors of predicted counts are divided by."""
-        return (np.maximum(predicted, 0) + 1) ** SCALES.get(self.scale, 0)
+        return count_scale(predicted, SCALES.get(self.scale, 0))
 
     def _bounds(self, predicted, coverage, categories):
         """Return low and high ends for the counts (n_regressors, n_images) that each regressor predicts."""
@@ -366,7 +365,7 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
                 scores[mine] * self._scale_of(predicted.mean(axis=0)[index]),
             )
             n = len(half)
-            rank = int(np.ceil(round(coverage * (n + 1), 9)))
+            rank = _rank(coverage, n)
             low[index] = np.sort(centre - half)[n - rank]
             high[index] = np.sort(centre + half)[rank - 1]
         return low, high
@@ -377,15 +376,11 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
             return {"all images": self.n_calibration_}
         return dict(zip(*np.unique(self.categories_, return_counts=True), strict=True))
 
-    def _needed(self, coverage):
-        """Return the least number of calibration images for a coverage."""
-        return int(np.ceil(round(coverage / (1 - coverage), 9)))
-
     def _check_enough(self, coverage):
         """Reject a coverage that the calibration images are too few for."""
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"`coverage` must be a number between 0 and 1; got {coverage!r}.")
-        needed = self._needed(coverage)
+        needed = _needed(coverage)
         for name, n in self._numbers().items():
             if n < needed:
                 what = "" if self.categories_ is None else f" of category {name}"
@@ -407,6 +402,16 @@ class ConformalCounter(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         if len(unknown):
             raise ValueError(f"`categories` has {unknown[0]!r}, which no calibration image has.")
         return categories
+
+
+def _rank(coverage, n):
+    """Return the rank of the score that covers, among n; 0.9 * 20 is 18, in spite of floating point."""
+    return int(np.ceil(round(coverage * (n + 1), 9)))
+
+
+def _needed(coverage):
+    """Return the least number of calibration images for a coverage."""
+    return int(np.ceil(round(coverage / (1 - coverage), 9)))
 
 
 def conformal_factor(scores, coverage, known=None, new=None):

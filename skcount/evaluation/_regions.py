@@ -8,11 +8,12 @@ from sklearn.utils._param_validation import HasMethods, validate_params
 from sklearn.utils.validation import check_is_fitted
 
 from skcount._check import check_pair, side_map
-from skcount.evaluation._cells import INDEPENDENT, block_scores, cells_along, iter_maps
+from skcount.evaluation._cells import INDEPENDENT, block_scores, count_scale, iter_maps
 from skcount.evaluation._intervals import ConformalCounter, conformal_factor, whole_numbers
 from skcount.evaluation._table import Table
 from skcount.images import check_images
 from skcount.io import read_regions
+from skcount.metrics import cell_of
 from skcount.points import rasterize
 
 
@@ -138,10 +139,10 @@ def _check_pixel_size(pixel_size):
 
 def _intervals(counter, counts, shares, coverage):
     """Return whole numbers (n_regions, 2)."""
-    scale = np.sqrt(np.maximum(counts, 0) + 1)
+    scale = count_scale(counts)
     if abs(counter.within_correlation_) <= INDEPENDENT:
         predicted, true = (cells.sum(axis=(1, 2)) for cells in counter._cells)
-        half = conformal_factor((true - predicted) / np.sqrt(np.maximum(predicted, 0) + 1), coverage) * scale
+        half = conformal_factor((true - predicted) / count_scale(predicted), coverage) * scale
     else:
         sides, which = np.unique(np.round(np.sqrt(shares), 1), return_inverse=True)
         factors = [conformal_factor(block_scores(*counter._cells, side**2, 0), coverage)[0] for side in sides]
@@ -201,7 +202,7 @@ def _check_polygon(name, rings):
 
 def _grid(shape, rows, cols):
     """Return the number of the cell of each pixel, from 1, row by row."""
-    row, col = (cells_along(side, n) for side, n in zip(shape, (rows, cols), strict=True))
+    row, col = (cell_of(np.arange(side), side, n) for side, n in zip(shape, (rows, cols), strict=True))
     return 1 + row[:, None] * cols + col
 
 

@@ -12,7 +12,15 @@ from sklearn.utils._param_validation import HasMethods, validate_params
 from sklearn.utils.validation import check_is_fitted
 
 from skcount.evaluation._cells import count_cells
-from skcount.evaluation._data import ALIKE, groups_of, predict_counts, take, thumbnails, true_counts
+from skcount.evaluation._data import (
+    ALIKE,
+    groups_of,
+    predict_counts,
+    refuse_repeated,
+    take,
+    thumbnails,
+    true_counts,
+)
 from skcount.evaluation._localization import localization_report
 from skcount.evaluation._report_html import write_html
 from skcount.evaluation._table import Table
@@ -225,10 +233,9 @@ def counting_report(estimator, X, y, cv=None, groups=None, raters=None):
             raise ValueError("`cv` must be None for predicted counts; pass a regressor to fit it on splits.")
         estimator = _Known(estimator)
     folds = _folds(estimator, X, cv, groups)
+    refuse_repeated(folds)
     found = [_test_fold(estimator, X, y, true, groups, train, test) for train, test in folds]
     tested = np.concatenate([test for _, test in folds])
-    if len(np.unique(tested)) < len(tested):
-        raise ValueError("`cv` must put each image into at most one of the test sets.")
     predicted = np.concatenate([fold["predicted"] for fold in found])
     baselines = {
         name: np.concatenate([fold["baselines"][name] for fold in found])

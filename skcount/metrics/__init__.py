@@ -6,7 +6,11 @@ from skcount.metrics._counts import (
     count_normalized_absolute_error,
     count_root_mean_squared_error,
 )
-from skcount.metrics._game import grid_average_mean_absolute_error
+from skcount.metrics._game import (
+    cell_counts,  # noqa: F401 - for skcount.evaluation
+    cell_of,  # noqa: F401 - for skcount.evaluation
+    grid_average_mean_absolute_error,
+)
 from skcount.metrics._scorers import (
     CountScorer,
     GAMEScorer,

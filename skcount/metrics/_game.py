@@ -72,9 +72,11 @@ def grid_average_mean_absolute_error(y_true, y_pred, level=0, *, image_shape=Non
             )
     n_cells = 2 ** min(int(level), 62)
     sizes = _image_sizes(true, predicted, image_shape)
+    # Most cells smaller than a pixel contain no pixel centre; a grid as fine as the pixels has all cells that do.
+    grids = [tuple(min(n_cells, int(side)) for side in size) for size in sizes]
     errors = [
-        np.abs(_cell_counts(predicted, index, size, n_cells) - _cell_counts(true, index, size, n_cells)).sum()
-        for index, size in enumerate(sizes)
+        np.abs(cell_counts(predicted, index, size, grid) - cell_counts(true, index, size, grid)).sum()
+        for index, (size, grid) in enumerate(zip(sizes, grids, strict=True))
     ]
     return weighted_mean(np.array(errors), sample_weight)
 
@@ -101,19 +103,30 @@ def _image_sizes(true, predicted, image_shape):
     return sizes
 
 
-def _cell_counts(target, index, size, n_cells):
-    """Return the objects in each cell of a grid, (n_rows, n_cols). A pixel belongs to the cell of its centre."""
+def cell_counts(target, index, size, grid):
+    """Return the objects of one image in each cell of a grid (n_rows, n_cols); a pixel is in the cell of its centre."""
     places = target.values[index]
-    # Most cells smaller than a pixel contain no pixel centre; a grid as fine as the pixels has all cells that do.
-    counts = np.zeros([min(n_cells, int(side)) for side in size])
     if target.kind == "maps":
-        rows, cols = (_cell_of(np.arange(side), side, n) for side, n in zip(size, counts.shape, strict=True))
-        np.add.at(counts, (rows[:, None], cols[None, :]), places.astype(np.float64))
-        return counts
+        return _sum_cells(places, grid)
+    counts = np.zeros(grid)
     pixels = np.clip(np.floor(places + 0.5), 0, np.array(size) - 1)
-    np.add.at(counts, tuple(_cell_of(pixels[:, axis], size[axis], counts.shape[axis]) for axis in (0, 1)), 1)
+    np.add.at(counts, tuple(cell_of(pixels[:, axis], size[axis], grid[axis]) for axis in (0, 1)), 1)
     return counts
 
 
-def _cell_of(pixels, side, n_cells):
+def _sum_cells(density, grid):
+    """Return the sums of a map over the cells of a grid."""
+    sums = np.asarray(density, dtype=np.float64)
+    for (
+        n_cells
+    ) in grid:  # first along the rows, then along the columns, which are the rows of the transposed map
+        cells = cell_of(np.arange(len(sums)), len(sums), n_cells)
+        part = np.zeros((n_cells, sums.shape[1]))
+        np.add.at(part, cells, sums)
+        sums = part.T
+    return sums
+
+
+def cell_of(pixels, side, n_cells):
+    """Return the cell of each pixel along an axis."""
     return np.floor((pixels + 0.5) * n_cells / side).astype(np.intp)
